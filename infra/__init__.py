@@ -1,0 +1,1 @@
+"""How drumline is put together and run: settings, composition root, servers, command line."""
