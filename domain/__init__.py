@@ -1,0 +1,1 @@
+"""What the business says. Standard library only: no clock, no random, no I/O."""

@@ -1,0 +1,92 @@
+"""What the domain needs from outside, as Protocols; adapters fulfil them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class SessionState(StrEnum):
+    """How a linked WhatsApp session stands, as its driver sees it."""
+
+    LAUNCHING = "launching"
+    LOADING = "loading"
+    QR = "qr"
+    SYNCING = "syncing"
+    READY = "ready"
+    DEGRADED = "degraded"
+    RESTRICTED = "restricted"
+    CONFLICT = "conflict"
+    LOGGED_OUT = "logged_out"
+    DEAD = "dead"
+
+
+class Ack(StrEnum):
+    """How far a message got, as WhatsApp's acknowledgements tell (0 clock … 4 played, below 0 failed)."""
+
+    FAILED = "failed"
+    PENDING = "pending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The session moved to another state; `reason` is an enum-like word, never the page's own text."""
+
+    state: SessionState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AckChanged:
+    """A receipt came for messages that this account sent (only the last part of WhatsApp's key)."""
+
+    wa_ids: tuple[str, ...]
+    ack: Ack
+
+
+class SendRejected(Exception):
+    """The send is known not to have happened: nothing reached the wire. `reason` is an enum-like word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SendUncertain(Exception):
+    """Nobody can tell whether the send happened (deadline passed, page gone). Never act again on this alone."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Messenger(Protocol):
+    """One account's session with a messaging service. One owner, one browser, no retries inside."""
+
+    @property
+    def state(self) -> SessionState: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def process_group(self) -> int | None:
+        """The process group of the browser, to be recorded before it opens the profile's data."""
+
+    async def start(self, on_notice: Callable[[StateChanged | AckChanged], None]) -> None:
+        """Open the session and return once the page is loading; states follow as notices."""
+
+    async def stop(self) -> None:
+        """Close the browser; afterwards its whole process group is gone."""
+
+    async def qr(self) -> str | None:
+        """The payload to scan now, or None when the session does not wait for one. A secret: never stored."""
+
+    async def send_text(self, number: str, text: str, wa_id: str, deadline: float) -> Ack:
+        """Send one text to an E.164 number under our own message id; within `deadline` seconds.
+
+        Returns the acknowledgement known on return (at least SENT). Raises SendRejected or SendUncertain.
+        """

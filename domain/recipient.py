@@ -1,0 +1,106 @@
+"""A recipient: a person, known here only by an id, and whether they want to hear from the workspace."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from domain import workspace as ws
+from domain.message import Command, Decider, Event, Facts, Ref, Refused, StreamId, WorkspaceId
+
+
+class ConsentSource(StrEnum):
+    """Where a consent was given."""
+
+    WEB_FORM = "web_form"
+    PAPER = "paper"
+    SPOKEN = "spoken"
+    MESSAGE = "message"
+    CONTRACT = "contract"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConsent(Command):
+    """A person agreed to be written to: where, when, and (sealed) by what proof."""
+
+    recipient_id: UUID
+    source: ConsentSource
+    given_at: datetime
+    proof: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut(Command):
+    """A person does not want to be written to any more."""
+
+    recipient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecorded(Event):
+    """There is a consent on record."""
+
+    source: ConsentSource
+    given_at: datetime
+    proof: Ref | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientOptedOut(Event):
+    """The person opted out; a consent given before that counts no more."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whether this person may be written to."""
+
+    consented: bool = False
+    opted_out: bool = False
+    opted_out_at: datetime | None = None
+
+
+def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Event]:
+    ws.rules(facts)
+    match command:
+        case RecordConsent():
+            if command.given_at.tzinfo is None:
+                raise Refused("no_time_zone", field="given_at")
+            if command.given_at > facts.now:
+                raise Refused("in_the_future", field="given_at")
+            # An old list imported again must not undo what the person said since: their opt-out stands until a
+            # person records a newer consent.
+            if recipient.opted_out and not outweighs(command, recipient):
+                raise Refused("opted_out", field="recipient_id")
+            if recipient.consented:
+                return []
+            return [ConsentRecorded(command.source, command.given_at, command.proof)]
+        case OptOut():
+            return [] if recipient.opted_out else [RecipientOptedOut(facts.now)]
+    raise TypeError(type(command))
+
+
+def outweighs(consent: RecordConsent, recipient: Recipient) -> bool:
+    """Whether a consent counts after an opt-out: given later, and not merely claimed by a list that was imported."""
+    if consent.source is ConsentSource.IMPORT or recipient.opted_out_at is None:
+        return False
+    return consent.given_at > recipient.opted_out_at
+
+
+def evolve(recipient: Recipient, event: Event) -> Recipient:
+    match event:
+        case ConsentRecorded():
+            return replace(recipient, consented=True, opted_out=False)
+        case RecipientOptedOut(at):
+            return replace(recipient, consented=False, opted_out=True, opted_out_at=at)
+    return recipient
+
+
+def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:
+    return (ws.stream(workspace),)
+
+
+DECIDER = Decider("recipient", Recipient(), decide, evolve, reads)
