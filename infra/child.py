@@ -1,0 +1,129 @@
+"""A server process of our own: it ends with us, its output is in a file, and what a killed supervisor left is found."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from shutil import which
+
+LOG_BYTES = 8 << 20
+
+
+class ServerError(Exception):
+    """An embedded server cannot run; the message is one sentence for the person at the terminal."""
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Poll until the condition holds; False when the seconds are over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.004)
+    return True
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file at once with one that only its owner reads."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(0o600)
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def birth(pid: int) -> str | None:
+    """What tells this process from a later one of the same pid: pid, boot and start time; None when it has ended."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        if not Path("/proc/self/stat").exists():
+            raise ServerError(
+                "The embedded servers need Linux: set DRUMLINE_DATABASE_URL, DRUMLINE_NATS_URL."
+            ) from None
+        return None
+    except ProcessLookupError:
+        return None
+    return None if state in "ZX" else f"{pid} {boot} {rest[18]}"
+
+
+class Child:
+    """One server process in a session of its own, so that Ctrl-C reaches only the supervisor."""
+
+    def __init__(self, name: str, directory: Path, log: Path) -> None:
+        self.name, self.directory, self.log = name, directory, log
+        self._record = directory / "process"
+        # The kernel watches the thread that started a process, not the program: this one lives as long as the child.
+        self._hands = ThreadPoolExecutor(1, f"starts-{name}")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, argv: Sequence[str | Path], ask: signal.Signals, wrapped: Sequence[str] = ()) -> None:
+        """Start it so that the kernel sends `ask` when we die, however we die."""
+        guard = which("setpriv")
+        if guard is None:
+            raise ServerError("The embedded servers need the command setpriv (Debian: the package util-linux).")
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".1.log"))
+        line = [*wrapped, guard, "--pdeathsig", ask.name.removeprefix("SIG"), *argv]
+        self.log.touch(0o600)
+        with self.log.open("ab") as out:
+            self._process = self._hands.submit(
+                lambda: subprocess.Popen(
+                    line,
+                    cwd=self.directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            ).result()
+        write_private(self._record, birth(self._process.pid) or "")
+
+    def running(self) -> int | None:
+        """The pid of the process last started in this directory, by whichever supervisor, while it runs."""
+        recorded = self._record.read_text() if self._record.exists() else ""
+        pid = int(recorded.split()[0]) if recorded else 0
+        return pid if pid and birth(pid) == recorded else None
+
+    def end_leftover(self, ask: signal.Signals, seconds: float) -> None:
+        """End what a killed supervisor left running: asked first, killed when it does not listen."""
+        for sign, patience in ((ask, seconds), (signal.SIGKILL, 5.0)):
+            pid = self.running()
+            if pid is None:
+                return
+            with suppress(ProcessLookupError):
+                os.kill(pid, sign)
+            wait_until(lambda: self.running() is None, patience)
+        raise ServerError(f"An earlier {self.name} (process {self.running()}) in {self.directory} does not end.")
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self, ask: signal.Signals, seconds: float) -> None:
+        """Ask it to end, kill it after the seconds, and wait until it is gone."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.send_signal(ask)
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        self._hands.shutdown()
+        self._hands = ThreadPoolExecutor(1, f"starts-{self.name}")
+
+    def kill(self) -> None:
+        """End it as a crash would: SIGKILL, nothing tidied."""
+        self.stop(signal.SIGKILL, 5.0)
+
+    def last_words(self) -> str:
+        """What it complained of last, for a message about why it did not start."""
+        lines = self.log.read_text(errors="replace").splitlines()[-20:] if self.log.exists() else []
+        complaints = [line for line in lines if "FATAL" in line or "[FTL]" in line]
+        return (complaints or lines or ["it said nothing"])[-1].strip()

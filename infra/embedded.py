@@ -1,0 +1,96 @@
+"""The two embedded servers, PostgreSQL and NATS, under one data directory and our own supervision."""
+
+import fcntl
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from infra.child import ServerError
+from infra.embedded_nats import EmbeddedNats, NatsUser
+from infra.embedded_postgres import EmbeddedPostgres
+
+__all__ = ["EmbeddedNats", "EmbeddedPostgres", "EmbeddedServers", "NatsUser", "ServerError"]
+
+
+class EmbeddedServers:
+    """PostgreSQL in `data_dir`/postgres and NATS in `data_dir`/nats, both durable, both ending with this process.
+
+    What is not started here can still be asked for its addresses: those of a running `up` on the same directory.
+    """
+
+    def __init__(self, data_dir: Path, *, nats_port: int | None = None, nats_max_store: str = "10GB") -> None:
+        self.data_dir = data_dir.absolute()
+        self.postgres = EmbeddedPostgres(self.data_dir / "postgres")
+        self.nats = EmbeddedNats(self.data_dir / "nats", nats_port, nats_max_store)
+        self._lock: TextIO | None = None
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url
+
+    @property
+    def nats_url(self) -> str:
+        """With the password of `core`, who may do everything."""
+        return self.nats.url
+
+    @property
+    def versions(self) -> dict[str, str]:
+        return {"postgresql": self.postgres.version, "nats": self.nats.version}
+
+    def start(self) -> None:
+        """Start both; raises ServerError, in one sentence, when one cannot run, and leaves none behind."""
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = self._take()
+        try:
+            with ThreadPoolExecutor(2) as both:
+                for started in [both.submit(self.postgres.start), both.submit(self.nats.start)]:
+                    started.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop both cleanly; stopping twice does nothing."""
+        with ThreadPoolExecutor(2) as both:
+            for stopped in [both.submit(self.nats.stop), both.submit(self.postgres.stop)]:
+                stopped.result()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def dead(self) -> list[EmbeddedPostgres | EmbeddedNats]:
+        """The servers that ended though nobody stopped them; `start()` on one brings it back."""
+        servers: Sequence[EmbeddedPostgres | EmbeddedNats] = (self.postgres, self.nats)
+        return [server for server in servers if not server.alive()]
+
+    def reload_users(self, users: Sequence[NatsUser]) -> None:
+        """Let exactly these users connect to NATS, besides our own."""
+        self.nats.reload_users(users)
+
+    def _take(self) -> TextIO:
+        """The data directory for us alone; the kernel gives it back when we die."""
+        path = self.data_dir / "lock"
+        path.touch(0o600)
+        lock = path.open("r+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = lock.read().strip() or "unknown"
+            lock.close()
+            raise ServerError(f"drumline already runs on {self.data_dir} (process {holder}).") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        return lock
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,60 @@
+"""The servers every test may ask for: a fresh database, a fresh NATS; real ones, made in milliseconds."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from infra.embedded import EmbeddedNats, EmbeddedPostgres
+from infra.migrate import migrate
+
+TEMPLATE = "drumline"  # the database the server makes for itself; ours are copies of it, migrated
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A directory with a short path, gone after the test (pytest's own stay, and servers' data is large)."""
+    path = Path(tempfile.mkdtemp(prefix="drl-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One PostgreSQL for all tests of this process, its first database migrated."""
+    path = Path(tempfile.mkdtemp(prefix="drl-pg-"))
+    server = EmbeddedPostgres(path / "postgres")
+    server.start()
+    migrate(server.url_of(TEMPLATE))
+    yield server
+    server.stop()
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A migrated database of this test alone."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        yield postgres.url_of(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def nats_server(scratch: Path) -> Iterator[EmbeddedNats]:
+    """A NATS server of this test alone, which may kill it, start it again, or change its users."""
+    server = EmbeddedNats(scratch / "nats")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def nats_url(nats_server: EmbeddedNats) -> str:
+    """The address of `nats_server`, with the credentials of `core`, who may do everything."""
+    return nats_server.url
