@@ -55,8 +55,8 @@ def birth(pid: int) -> str | None:
 class Child:
     """One server process in a session of its own, so that Ctrl-C reaches only the supervisor."""
 
-    def __init__(self, name: str, directory: Path, log: Path) -> None:
-        self.name, self.directory, self.log = name, directory, log
+    def __init__(self, name: str, directory: Path, log: Path, environment: dict[str, str] | None = None) -> None:
+        self.name, self.directory, self.log, self.environment = name, directory, log, environment
         self._record = directory / "process"
         # The kernel watches the thread that started a process, not the program: this one lives as long as the child.
         self._hands = ThreadPoolExecutor(1, f"starts-{name}")
@@ -76,6 +76,7 @@ class Child:
                 lambda: subprocess.Popen(
                     line,
                     cwd=self.directory,
+                    env=self.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,

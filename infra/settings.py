@@ -1,0 +1,136 @@
+"""Every setting of drumline, read from the environment here and nowhere else."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.child import write_private
+
+KEY_BYTES = 32
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and the rule."""
+
+
+class Settings(BaseSettings):
+    """Read from `DRUMLINE_<NAME>`; an unset one has the default below. `drumline settings` prints this table."""
+
+    model_config = SettingsConfigDict(env_prefix="DRUMLINE_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path(".drumline"), description="Where everything lies: servers' data, keys, profiles, logs.")
+    database_url: SecretStr | None = Field(
+        None, description="An external PostgreSQL (postgresql://…); unset: the embedded one."
+    )
+    nats_url: SecretStr | None = Field(None, description="An external NATS (nats://…); unset: the embedded one.")
+    http_host: str = Field("127.0.0.1", description="The address the REST API listens on.")
+    http_port: Port = Field(8180, description="The port the REST API listens on.")
+    sandbox_port: Port = Field(8181, description="The port of the sandbox: emulated WhatsApp Web and its phones.")
+    nats_port: Port | None = Field(None, description="The embedded NATS's port; unset: a free one, kept afterwards.")
+    whatsapp_url: str | None = Field(
+        None, description="The page the sessions open; unset: the sandbox. WhatsApp Web itself: read the README first."
+    )
+    chromium: Path | None = Field(None, description="The browser to use; unset: the machine's, else Playwright's.")
+    sessions_max: Annotated[int, Field(ge=1, le=100)] = Field(10, description="Accounts one host drives at most.")
+    send_deadline: Annotated[float, Field(gt=0, le=300)] = Field(30.0, description="Seconds one text may take.")
+    duplicate_window: Annotated[float, Field(ge=0.1, le=86_400)] = Field(
+        120.0, description="Seconds in which the broker itself drops a repeated command id."
+    )
+    sweep_after: Annotated[float, Field(ge=0.1, le=3_600)] = Field(
+        5.0, description="Seconds after which a command that HTTP accepted and nobody answered is published again."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    crashpoint: str = Field("", description="For fault tests: the step before or after which a worker kills itself.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def absolute(cls, path: Path) -> Path:
+        """Children run in other directories."""
+        return path.absolute()
+
+    @property
+    def secrets_dir(self) -> Path:
+        return self.data_dir / "secrets"
+
+    @property
+    def keys_file(self) -> Path:
+        """The API keys `up` and `demo` made for their people: 0600."""
+        return self.data_dir / "keys.json"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.http_host}:{self.http_port}"
+
+    @property
+    def page_url(self) -> str:
+        """The page that sessions open."""
+        return self.whatsapp_url or self.sandbox_url
+
+    def master_key(self) -> bytes:
+        """The key-encryption key of vault and contents: 32 bytes in a 0600 file, made at the first start."""
+        return self._secret("master.key")
+
+    def pepper(self) -> bytes:
+        """What look-ups by number and stored API keys are keyed with: 32 bytes in a 0600 file."""
+        return self._secret("pepper.key")
+
+    def _secret(self, name: str) -> bytes:
+        path = self.secrets_dir / name
+        if not path.exists():
+            self.secrets_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_once(path, secrets.token_hex(KEY_BYTES))
+        try:
+            key = bytes.fromhex(path.read_text())
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise SettingsError(f"{path} must hold {KEY_BYTES} bytes in hexadecimal digits.")
+        return key
+
+    def environment(self) -> dict[str, str]:
+        """These settings as the environment of a child process."""
+        values = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is not None:
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+                values[f"DRUMLINE_{name.upper()}"] = str(plain)
+        return {**os.environ, **values}
+
+
+def make_once(path: Path, text: str) -> None:
+    """Write a private file unless another process was first."""
+    mine = path.with_name(f"{path.name}.{os.getpid()}")
+    write_private(mine, text)
+    try:
+        os.link(mine, path)
+    except FileExistsError:
+        pass
+    finally:
+        mine.unlink()
+
+
+def read(**given: object) -> Settings:
+    """The settings of this process; what is given (a command-line option) outweighs the environment.
+
+    Raises SettingsError naming each wrong setting and its rule; a secret's value is never shown.
+    """
+    known = {f"DRUMLINE_{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith("DRUMLINE_") and name not in known)
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is not a setting: see `drumline settings`.")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**chosen)  # type: ignore[arg-type]  # options are checked by the model itself
+    except ValidationError as error:
+        wrong = [f"DRUMLINE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("; ".join(wrong)) from None

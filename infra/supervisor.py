@@ -1,0 +1,87 @@
+"""The processes of one drumline: servers first, then workers; who dies is started again, and all end together."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.child import Child
+
+LONGEST_PAUSE = 10.0  # seconds between two starts of a process that keeps dying
+HEALTHY_AFTER = 30.0  # seconds after which a process is no longer one that keeps dying
+
+
+@dataclass(slots=True)
+class Process:
+    """One worker process: how it is started, and how often it died lately."""
+
+    name: str
+    argv: list[str]
+    child: Child
+    patience: float = 15.0  # seconds it may take to end when asked
+    deaths: int = 0
+    started: float = 0.0
+    again_at: float | None = None
+
+    def start(self) -> None:
+        self.child.end_leftover(signal.SIGTERM, 5.0)
+        self.child.start(self.argv, signal.SIGTERM)
+        self.started, self.again_at = time.monotonic(), None
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Starts processes in the order given, restarts the dead with a growing pause, stops in the reverse order."""
+
+    home: Path  # each process has its log and record under it
+    on_death: Callable[[str, str], None]  # name, last words
+    processes: list[Process] = field(default_factory=list)
+    _watch: asyncio.Task[None] | None = None
+
+    def add(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> Process:
+        """Plan a process that runs Python with these arguments."""
+        directory = self.home / name
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        child = Child(name, directory, directory / f"{name}.log", environment)
+        process = Process(name, [sys.executable, *arguments], child)
+        self.processes.append(process)
+        return process
+
+    async def start(self) -> None:
+        """Start all that are not running, and watch them from here on."""
+        for process in self.processes:
+            if not process.child.alive():
+                await asyncio.to_thread(process.start)
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._watching())
+
+    async def stop(self) -> None:
+        """Ask each to end, the last started first."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+            self._watch = None
+        for process in reversed(self.processes):
+            await asyncio.to_thread(process.child.stop, signal.SIGTERM, process.patience)
+
+    async def _watching(self) -> None:
+        while True:
+            await asyncio.sleep(0.2)
+            for process in self.processes:
+                if not process.child.alive():
+                    await self._again(process)
+
+    async def _again(self, process: Process) -> None:
+        """Start a dead process again once its pause is over."""
+        now = time.monotonic()
+        if process.again_at is None:
+            process.deaths = 1 if now - process.started > HEALTHY_AFTER else process.deaths + 1
+            process.again_at = now + min(0.25 * 2**process.deaths, LONGEST_PAUSE)
+            self.on_death(process.name, process.child.last_words())
+        elif now >= process.again_at:
+            await asyncio.to_thread(process.start)

@@ -1,0 +1,1 @@
+"""What questions are answered from: read models folded from the log."""

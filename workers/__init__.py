@@ -1,0 +1,1 @@
+"""What runs: intake, relay, projector, reactors, timers, dispatch and sessions."""
