@@ -1,0 +1,85 @@
+"""What is asked of a decision, and what came of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from adapters.event_store import Lease
+
+from domain import catalog
+from domain.message import (
+    Actor,
+    Command,
+    Digest,
+    Event,
+    Frozen,
+    PrincipalId,
+    Refused,
+    StreamId,
+    WorkspaceId,
+    derive,
+)
+
+
+class Gathered(Protocol):
+    """What a decision needs from the vault; `keep` makes it last, once the decision has accepted."""
+
+    @property
+    def frozen(self) -> Frozen | None: ...
+    @property
+    def imported(self) -> Digest | None: ...
+    @property
+    def keep(self) -> Callable[[], Awaitable[None]] | None: ...
+
+
+Gather = Callable[[Command, Actor, Mapping[StreamId, Any]], Awaitable[Gathered]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command, from outside or inside, and who gives it."""
+
+    command: Command
+    actor: Actor
+    command_id: UUID
+    name: str = ""
+    digest: bytes = b""
+    correlation: UUID | None = None
+    traceparent: str = ""
+    lease: Lease | None = None  # held for any append; one permit of it is spent when a send is intended
+
+    @property
+    def key(self) -> UUID:
+        """The key of its row in `commands`."""
+        return command_key(self.actor.workspace, self.actor.id, self.command_id)
+
+    @property
+    def known_as(self) -> str:
+        """Its permanent name, or the class of an inside decision."""
+        return self.name or catalog.COMMAND_NAMES.get(type(self.command)) or type(self.command).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request; `repeated` when it had been answered before."""
+
+    state: str  # applied | refused | crashed
+    stream: StreamId
+    version: int
+    position: int | None = None
+    rule: str | None = None
+    field: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    repeated: bool = False
+
+
+def command_key(workspace: WorkspaceId, principal: PrincipalId, command_id: UUID) -> UUID:
+    """The key of a command's row: ids are unique for one principal of one workspace."""
+    return derive("command", workspace, principal, command_id)
+
+
+def refusal(refused: Refused, stream: StreamId, version: int) -> Outcome:
+    """The outcome that a refusal is."""
+    return Outcome("refused", stream, version, None, refused.rule, refused.field, refused.detail)
