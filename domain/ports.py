@@ -1,9 +1,11 @@
 """What the domain needs from outside, as Protocols; adapters fulfil them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
+
+from domain.message import Actor, Command, Digest, Frozen, StreamId
 
 
 class SessionState(StrEnum):
@@ -90,3 +92,18 @@ class Messenger(Protocol):
 
         Returns the acknowledgement known on return (at least SENT). Raises SendRejected or SendUncertain.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Facts of a decision that lie outside the log, and how to keep what the decision then relies on."""
+
+    frozen: Frozen | None = None
+    imported: Digest | None = None
+    keep: Callable[[], Awaitable[None]] | None = None  # awaited after acceptance, before the append
+
+
+class Gather(Protocol):
+    """Collects those facts for a submission or an import, given the states that were read for it."""
+
+    async def __call__(self, command: Command, actor: Actor, states: Mapping[StreamId, Any]) -> Gathered: ...

@@ -1,0 +1,1 @@
+"""One foreign thing a module: each speaks to one outside system in the words of the domain's ports."""

@@ -1,0 +1,91 @@
+"""The sealed content store: each text once a workspace, under a name that only its words give (`Ref`)."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.sealing import Sealing
+from domain.message import Ref, WorkspaceId
+
+# Sorted by the caller: two batches that share texts then wait for each other instead of deadlocking.
+PUT = """
+INSERT INTO contents (workspace, ref, sealed)
+SELECT %s, ref, sealed FROM unnest(%s::text[], %s::bytea[]) AS t (ref, sealed)
+ON CONFLICT DO NOTHING
+"""
+OPEN = "SELECT ref, sealed FROM contents WHERE workspace = %s AND ref = ANY(%s)"
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """The entries used last, at most so many."""
+
+    __slots__ = ("_entries", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        """The entry, used just now."""
+        if key in self._entries:
+            self._entries.move_to_end(key)
+        return self._entries.get(key)
+
+    def put(self, entries: Iterable[tuple[K, V]]) -> None:
+        for key, value in entries:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+        while len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+
+class Contents:
+    """Puts texts in and opens them again; also seals bodies that wait elsewhere (pending commands, dead messages)."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool, sealing: Sealing, *, known: int = 100_000, opened: int = 2_000
+    ) -> None:
+        self._pool = pool
+        self._sealing = sealing
+        self._known: Recent[tuple[WorkspaceId, Ref], bool] = Recent(known)
+        self._opened: Recent[tuple[WorkspaceId, Ref], str] = Recent(opened)
+
+    async def put_many(self, workspace: WorkspaceId, texts: Sequence[str]) -> list[Ref]:
+        """Keep these texts, in one statement for those that are new; their references, in the order given."""
+        refs = [self._sealing.content_ref(workspace, text) for text in texts]
+        new = {ref: text for ref, text in zip(refs, texts, strict=True) if not self._known.get((workspace, ref))}
+        if new:
+            names = sorted(new)
+            sealed = [self._sealing.seal(workspace, "content", ref, new[ref].encode()) for ref in names]
+            async with self._pool.connection() as connection:
+                await connection.execute(PUT, [workspace, names, sealed])
+            self._known.put(((workspace, ref), True) for ref in names)  # only once it is stored
+        return refs
+
+    async def open_many(self, workspace: WorkspaceId, refs: Collection[Ref]) -> dict[Ref, str]:
+        """The texts behind these references; what this workspace never put in is left out."""
+        found = {ref: text for ref in set(refs) if (text := self._opened.get((workspace, ref))) is not None}
+        absent = [ref for ref in set(refs) if ref not in found]
+        if absent:
+            async with self._pool.connection() as connection:
+                rows = await (await connection.execute(OPEN, [workspace, absent])).fetchall()
+            opened = {Ref(ref): self._sealing.open(workspace, "content", ref, sealed).decode() for ref, sealed in rows}
+            self._opened.put(((workspace, ref), text) for ref, text in opened.items())
+            found |= opened
+        return found
+
+    def seal(self, workspace: WorkspaceId, key: object, body: bytes) -> bytes:
+        """A body to be kept elsewhere under `key` (say, its row's): it opens nowhere else."""
+        return self._sealing.seal(workspace, "body", str(key), body)
+
+    def unseal(self, workspace: WorkspaceId, key: object, sealed: bytes) -> bytes:
+        """A body that `seal` sealed for this workspace and key. Raises SealBroken."""
+        return self._sealing.open(workspace, "body", str(key), sealed)
