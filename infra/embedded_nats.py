@@ -100,7 +100,12 @@ class EmbeddedNats:
         self._child.kill()
 
     def alive(self) -> bool:
+        """Whether the server started here runs."""
         return self._child.alive()
+
+    def running(self) -> int | None:
+        """The server's pid while it runs, whoever started it."""
+        return self._child.running()
 
     def reload_users(self, users: Sequence[NatsUser]) -> None:
         """Let exactly these users connect (besides our own); also from another process than the supervisor.

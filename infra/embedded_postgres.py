@@ -90,13 +90,14 @@ class EmbeddedPostgres:
         """Start it, making the database first if there is none; returns when it answers."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = disguise([binaries(), self.home.parent.parent])
-        if place.owner is not None:
+        if place.owner != os.geteuid():
             for way in (self.home.parent, self.home):
                 way.chmod(0o711)
         self._child.end_leftover(signal.SIGINT, 15)
         self._forget_reused_pid()
         if not self.data.exists():
             self._create(place)
+        place.give(self.data)
         self._open_sockets(place)
         write_private(self.data / "postgresql.conf", SETTINGS.format(sockets=self.sockets))
         place.give(self.data / "postgresql.conf")
@@ -115,7 +116,12 @@ class EmbeddedPostgres:
         self._child.kill()
 
     def alive(self) -> bool:
+        """Whether the server started here runs."""
         return self._child.alive()
+
+    def running(self) -> int | None:
+        """The server's pid while it runs, whoever started it."""
+        return self._child.running()
 
     def _create(self, place: Disguise) -> None:
         fresh = self.home / "data.new"  # renamed when whole: a killed first start leaves nothing half made
@@ -136,7 +142,7 @@ class EmbeddedPostgres:
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         place.give(self.sockets)
         found = self.sockets.lstat()
-        if found.st_uid not in (os.geteuid(), place.owner) or found.st_mode & 0o077:
+        if found.st_uid != place.owner or found.st_mode & 0o077:
             raise ServerError(f"{self.sockets} is not ours alone: remove it.")
 
     def _forget_reused_pid(self) -> None:

@@ -1,6 +1,7 @@
 """How a program that refuses to run as root runs for root all the same."""
 
 import os
+import pwd
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +10,21 @@ from pathlib import Path
 from infra.child import ServerError
 
 NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-SPARE_ID = 60999  # in no distribution's range for people, daemons or containers
-SPARE = ("setpriv", f"--reuid={SPARE_ID}", f"--regid={SPARE_ID}", "--clear-groups")
+SPARE_USER = "nobody"  # initdb wants one that has a name
 
 
 @dataclass(frozen=True, slots=True)
 class Disguise:
-    """What to put before a command, and the uid that must own its files (None: they stay ours)."""
+    """What to put before a command, and the uid that must own its files."""
 
+    owner: int
     prefix: tuple[str, ...] = ()
-    owner: int | None = None
 
-    def give(self, *paths: Path) -> None:
-        """Hand files over to the uid the command runs under."""
-        if self.owner is not None:
-            for path in paths:
-                os.chown(path, self.owner, self.owner)
+    def give(self, path: Path) -> None:
+        """Hand a file or a whole directory over to that uid, if it is another's."""
+        if path.lstat().st_uid != self.owner:
+            for inside in (path, *path.rglob("*")):
+                os.chown(inside, self.owner, -1, follow_symlinks=False)
 
 
 def _works(*argv: str | Path) -> bool:
@@ -41,16 +41,18 @@ def disguise(reaches: Sequence[Path]) -> Disguise:
     chroot, some containers) a spare uid does, if every directory on the way lets it pass. Raises ServerError otherwise.
     """
     if os.geteuid() != 0:
-        return Disguise()
+        return Disguise(os.geteuid())
     if _works(*NAMESPACE, "true"):
-        return Disguise(NAMESPACE)
+        return Disguise(os.geteuid(), NAMESPACE)
+    owner = pwd.getpwnam(SPARE_USER)
+    spare = ("setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups")
     for path in reaches:
-        if not _works(*SPARE, "test", "-e", path):
+        if not _works(*spare, "test", "-e", path):
             raise ServerError(
                 f"PostgreSQL does not run as root, this machine refuses user namespaces, and other users may not enter "
                 f"{closed(path)}: run as an ordinary user, or from a directory everybody may enter."
             )
-    return Disguise(SPARE, SPARE_ID)
+    return Disguise(owner.pw_uid, spare)
 
 
 def closed(path: Path) -> Path:

@@ -1,0 +1,334 @@
+"""The embedded servers keep what was written, whoever is killed, and say in a sentence why they cannot run."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import bcrypt
+import nats
+import nats.errors
+import nats.js.api
+import psycopg
+import pytest
+from nats.aio.client import Client
+
+from infra import unprivileged
+from infra.child import Child, birth, wait_until
+from infra.embedded import EmbeddedNats, EmbeddedPostgres, EmbeddedServers, NatsUser, ServerError
+from infra.embedded_postgres import binaries
+
+SUPERVISOR = """
+import sys, time
+from pathlib import Path
+from infra.embedded import EmbeddedServers
+servers = EmbeddedServers(Path(sys.argv[1]))
+servers.start()
+print("started", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def servers(scratch: Path) -> Iterator[EmbeddedServers]:
+    with EmbeddedServers(scratch / "data") as started:
+        yield started
+
+
+def setting(servers: EmbeddedServers, name: str) -> str:
+    with psycopg.connect(servers.database_url) as connection:
+        row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+        assert row
+        return str(row[0])
+
+
+def write_row(servers: EmbeddedServers) -> None:
+    with psycopg.connect(servers.database_url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+
+
+def rows(servers: EmbeddedServers) -> list[tuple[int]]:
+    with psycopg.connect(servers.database_url) as connection:
+        return connection.execute("SELECT answer FROM kept").fetchall()
+
+
+async def publish_one(servers: EmbeddedServers) -> None:
+    client = await nats.connect(servers.nats_url)
+    stream = client.jetstream()
+    await stream.add_stream(name="KEPT", subjects=["kept"], storage=nats.js.api.StorageType.FILE)
+    await stream.publish("kept", b"one")
+    await client.close()
+
+
+async def messages(servers: EmbeddedServers) -> int:
+    client = await nats.connect(servers.nats_url)
+    info = await client.jetstream().stream_info("KEPT")
+    await client.close()
+    return info.state.messages
+
+
+async def admitted(url: str) -> bool:
+    client = Client()
+    try:
+        await client.connect(url, allow_reconnect=False)
+    except nats.errors.Error as refused:
+        if "Authorization Violation" not in str(refused):
+            raise
+        return False
+    finally:
+        await client.close()
+    return True
+
+
+def test_postgres_is_durable(servers: EmbeddedServers) -> None:
+    names = ["fsync", "full_page_writes", "synchronous_commit", "data_checksums"]
+    assert {name: setting(servers, name) for name in names} == dict.fromkeys(names, "on")
+
+
+def test_postgres_listens_on_no_port(servers: EmbeddedServers) -> None:
+    assert setting(servers, "listen_addresses") == ""
+    assert stat.S_IMODE(servers.postgres.sockets.stat().st_mode) == 0o700
+
+
+async def test_nats_is_durable_and_bounded(servers: EmbeddedServers) -> None:
+    client = await nats.connect(servers.nats.system_url)
+    said = json.loads((await client.request("$SYS.REQ.SERVER.PING.VARZ", timeout=2)).data)["data"]
+    await client.close()
+    assert said["jetstream"]["config"]["sync_always"] is True
+    assert said["jetstream"]["config"]["max_storage"] == 10 << 30
+    assert said["max_payload"] == 1 << 20
+
+
+async def test_only_who_knows_the_password_reaches_the_bus(servers: EmbeddedServers) -> None:
+    for name in ("password", "users.conf", "nats.conf"):
+        assert stat.S_IMODE((servers.nats.home / name).stat().st_mode) == 0o600
+    assert not await admitted(f"nats://core:guess@127.0.0.1:{servers.nats.port}")
+    assert not await admitted(f"nats://127.0.0.1:{servers.nats.port}")
+    assert await admitted(servers.nats_url)
+
+
+async def test_what_was_written_outlives_kill_9_of_both_servers(servers: EmbeddedServers) -> None:
+    write_row(servers)
+    await publish_one(servers)
+    addresses = servers.database_url, servers.nats_url
+    servers.postgres.kill()
+    servers.nats.kill()
+    assert servers.dead() == [servers.postgres, servers.nats]
+    for server in servers.dead():
+        server.start()
+    assert (servers.database_url, servers.nats_url) == addresses
+    assert rows(servers) == [(42,)]
+    assert await messages(servers) == 1
+
+
+def test_servers_of_a_killed_supervisor_end_and_the_next_one_finds_everything(scratch: Path) -> None:
+    servers = EmbeddedServers(scratch / "data")
+    with subprocess.Popen(
+        [sys.executable, "-c", SUPERVISOR, servers.data_dir], stdout=subprocess.PIPE, text=True
+    ) as supervisor:
+        assert supervisor.stdout
+        assert supervisor.stdout.readline() == "started\n"
+        write_row(servers)
+        asyncio.run(publish_one(servers))
+        supervisor.kill()
+    assert wait_until(lambda: servers.postgres.running() is None and servers.nats.running() is None, 10)
+    with servers:
+        assert rows(servers) == [(42,)]
+        assert asyncio.run(messages(servers)) == 1
+
+
+def test_what_a_killed_supervisor_left_running_is_ended_first(scratch: Path) -> None:
+    former, next_one = (Child("sleeper", scratch, scratch / "log") for _ in range(2))
+    former.start([sys.executable, "-c", "import time; time.sleep(600)"], signal.SIGTERM)
+    assert next_one.running()
+    next_one.end_leftover(signal.SIGTERM, 5)
+    assert next_one.running() is None
+    former.stop(signal.SIGTERM, 5)
+
+
+def test_a_pid_that_is_another_programs_today_is_left_alone(scratch: Path) -> None:
+    child = Child("sleeper", scratch, scratch / "log")
+    ours = birth(os.getpid())
+    assert ours
+    (scratch / "process").write_text(f"{ours}0")  # the same pid, started at another time
+    child.end_leftover(signal.SIGTERM, 5)
+    assert birth(os.getpid()) == ours
+
+
+def test_postgres_starts_though_its_former_pid_is_another_programs_today(servers: EmbeddedServers) -> None:
+    write_row(servers)
+    servers.postgres.kill()
+    file = servers.postgres.data / "postmaster.pid"
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as another:
+        try:
+            file.write_text("\n".join([str(another.pid), *file.read_text().splitlines()[1:]]))
+            servers.postgres.start()
+            assert another.poll() is None
+        finally:
+            another.kill()
+    assert rows(servers) == [(42,)]
+
+
+def test_a_first_start_that_was_killed_leaves_nothing_half_made(scratch: Path) -> None:
+    half = scratch / "data/postgres/data.new"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18")
+    with EmbeddedServers(scratch / "data") as servers:
+        write_row(servers)
+        assert rows(servers) == [(42,)]
+
+
+async def test_two_instances_run_side_by_side(scratch: Path) -> None:
+    with EmbeddedServers(scratch / "one") as one, EmbeddedServers(scratch / "two") as two:
+        assert one.nats.port != two.nats.port
+        await publish_one(one)
+        await publish_one(two)
+        write_row(one)
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            rows(two)
+        assert await messages(one) == 1
+
+
+def test_a_second_supervisor_on_the_same_data_is_refused(servers: EmbeddedServers) -> None:
+    with pytest.raises(ServerError, match=rf"already runs on {servers.data_dir} \(process {os.getpid()}\)"):
+        EmbeddedServers(servers.data_dir).start()
+
+
+def test_a_port_in_use_is_said_in_one_sentence_and_nothing_is_left_running(scratch: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        servers = EmbeddedServers(scratch / "data", nats_port=port)
+        with pytest.raises(ServerError, match=rf"^Port {port} is in use by another program: [^.]+\.$"):
+            servers.start()
+    assert servers.postgres.running() is None
+    assert servers.nats.running() is None
+
+
+def test_a_port_once_chosen_is_kept(scratch: Path) -> None:
+    with EmbeddedServers(scratch / "data") as first:
+        port = first.nats.port
+        assert 20000 <= port < 32768
+    with EmbeddedServers(scratch / "data") as second:
+        assert second.nats.port == port
+
+
+def test_stopping_leaves_no_process_and_no_socket(scratch: Path) -> None:
+    servers = EmbeddedServers(scratch / "data")
+    servers.start()
+    servers.stop()
+    assert servers.postgres.running() is None
+    assert servers.nats.running() is None
+    assert list(servers.postgres.sockets.iterdir()) == []
+    assert "database system is shut down" in (servers.postgres.home / "postgres.log").read_text()
+
+
+def test_a_deep_data_directory_has_its_socket_elsewhere(scratch: Path) -> None:
+    deep = scratch / ("deep" * 20) / ("deeper" * 10)
+    with EmbeddedServers(deep) as servers:
+        write_row(servers)
+        elsewhere = servers.postgres.sockets
+        assert deep not in elsewhere.parents
+        assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
+        assert EmbeddedServers(deep).database_url == servers.database_url
+    assert not elsewhere.exists()
+
+
+def test_a_log_grown_large_is_put_aside(scratch: Path) -> None:
+    log = scratch / "data/nats/nats.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"x" * (9 << 20))
+    with EmbeddedServers(scratch / "data"):
+        assert log.stat().st_size < 1 << 20
+        assert log.with_suffix(".1.log").stat().st_size == 9 << 20
+
+
+def member(name: str) -> NatsUser:
+    return NatsUser(name, bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode(), [f"cmd.{name}.>"], ["_INBOX.>"])
+
+
+async def test_a_user_may_do_what_is_listed_until_taken_off_the_list(nats_server: EmbeddedNats) -> None:
+    nats_server.reload_users([member("anna"), member("ben")])
+    refused: asyncio.Queue[Exception] = asyncio.Queue()
+    gone = asyncio.Event()
+
+    async def on_disconnect() -> None:
+        gone.set()
+
+    core = await nats.connect(nats_server.url)
+    heard = await core.subscribe("cmd.>")
+    await core.flush()
+    anna = await nats.connect(
+        f"nats://anna:secret@127.0.0.1:{nats_server.port}",
+        error_cb=refused.put,
+        disconnected_cb=on_disconnect,
+        allow_reconnect=False,
+    )
+    await anna.publish("cmd.ben.job.start")
+    await anna.publish("cmd.anna.job.start")
+    assert (await heard.next_msg(5)).subject == "cmd.anna.job.start"
+    assert 'permissions violation for publish to "cmd.ben.job.start"' in str(await asyncio.wait_for(refused.get(), 5))
+
+    nats_server.reload_users([member("ben")])
+    assert not await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
+    await asyncio.wait_for(gone.wait(), 5)
+    await anna.close()
+    await core.close()
+
+
+async def test_users_outlive_a_restart(nats_server: EmbeddedNats) -> None:
+    nats_server.reload_users([member("anna")])
+    nats_server.kill()
+    nats_server.start()
+    assert await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
+
+
+async def test_users_may_change_from_another_process(nats_server: EmbeddedNats) -> None:
+    EmbeddedNats(nats_server.home).reload_users([member("anna")])
+    assert await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
+
+
+async def test_a_list_of_users_that_nats_refuses_changes_nothing(nats_server: EmbeddedNats) -> None:
+    nats_server.reload_users([member("anna")])
+    with pytest.raises(ServerError, match="did not take the new list"):
+        nats_server.reload_users([NatsUser("ben", member("ben").bcrypt_hash, ["not a..subject"], [])])
+    assert await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another uid for PostgreSQL")
+
+
+@as_root
+@pytest.mark.skipif(
+    any(not place.stat().st_mode & 0o001 for place in binaries().parents),
+    reason="PostgreSQL's programs lie under a directory that other users may not enter",
+)
+def test_root_without_namespaces_runs_postgres_under_a_spare_uid(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unprivileged, "NAMESPACE", ("false",))
+    scratch.chmod(0o711)
+    server = EmbeddedPostgres(scratch / "data/postgres")
+    server.start()
+    assert (scratch / "data/postgres/data").owner() == "nobody"
+    server.kill()
+    server.start()
+    with psycopg.connect(server.url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    server.stop()
+
+
+@as_root
+def test_root_without_namespaces_is_told_which_directory_keeps_others_out(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unprivileged, "NAMESPACE", ("false",))
+    inside = scratch / "inside"
+    inside.mkdir(mode=0o755)
+    with pytest.raises(ServerError, match=f"may not enter {scratch}: "):
+        unprivileged.disguise([inside])
