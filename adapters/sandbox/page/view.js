@@ -1,0 +1,221 @@
+// What one sees: the code to scan, the chats, one open chat with its bubbles and ticks.
+
+/** @import { Companion } from './companion.js' */
+/** @import { ChatRow, MessageRow } from './surface.js' */
+
+import { draw } from './qr.js';
+
+const SHOWN = 300;
+const TICK = 'M1.500 6.500 5 10 12.500 2';
+const SECOND_TICK = 'M8.500 10 16 2';
+
+/** @template {Element} [T=HTMLElement] @param {string} id @returns {T} */
+function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`no element ${id}`);
+  return /** @type {T} */ (/** @type {unknown} */ (element));
+}
+
+/** @param {string} tag @param {string} className @param {(Node | string)[]} children */
+function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/** @param {string} className @param {string} box @param {string[]} paths */
+function icon(className, box, ...paths) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('viewBox', box);
+  svg.setAttribute('class', className);
+  for (const d of paths) {
+    const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+    path.setAttribute('d', d);
+    svg.append(path);
+  }
+  return svg;
+}
+
+/** @param {MessageRow} row */
+export function ticks(row) {
+  if (row.isSendFailure) return labelled(icon('ticks failed', '0 0 17 12', 'M8.500 1v6M8.500 10.200v.2'), 'not sent');
+  if (row.ack <= 0) return labelled(icon('ticks', '0 0 17 12', 'M8.500 1.500a4.500 4.500 0 1 0 .01 0M8.500 3.500V6l1.700 1'), 'waiting');
+  if (row.ack === 1) return labelled(icon('ticks', '0 0 17 12', TICK), 'sent');
+  return labelled(icon(row.ack > 2 ? 'ticks read' : 'ticks', '0 0 17 12', TICK, SECOND_TICK), row.ack > 2 ? 'read' : 'delivered');
+}
+
+/** @param {SVGElement} svg @param {string} label */
+function labelled(svg, label) {
+  svg.setAttribute('role', 'img');
+  svg.setAttribute('aria-label', label);
+  return svg;
+}
+
+/** @param {string} number */
+export function pretty(number) {
+  const us = /^\+1(\d{3})(\d{3})(\d{4})$/.exec(number);
+  if (us) return `+1 ${us[1]} ${us[2]} ${us[3]}`;
+  return number.replace(/^(\+\d{2})(\d{3})(\d{3})(\d+)$/, '$1 $2 $3 $4');
+}
+
+/** @param {number} seconds */
+function clock(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+}
+
+/** @param {number} seconds */
+function day(seconds) {
+  const date = new Date(seconds * 1000).toDateString();
+  const today = new Date();
+  if (date === today.toDateString()) return 'Today';
+  today.setDate(today.getDate() - 1);
+  if (date === today.toDateString()) return 'Yesterday';
+  return new Date(seconds * 1000).toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric' });
+}
+
+/** @param {HTMLElement} avatar @param {string} name @param {string} seed */
+function paint(avatar, name, seed) {
+  const initials = name.split(/\s+/).map((word) => word[0] ?? '').filter((letter) => /\p{L}/u.test(letter));
+  let hash = 7;
+  for (const char of seed) hash = (hash * 31 + char.charCodeAt(0)) % 360;
+  avatar.style.setProperty('--hue', String(hash));
+  avatar.replaceChildren(
+    initials.length
+      ? [initials[0], initials.length > 1 ? initials.at(-1) : ''].join('').toUpperCase()
+      : icon('person', '0 0 24 24', 'M12 12.500a4 4 0 1 0-.01 0M4.500 20c.8-3.600 3.800-5.500 7.500-5.500s6.700 1.900 7.500 5.500'),
+  );
+}
+
+export class View {
+  /** @type {ChatRow | null} */ #open = null;
+  #due = false;
+  #drawn = '';
+
+  /** @param {Companion} companion */
+  constructor(companion) {
+    this.companion = companion;
+  }
+
+  mount() {
+    this.companion.changed = () => this.#soon();
+    byId('renew').addEventListener('click', () => void this.companion.refresh());
+    byId('log-out').addEventListener('click', () => void this.companion.logout());
+    byId('search').addEventListener('input', () => this.#soon());
+    byId('back').addEventListener('click', () => this.#show(null));
+    byId('composer').addEventListener('submit', (event) => {
+      event.preventDefault();
+      const text = /** @type {HTMLInputElement} */ (byId('text'));
+      const body = text.value.trim();
+      if (!this.#open || !body) return;
+      text.value = '';
+      void this.companion.send(this.#open, body, undefined);
+    });
+    setInterval(() => this.#countdown(), 500);
+    this.#render();
+  }
+
+  /** At most one drawing for everything that changed together. */
+  #soon() {
+    if (this.#due) return;
+    this.#due = true;
+    setTimeout(() => {
+      this.#due = false;
+      this.#render();
+    }, 40);
+  }
+
+  /** @param {ChatRow | null} chat */
+  #show(chat) {
+    this.#open = chat;
+    if (chat) void this.companion.open(chat);
+    byId('messages').replaceChildren();
+    this.#render();
+  }
+
+  #render() {
+    const { linked, mode, mainReady } = this.companion;
+    document.body.dataset.screen = !linked ? 'link' : mainReady || mode === 'OFFLINE' ? 'app' : 'loading';
+    document.body.dataset.chat = this.#open ? 'open' : 'none';
+    if (!linked) return this.#renderCode();
+    this.#renderMe();
+    this.#renderChats();
+    if (this.#open) this.#renderMessages(this.#open);
+  }
+
+  #renderCode() {
+    const code = this.companion.authCode?.fullCode ?? '';
+    byId('renew').hidden = !this.companion.idle;
+    byId('qr').classList.toggle('stale', !code);
+    if (code && code !== this.#drawn) draw(byId('qr'), code);
+    this.#drawn = code;
+    this.#countdown();
+  }
+
+  #countdown() {
+    const { refUntil, idle, linked } = this.companion;
+    if (linked) return;
+    const left = Math.max(0, Math.ceil((refUntil - Date.now()) / 1000));
+    byId('countdown').textContent = idle ? 'The code has run out' : refUntil ? `New code in ${left} s` : 'Asking for a code…';
+  }
+
+  #renderMe() {
+    const { me, mode } = this.companion;
+    if (!me) return;
+    paint(byId('my-avatar'), me.name, me.number);
+    byId('my-name').textContent = me.name || pretty(me.number);
+    const words = { MAIN: me.name ? pretty(me.number) : 'Online', SYNCING: 'Updating…', OFFLINE: 'Offline, trying again…', QR: '' };
+    byId('my-state').textContent = words[mode];
+    byId('my-state').classList.toggle('offline', mode === 'OFFLINE');
+  }
+
+  #renderChats() {
+    const wanted = /** @type {HTMLInputElement} */ (byId('search')).value.toLowerCase();
+    const chats = [...this.companion.chats.values()]
+      .filter((chat) => chat.last && `${chat.name} ${pretty(chat.number)} ${chat.number}`.toLowerCase().includes(wanted))
+      .sort((a, b) => b.t - a.t);
+    byId('chats').replaceChildren(...chats.slice(0, SHOWN).map((chat) => this.#chatItem(chat)));
+    byId('no-chats').textContent = chats.length ? '' : wanted ? 'No chat matches' : 'No messages yet';
+  }
+
+  /** @param {ChatRow} chat */
+  #chatItem(chat) {
+    const avatar = element('span', 'avatar');
+    paint(avatar, chat.name, chat.number);
+    const last = chat.last ? this.companion.memory.get(chat.last) : undefined;
+    if (chat.last && !last) void this.companion.warm(chat.last).then(() => this.#soon());
+    const preview = element('span', 'preview', last?.body ?? '');
+    if (last?.fromMe) preview.prepend(ticks(last));
+    const count = element('span', 'unread', String(chat.unread));
+    count.hidden = !chat.unread;
+    const button = element(
+      'button', 'chat', avatar,
+      element('span', 'title', chat.name || pretty(chat.number)),
+      element('time', '', chat.t ? clock(chat.t) : ''), preview, count,
+    );
+    button.setAttribute('type', 'button');
+    button.setAttribute('aria-current', String(this.#open?.lid === chat.lid));
+    button.addEventListener('click', () => this.#show(chat));
+    return element('li', '', button);
+  }
+
+  /** @param {ChatRow} chat */
+  #renderMessages(chat) {
+    paint(byId('their-avatar'), chat.name, chat.number);
+    byId('their-name').textContent = chat.name || pretty(chat.number);
+    byId('their-number').textContent = chat.name ? pretty(chat.number) : 'No name in the address book';
+    const list = byId('messages');
+    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+    let before = '';
+    const items = this.companion.messagesOf(chat).slice(-SHOWN).flatMap((row) => {
+      const today = day(row.t);
+      const line = today === before ? [] : [element('li', 'day', today)];
+      before = today;
+      const time = element('span', 'meta', clock(row.t));
+      if (row.fromMe) time.append(ticks(row));
+      return [...line, element('li', row.fromMe ? 'bubble mine' : 'bubble', row.body, time)];
+    });
+    list.replaceChildren(...items);
+    if (atEnd) list.scrollTop = list.scrollHeight;
+  }
+}

@@ -1,0 +1,145 @@
+"""Which Chromium to start, with which flags, and the proof that a former one is gone."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SYSTEM = tuple(
+    Path("/usr/bin") / name for name in ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+)
+PLAYWRIGHT_OWN = Path("~/.cache/ms-playwright")
+FLAGS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LOCKS = ("SingletonLock", "SingletonSocket", "SingletonCookie")
+PROC = Path("/proc")
+
+
+class ChromiumMissing(Exception):
+    """No Chromium was found: install the `chromium` package, or name a browser's path in the settings."""
+
+    def __init__(self, configured: Path | None = None) -> None:
+        named = f" ({configured} is not an executable file)" if configured else ""
+        super().__init__(f"{self.__doc__}{named}")
+
+
+class FormerBrowserAlive(Exception):
+    """A former browser of this profile did not die; the profile must not be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chromium:
+    """An executable and where it came from."""
+
+    path: Path
+    origin: Literal["configured", "system", "playwright"]
+
+
+def find_chromium(configured: Path | None = None) -> Chromium:
+    """The configured browser, else the system's, else Playwright's own. Raises ChromiumMissing."""
+    if configured is not None:
+        if not _executable(configured):
+            raise ChromiumMissing(configured)
+        return Chromium(configured, "configured")
+    for path in SYSTEM:
+        if _executable(path):
+            return Chromium(path, "system")
+    for path in sorted(PLAYWRIGHT_OWN.expanduser().glob("chromium-*/chrome-linux*/chrome"), reverse=True):
+        if _executable(path):
+            return Chromium(path, "playwright")
+    raise ChromiumMissing
+
+
+def needs_no_sandbox() -> bool:
+    """Chromium refuses its own sandbox to root; everybody else keeps it."""
+    return os.geteuid() == 0
+
+
+def process_group_of(profile: Path) -> int | None:
+    """The process group of the browser that has this profile open, or None."""
+    profile = profile.resolve()
+    for process in _processes():
+        if process.names(profile) and b"--type=" not in process.command:
+            return process.group
+    return None
+
+
+async def kill_former(profile: Path, process_group: int | None, *, within: float = 10.0) -> int:
+    """Kill whatever still uses this profile and wait until it is gone; returns how many processes were killed.
+
+    The recorded group dies only if one of its processes really uses the profile: a group id that the system gave
+    to somebody else is left alone. Chromium's singleton locks go last, with their owners proven dead.
+    Raises FormerBrowserAlive when something survives for `within` seconds.
+    """
+    profile = profile.resolve()
+    killed: set[int] = set()
+    try:
+        async with asyncio.timeout(within):
+            # Killed ones are asked for again: without their browser, children no longer show whose they were.
+            while victims := _users(profile, process_group) | (killed & {p.pid for p in _processes()}):
+                for pid in victims:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                killed |= victims
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise FormerBrowserAlive(f"{len(victims)} processes of a former browser did not die") from None
+    for name in LOCKS:
+        (profile / name).unlink(missing_ok=True)
+    return len(killed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    pid: int
+    group: int
+    command: bytes
+
+    def names(self, profile: Path) -> bool:
+        """Chromium's children join their arguments with spaces, the browser itself with NULs."""
+        flag = b"--user-data-dir=" + os.fsencode(profile)
+        return self.command.replace(b" ", b"\0").find(flag.replace(b" ", b"\0") + b"\0") >= 0
+
+    def has_open(self, profile: Path) -> bool:
+        inside = os.fspath(profile) + os.sep
+        with contextlib.suppress(OSError):
+            for entry in (PROC / str(self.pid) / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if os.readlink(entry).startswith(inside):
+                        return True
+        return False
+
+
+def _users(profile: Path, process_group: int | None) -> set[int]:
+    """Who must go: processes that name the profile, the groups these lead, and the recorded group if it is ours."""
+    alive = list(_processes())
+    groups = {p.group for p in alive if p.names(profile) and p.group in (p.pid, process_group)}
+    if process_group is not None and process_group not in groups:
+        groups |= {p.group for p in alive if p.group == process_group and p.has_open(profile)}
+    groups.discard(os.getpgrp())
+    return {p.pid for p in alive if p.group in groups or p.names(profile)} - {os.getpid()}
+
+
+def _processes() -> Iterator[_Process]:
+    for entry in PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            # The command's name is in brackets and may contain anything: the fields start after the last one.
+            state, _parent, group = (entry / "stat").read_bytes().rpartition(b")")[2].split()[:3]
+            if state not in (b"Z", b"X"):
+                yield _Process(int(entry.name), int(group), (entry / "cmdline").read_bytes() + b"\0")
+
+
+def _executable(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)

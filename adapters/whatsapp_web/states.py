@@ -1,0 +1,50 @@
+"""What a look into the page says about the session: a pure judgement."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.ports import Ack, SessionState
+
+Judgement = tuple[SessionState, str]
+
+_BY_MODE: Mapping[str, Judgement] = {
+    "SYNCING": (SessionState.SYNCING, "syncing"),
+    "OFFLINE": (SessionState.DEGRADED, "offline"),
+    "CONFLICT": (SessionState.CONFLICT, "used_elsewhere"),
+    "PROXYBLOCK": (SessionState.RESTRICTED, "proxy_block"),
+    "TOS_BLOCK": (SessionState.RESTRICTED, "tos_block"),
+    "SMB_TOS_BLOCK": (SessionState.RESTRICTED, "smb_tos_block"),
+    "DEPRECATED_VERSION": (SessionState.DEGRADED, "deprecated_version"),
+}
+
+
+def judge(session: Mapping[str, Any] | None, *, was_linked: bool) -> Judgement:
+    """State and reason from what bridge.js read; `was_linked`: this browser has been past its QR code before.
+
+    The library's own ready flags do not mean logged in, so ready needs every sign at once.
+    """
+    if session is None:
+        return SessionState.LOADING, "page_loading"
+    mode = session["mode"]
+    if mode == "QR":
+        if was_linked:
+            return SessionState.LOGGED_OUT, "unlinked"
+        return SessionState.QR, "idle" if session["idle"] else "scan"
+    if mode in _BY_MODE:
+        return _BY_MODE[mode]
+    if mode != "MAIN":
+        return SessionState.LOADING, "unknown_mode"
+    if session["needsUpdate"]:
+        return SessionState.DEGRADED, "needs_update"
+    if not session["online"]:
+        return SessionState.DEGRADED, "offline"
+    if session["authenticated"] and session["registered"] and session["mainReady"]:
+        return SessionState.READY, "main"
+    return SessionState.SYNCING, "main_loading"
+
+
+def ack_of(number: int) -> Ack:
+    """WhatsApp's acknowledgement number in the domain's words."""
+    if number < 0:
+        return Ack.FAILED
+    return (Ack.PENDING, Ack.SENT, Ack.DELIVERED, Ack.READ)[min(number, 3)]
