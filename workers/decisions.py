@@ -13,10 +13,11 @@ from domain.audience import ImportAudience
 from domain.delivery import SendIntended
 from domain.job import SubmitJob
 from domain.message import Command, Decider, Event, Facts, Refused, Role, StreamId, WorkspaceId
-from workers.requests import Gather, Gathered, Outcome, Request, command_key, refusal
+from domain.ports import Gather
+from workers.requests import Outcome, Request, command_key, refusal
 from workers.states import StateCache
 
-__all__ = ["Contended", "Decisions", "Gather", "Gathered", "Outcome", "Request", "command_key", "refusal"]
+__all__ = ["Contended", "Decisions", "Outcome", "Request", "command_key", "refusal"]
 
 MOST_TRIES = 25  # each lost try means that somebody else got through
 
@@ -84,7 +85,7 @@ class Decisions:
         """Make decisions in order; outcomes in the same order.
 
         Those on different streams share an append; one that writes or reads what an earlier one writes waits for it,
-        for it must be decided on what really happened. An exception says nothing about which of them were made: ask again.
+        for it must be decided on what really happened. An exception does not say which of them were made: ask again.
         """
         answers: dict[int, Outcome] = {}
         waiting = [self._case(index, request) for index, request in enumerate(requests)]

@@ -1,8 +1,8 @@
 """What is asked of a decision, and what came of it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from adapters.event_store import Lease
@@ -11,29 +11,13 @@ from domain import catalog
 from domain.message import (
     Actor,
     Command,
-    Digest,
     Event,
-    Frozen,
     PrincipalId,
     Refused,
     StreamId,
     WorkspaceId,
     derive,
 )
-
-
-class Gathered(Protocol):
-    """What a decision needs from the vault; `keep` makes it last, once the decision has accepted."""
-
-    @property
-    def frozen(self) -> Frozen | None: ...
-    @property
-    def imported(self) -> Digest | None: ...
-    @property
-    def keep(self) -> Callable[[], Awaitable[None]] | None: ...
-
-
-Gather = Callable[[Command, Actor, Mapping[StreamId, Any]], Awaitable[Gathered]]
 
 
 @dataclass(frozen=True, slots=True)
