@@ -26,6 +26,7 @@ class EmbeddedServers:
         self.postgres = EmbeddedPostgres(self.data_dir / "postgres")
         self.nats = EmbeddedNats(self.data_dir / "nats", nats_port, nats_max_store)
         self._lock: TextIO | None = None
+        self._started: list[EmbeddedPostgres | EmbeddedNats] = []
 
     @property
     def database_url(self) -> str:
@@ -40,13 +41,15 @@ class EmbeddedServers:
     def versions(self) -> dict[str, str]:
         return {"postgresql": self.postgres.version, "nats": self.nats.version}
 
-    def start(self) -> None:
-        """Start both; raises ServerError, in one sentence, when one cannot run, and leaves none behind."""
+    def start(self, *, postgres: bool = True, nats: bool = True) -> None:
+        """Start both, or the one wanted; raises ServerError, in one sentence, when one cannot run, and leaves none."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._take()
+        wanted: Sequence[tuple[EmbeddedPostgres | EmbeddedNats, bool]] = ((self.postgres, postgres), (self.nats, nats))
+        self._started = [server for server, own in wanted if own]
         try:
             with ThreadPoolExecutor(2) as both:
-                for started in [both.submit(self.postgres.start), both.submit(self.nats.start)]:
+                for started in [both.submit(server.start) for server in self._started]:
                     started.result()
         except BaseException:
             self.stop()
@@ -63,8 +66,7 @@ class EmbeddedServers:
 
     def dead(self) -> list[EmbeddedPostgres | EmbeddedNats]:
         """The servers that ended though nobody stopped them; `start()` on one brings it back."""
-        servers: Sequence[EmbeddedPostgres | EmbeddedNats] = (self.postgres, self.nats)
-        return [server for server in servers if not server.alive()]
+        return [server for server in self._started if not server.alive()]
 
     def reload_users(self, users: Sequence[NatsUser]) -> None:
         """Let exactly these users connect to NATS, besides our own."""
