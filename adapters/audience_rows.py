@@ -1,0 +1,133 @@
+"""One row of a list of people: its number by `phonenumbers`, its fields, its consent; or the reason why it is bad."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import phonenumbers
+
+from domain.recipient import ConsentSource
+
+LONGEST_VALUE = 1_000  # characters
+CONSENT, SOURCE, GIVEN_AT, PROOF = "consent", "consent_source", "consent_at", "consent_proof"
+EARLIEST = 1970  # a year before that is a mistyped one
+YES = frozenset({"yes", "y", "true", "1"})
+NO = frozenset({"no", "n", "false", "0"})
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+COUNTRIES = phonenumbers.SUPPORTED_REGIONS  # ISO 3166-1 codes that have telephone numbers
+
+
+class Reason(StrEnum):
+    """Why a row is bad."""
+
+    NUMBER_MISSING = "number_missing"
+    NUMBER_UNREADABLE = "number_unreadable"
+    NUMBER_WITHOUT_COUNTRY = "number_without_country"  # neither +… nor a country to assume
+    NUMBER_INVALID = "number_invalid"  # no such number can be dialled
+    CONSENT_UNREADABLE = "consent_unreadable"
+    CONSENT_SOURCE_UNKNOWN = "consent_source_unknown"
+    CONSENT_AT_UNREADABLE = "consent_at_unreadable"
+    CONSENT_AT_IN_FUTURE = "consent_at_in_future"
+    VALUE_TOO_LONG = "value_too_long"
+    VALUE_UNREADABLE = "value_unreadable"  # control characters
+    TOO_MANY_VALUES = "too_many_values"  # more cells than the first row has
+
+
+class RowRefused(Exception):
+    """A row's reason, and the column it is about."""
+
+    def __init__(self, reason: Reason, column: str | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A consent as a row states it. Without a time it counts from the import, and as nothing but imported."""
+
+    source: ConsentSource
+    at: datetime | None
+    proof: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A good row: the number in E.164, its country, the fields that have a value, and what it says of consent."""
+
+    number: str
+    country: str | None
+    fields: dict[str, str]
+    consent: Given | None
+    denied: bool  # says no, in as many words
+
+
+def normalised(name: str) -> str:
+    """`First Name ` -> first_name, `Città` -> citta."""
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+
+
+def read_row(columns: Sequence[str], cells: Sequence[str], country: str | None, now: datetime) -> Row:
+    """A row under these columns. Raises RowRefused."""
+    if len(cells) > len(columns):
+        raise RowRefused(Reason.TOO_MANY_VALUES, None)
+    values = {name: text for name, cell in zip(columns, cells, strict=False) if (text := cell.strip())}
+    number, region = read_number(values.pop("number", ""), country)
+    for name, value in values.items():
+        if len(value) > LONGEST_VALUE:
+            raise RowRefused(Reason.VALUE_TOO_LONG, name)
+        if CONTROL.search(value):
+            raise RowRefused(Reason.VALUE_UNREADABLE, name)
+    consent, denied = read_consent(values, now)
+    fields = {name: value for name, value in values.items() if name not in (CONSENT, SOURCE, GIVEN_AT, PROOF)}
+    return Row(number, region, fields, consent, denied)
+
+
+def read_number(text: str, country: str | None) -> tuple[str, str | None]:
+    """A number in E.164, and the country it belongs to."""
+    if not text:
+        raise RowRefused(Reason.NUMBER_MISSING, "number")
+    if any(character.isalpha() for character in text):  # letters would be dialled
+        raise RowRefused(Reason.NUMBER_UNREADABLE, "number")
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException as error:
+        unplaced = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE and country is None
+        reason = Reason.NUMBER_WITHOUT_COUNTRY if unplaced and "+" not in text else Reason.NUMBER_UNREADABLE
+        raise RowRefused(reason, "number") from None
+    if number.extension:
+        raise RowRefused(Reason.NUMBER_UNREADABLE, "number")
+    if not phonenumbers.is_valid_number(number):
+        raise RowRefused(Reason.NUMBER_INVALID, "number")
+    region = phonenumbers.region_code_for_number(number)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), region
+
+
+def read_consent(values: dict[str, str], now: datetime) -> tuple[Given | None, bool]:
+    """The consent a row states, and whether it says no. Times without an offset are UTC."""
+    said = values.get(CONSENT, "").casefold()
+    if not said or said in NO:
+        return None, bool(said)
+    if said not in YES:
+        raise RowRefused(Reason.CONSENT_UNREADABLE, CONSENT)
+    at, source = None, ConsentSource.IMPORT
+    if stated := values.get(SOURCE):
+        try:
+            source = ConsentSource(normalised(stated))
+        except ValueError:
+            raise RowRefused(Reason.CONSENT_SOURCE_UNKNOWN, SOURCE) from None
+    if stated := values.get(GIVEN_AT):
+        try:
+            at = datetime.fromisoformat(stated)
+        except ValueError:
+            raise RowRefused(Reason.CONSENT_AT_UNREADABLE, GIVEN_AT) from None
+        if at.year < EARLIEST:
+            raise RowRefused(Reason.CONSENT_AT_UNREADABLE, GIVEN_AT)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if at > now:
+            raise RowRefused(Reason.CONSENT_AT_IN_FUTURE, GIVEN_AT)
+    return Given(source if at else ConsentSource.IMPORT, at, values.get(PROOF)), False

@@ -1,0 +1,159 @@
+"""Audiences as jobs need them: frozen under one hash, each recipient with an account; and the facts of a submission."""
+
+import asyncio
+import hashlib
+import struct
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.contents import Contents
+from domain import campaign as campaigns
+from domain import content
+from domain.audience import ImportAudience
+from domain.job import SubmitJob
+from domain.merkle import root
+from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
+from domain.ports import Gathered
+
+MEMBERS = """
+SELECT m.ordinal, m.recipient_id, m.vault_version
+FROM audience_members m JOIN audience_imports i USING (audience_id)
+WHERE i.audience_id = %s AND i.workspace = %s ORDER BY m.ordinal
+"""
+# Empty values are never stored, so a person has a variable exactly when its field exists: nothing need be opened.
+MISSING = """
+SELECT wanted.name, count(*)
+FROM audience_members m
+JOIN person_versions v ON v.recipient_id = m.recipient_id AND v.version = m.vault_version
+CROSS JOIN unnest(%s::text[]) AS wanted (name)
+WHERE m.audience_id = %s AND NOT v.sealed ? wanted.name
+GROUP BY wanted.name
+"""
+KEEP = """
+INSERT INTO frozen_audience (root, ordinal, recipient_id, vault_version, account_id)
+SELECT %s, * FROM unnest(%s::int[], %s::uuid[], %s::int[], %s::uuid[]) ON CONFLICT DO NOTHING
+"""
+ROWS = """
+SELECT ordinal, recipient_id, vault_version, account_id FROM frozen_audience
+WHERE root = %s AND account_id = %s AND ordinal >= %s ORDER BY ordinal LIMIT %s
+"""
+IMPORTED = """
+SELECT digest FROM audience_imports
+WHERE audience_id = %s AND workspace = %s AND count = %s AND rejected = %s AND merged = %s
+"""
+LEAF = struct.Struct(">Q16sI16s")  # ordinal, recipient, version of the vault, account
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenRow:
+    """One recipient of a frozen audience: the version that was approved, and the account that sends."""
+
+    ordinal: int  # from 1
+    recipient_id: UUID
+    vault_version: int
+    account_id: UUID
+
+    @property
+    def leaf(self) -> bytes:
+        return LEAF.pack(self.ordinal, self.recipient_id.bytes, self.vault_version, self.account_id.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A frozen audience, not yet kept."""
+
+    frozen: Frozen
+    rows: Sequence[FrozenRow]
+
+
+class Audiences:
+    """Freezes imported audiences and reads frozen ones."""
+
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
+
+    async def freeze(
+        self, workspace: WorkspaceId, audience_id: UUID, accounts: Collection[UUID], variables: Collection[str]
+    ) -> Freeze:
+        """An audience as it stands, each recipient with one of the accounts (at least one), and what they lack.
+
+        The same members and accounts always give the same root. An audience of another workspace has no members.
+        """
+        async with self._pool.connection() as connection:
+            members = await (await connection.execute(MEMBERS, [audience_id, workspace])).fetchall()
+            lacking = []
+            if members and variables:
+                lacking = await (await connection.execute(MISSING, [sorted(variables), audience_id])).fetchall()
+        rows, head = await asyncio.to_thread(assigned, members, sorted(set(accounts)))
+        return Freeze(Frozen(head, len(rows), dict(lacking)), rows)
+
+    async def keep(self, freeze: Freeze) -> None:
+        """Keep a frozen audience's rows under its root; again changes nothing."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                KEEP,
+                [
+                    freeze.frozen.root,
+                    [row.ordinal for row in freeze.rows],
+                    [row.recipient_id for row in freeze.rows],
+                    [row.vault_version for row in freeze.rows],
+                    [row.account_id for row in freeze.rows],
+                ],
+            )
+
+    async def rows(self, root: Digest, account: UUID, from_ordinal: int, limit: int) -> list[FrozenRow]:
+        """An account's share of a frozen audience, in order, from this ordinal on (included)."""
+        async with self._pool.connection() as connection:
+            found = await (await connection.execute(ROWS, [root, account, from_ordinal, limit])).fetchall()
+        return [FrozenRow(*row) for row in found]
+
+    async def imported(self, workspace: WorkspaceId, command: ImportAudience) -> Digest | None:
+        """The digest of what lies in the vault under the command's id, if the command counts it truly."""
+        counts = [command.count, command.rejected, command.merged]
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(IMPORTED, [command.audience_id, workspace, *counts])).fetchone()
+        return Digest(row[0]) if row else None
+
+
+def assigned(members: Sequence[tuple[int, UUID, int]], accounts: Sequence[UUID]) -> tuple[list[FrozenRow], Digest]:
+    """The members, each with its account, and the Merkle root over them."""
+    rows = [FrozenRow(place, person, version, account_of(person, accounts)) for place, person, version in members]
+    return rows, root(row.leaf for row in rows)
+
+
+def account_of(recipient_id: UUID, accounts: Sequence[UUID]) -> UUID:
+    """The account that writes to a recipient: always the same one for the same (sorted) accounts."""
+    digest = hashlib.sha256(recipient_id.bytes).digest()
+    return accounts[int.from_bytes(digest[:8], "big") % len(accounts)]
+
+
+class SubmissionFacts:
+    """Gathers what a submission or an import is decided on besides the log: the people, as the vault holds them."""
+
+    def __init__(self, audiences: Audiences, contents: Contents) -> None:
+        self._audiences = audiences
+        self._contents = contents
+
+    async def __call__(self, command: Command, actor: Actor, states: Mapping[StreamId, Any]) -> Gathered:
+        match command:
+            case SubmitJob(campaign_id=campaign_id):
+                campaign = states.get(campaigns.DECIDER.stream(campaign_id))
+                return await self._submission(command, actor.workspace, campaign)
+            case ImportAudience():
+                return Gathered(imported=await self._audiences.imported(actor.workspace, command))
+        return Gathered()
+
+    async def _submission(
+        self, command: SubmitJob, workspace: WorkspaceId, campaign: campaigns.Campaign | None
+    ) -> Gathered:
+        if campaign is None or campaign.audience_id is None or not command.accounts:
+            return Gathered()  # the decision refuses it for that
+        texts = await self._contents.open_many(workspace, [part.text for part in campaign.parts])
+        wanted = {name for part in campaign.parts for name in content.variables(texts[part.text])}
+        freeze = await self._audiences.freeze(workspace, campaign.audience_id, command.accounts, wanted)
+        return Gathered(frozen=freeze.frozen, keep=partial(self._audiences.keep, freeze))
