@@ -26,11 +26,11 @@ WHERE p.recipient_id = ANY(%s)
 ADD_PEOPLE = """
 INSERT INTO people (recipient_id, workspace, number_hmac, wrapped_key, country, version)
 SELECT recipient_id, %s, number_hmac, wrapped_key, country, 1
-FROM unnest(%s::uuid[], %s::bytea[], %s::bytea[], %s::text[]) AS t (recipient_id, number_hmac, wrapped_key, country)
+FROM unnest(%b::uuid[], %b::bytea[], %b::bytea[], %b::text[]) AS t (recipient_id, number_hmac, wrapped_key, country)
 """
 ADD_VERSIONS = """
 INSERT INTO person_versions (recipient_id, version, commitment, sealed)
-SELECT * FROM unnest(%s::uuid[], %s::int[], %s::bytea[], %s::jsonb[])
+SELECT * FROM unnest(%b::uuid[], %b::int[], %b::bytea[], %s::jsonb[])
 """
 RAISE = """
 UPDATE people SET version = t.version FROM unnest(%s::uuid[], %s::int[]) AS t (recipient_id, version)
