@@ -1,7 +1,6 @@
 # `make` alone lists the targets. Each sets up what it needs first (infra/install.py); a second run finds it done.
 PYTHON ?= python3
 BIN := .venv/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
 SETUP = @command -v $(PYTHON) >/dev/null || { echo "drumline: Python 3.11 or newer is needed, and $(PYTHON) is not there." >&2; exit 1; }; \
 	$(PYTHON) -I infra/install.py --chromium "$(DRUMLINE_CHROMIUM)"
 
@@ -25,7 +24,7 @@ check: setup-dev ## format, lint, types, import rule, page code, requirements: a
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/npm run --silent check
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 	@$(BIN)/python -m pip --disable-pip-version-check check
 
 bench: setup ## the pipeline's figures, as JSON on the last line (ARGS="…" as for drumline bench)
@@ -44,7 +43,7 @@ lock: setup ## resolve the requirements anew, with hashes
 		"$$@" --output-file $$out pyproject.toml -; }; \
 	compile requirements.lock $(ARGS); \
 	compile requirements-dev.lock --extra dev --constraint requirements.lock
-	@$(BIN)/npm install --package-lock-only --ignore-scripts
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --ignore-scripts
 
 clean: ## delete all that make made, except data (that is .drumline)
 	rm -rf .venv .setup node_modules adapters/whatsapp_web/vendor build dist

@@ -30,6 +30,7 @@ LOG = STATE / "install.log"
 BROWSER = STATE / "browser"  # its path, once found
 VENDOR = ROOT / "adapters" / "whatsapp_web" / "vendor"
 WA_JS = ROOT / "node_modules" / "@wppconnect" / "wa-js" / "dist"
+PYTHON = Path(sys.executable).resolve()  # the machine's own, even where .venv is activated
 OLDEST = (3, 11)
 OFFLINE = (
     "Temporary failure in name resolution",
@@ -148,7 +149,7 @@ def make_venv() -> None:
     if not find_spec("ensurepip") or not find_spec("venv"):  # Debian splits ensurepip off
         raise StepFailed(NO_VENV)
     shutil.rmtree(VENV, ignore_errors=True)
-    run(sys.executable, "-I", "-m", "venv", VENV)
+    run(PYTHON, "-I", "-m", "venv", VENV)
 
 
 def install_libraries(lock: Path) -> None:
@@ -200,7 +201,7 @@ def set_up(*, dev: bool, configured: str) -> None:
     for_use = digest(ROOT / "requirements.lock"), digest(ROOT / "package-lock.json", False)
     for_work = digest(ROOT / "requirements-dev.lock"), digest(ROOT / "package-lock.json", True)
     libraries, javascript = for_work if dev else for_use
-    place = digest(str(ROOT), platform.python_version(), sys.executable)
+    place = digest(str(ROOT), platform.python_version(), str(PYTHON))
     itself = digest(ROOT / "pyproject.toml")
 
     if not (steps.have("venv", place) and (VENV / "bin" / "python").exists()):
