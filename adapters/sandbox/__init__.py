@@ -1,1 +1,1 @@
-"""An emulated WhatsApp on this machine: phones, server, ledger of the wire, and the page that stands for WhatsApp Web."""
+"""An emulated WhatsApp on this machine: phones, server, the ledger of the wire, and a page like WhatsApp Web."""

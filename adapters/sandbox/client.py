@@ -1,5 +1,7 @@
 """A small client of the sandbox's control: what a person does with the phone, for the demo and for tests."""
 
+import asyncio
+import contextlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,12 +34,14 @@ class SandboxControl:
     ) -> None:
         await self._http.aclose()
 
-    async def alive(self) -> bool:
-        """Whether the sandbox answers."""
-        try:
-            return (await self._http.get("/control/phones")).status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
+    async def alive(self, within: float = 10.0) -> None:
+        """Wait until the sandbox answers. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if (await self._http.get("/control/phones")).is_success:
+                        return
+                await asyncio.sleep(0.05)
 
     async def scan(self, payload: str, phone: str, name: str = "") -> str:
         """The phone of this number scans a QR payload; returns the linked device's id. Raises ControlRefused."""

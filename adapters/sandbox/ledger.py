@@ -1,4 +1,4 @@
-"""The ledger of what reached the wire: JSON lines, on disk before the server answers. The oracle of every fault test."""
+"""The ledger of what reached the wire: JSON lines, on disk before the server answers. Every fault test's oracle."""
 
 import hashlib
 import json

@@ -268,5 +268,3 @@ class World:
         draft.write_text(json.dumps(state), encoding="utf-8")
         draft.chmod(0o600)
         draft.replace(self._state)
-
-

@@ -8,6 +8,7 @@
   /** @typedef {{ack: number} | {rejected: string} | {uncertain: string}} Answer */
 
   const KEEP = 1000;
+  const ATTACH_EVERY = 250;
   /** Errors that wa-js throws before it hands anything to WhatsApp's own outbox. */
   const BEFORE_OUTBOX = [
     'can_not_send_message_to_this_groupType',
@@ -53,6 +54,7 @@
     if (!wpp || wpp === attached) return;
     attached = wpp;
     mainReady = false;
+    wpp.loader.onReady(wake);
     for (const name of STATE_EVENTS) wpp.on(name, wake);
     wpp.on('conn.logout', () => keep({ kind: 'logout' }));
     wpp.on('chat.msg_ack_change', (change) => {
@@ -147,8 +149,6 @@
 
   Object.defineProperty(window, 'drumline', { value: Object.freeze({ clock, look, refresh, send }) });
   attach();
-  document.addEventListener('DOMContentLoaded', () => {
-    attach();
-    wake();
-  });
+  // The sandbox puts its own library in the real one's place, at a moment of its own.
+  setInterval(attach, ATTACH_EVERY);
 })();

@@ -81,8 +81,9 @@ async def kill_former(profile: Path, process_group: int | None, *, within: float
     to somebody else is left alone. Chromium's singleton locks go last, with their owners proven dead.
     Raises FormerBrowserAlive when something survives for `within` seconds.
     """
-    profile = profile.resolve()
+    profile = Path(os.path.realpath(profile))
     killed: set[int] = set()
+    victims: set[int] = set()
     try:
         async with asyncio.timeout(within):
             # Killed ones are asked for again: without their browser, children no longer show whose they were.
@@ -115,7 +116,7 @@ class _Process:
         with contextlib.suppress(OSError):
             for entry in (PROC / str(self.pid) / "fd").iterdir():
                 with contextlib.suppress(OSError):
-                    if os.readlink(entry).startswith(inside):
+                    if os.fspath(entry.readlink()).startswith(inside):
                         return True
         return False
 

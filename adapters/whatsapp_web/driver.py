@@ -271,9 +271,10 @@ class WhatsAppWebSession:
             self._code = None
             self._become(SessionState.LOGGED_OUT, "unlinked")
             return
-        state, reason = judge(look and look["session"], was_linked=self._was_linked)
+        session, code = (None, None) if look is None else (look["session"], look["code"])
+        state, reason = judge(session, code=code is not None, was_linked=self._was_linked)
         self._was_linked = self._was_linked or state is SessionState.READY
-        self._code = look["code"] if look is not None and state is SessionState.QR else None
+        self._code = code if state is SessionState.QR else None
         self._become(state, reason)
 
     def _die(self, reason: str) -> None:

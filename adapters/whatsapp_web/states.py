@@ -18,10 +18,10 @@ _BY_MODE: Mapping[str, Judgement] = {
 }
 
 
-def judge(session: Mapping[str, Any] | None, *, was_linked: bool) -> Judgement:
-    """State and reason from what bridge.js read; `was_linked`: this browser has been past its QR code before.
+def judge(session: Mapping[str, Any] | None, *, code: bool, was_linked: bool) -> Judgement:
+    """State and reason from what bridge.js read.
 
-    The library's own ready flags do not mean logged in, so ready needs every sign at once.
+    `code`: a QR code is on show; `was_linked`: this browser was ready before. The library's own ready flags do not mean logged in, so ready needs every sign at once.
     """
     if session is None:
         return SessionState.LOADING, "page_loading"
@@ -29,7 +29,9 @@ def judge(session: Mapping[str, Any] | None, *, was_linked: bool) -> Judgement:
     if mode == "QR":
         if was_linked:
             return SessionState.LOGGED_OUT, "unlinked"
-        return SessionState.QR, "idle" if session["idle"] else "scan"
+        if session["idle"]:
+            return SessionState.QR, "idle"
+        return (SessionState.QR, "scan") if code else (SessionState.LOADING, "waiting_for_code")
     if mode in _BY_MODE:
         return _BY_MODE[mode]
     if mode != "MAIN":

@@ -10,14 +10,14 @@ const TICK = 'M1.500 6.500 5 10 12.500 2';
 const SECOND_TICK = 'M8.500 10 16 2';
 
 /** @template {Element} [T=HTMLElement] @param {string} id @returns {T} */
-function byId(id) {
+export function byId(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`no element ${id}`);
   return /** @type {T} */ (/** @type {unknown} */ (element));
 }
 
 /** @param {string} tag @param {string} className @param {(Node | string)[]} children */
-function element(tag, className, ...children) {
+export function element(tag, className, ...children) {
   const made = document.createElement(tag);
   made.className = className;
   made.append(...children);
@@ -37,7 +37,7 @@ function icon(className, box, ...paths) {
   return svg;
 }
 
-/** @param {MessageRow} row */
+/** @param {Pick<MessageRow, 'ack' | 'isSendFailure'>} row */
 export function ticks(row) {
   if (row.isSendFailure) return labelled(icon('ticks failed', '0 0 17 12', 'M8.500 1v6M8.500 10.200v.2'), 'not sent');
   if (row.ack <= 0) return labelled(icon('ticks', '0 0 17 12', 'M8.500 1.500a4.500 4.500 0 1 0 .01 0M8.500 3.500V6l1.700 1'), 'waiting');
@@ -75,7 +75,7 @@ function day(seconds) {
 }
 
 /** @param {HTMLElement} avatar @param {string} name @param {string} seed */
-function paint(avatar, name, seed) {
+export function paint(avatar, name, seed) {
   const initials = name.split(/\s+/).map((word) => word[0] ?? '').filter((letter) => /\p{L}/u.test(letter));
   let hash = 7;
   for (const char of seed) hash = (hash * 31 + char.charCodeAt(0)) % 360;
