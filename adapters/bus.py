@@ -1,0 +1,258 @@
+"""The bus: the one place that publishes. Every publish to a stream is acknowledged, or in a batch that is."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import nats
+import orjson
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from adapters import cloudevents, streams
+from adapters.cloudevents import Address, Answer, Headers
+from adapters.pulls import Pulls
+from domain.message import WorkspaceId
+
+log = logging.getLogger(__name__)
+
+MOST_IN_BATCH = 1_000  # the server's limit for an atomic batch
+EXPECTED = "Nats-Expected-Last-Sequence"
+PENDING_BYTES = 32 << 20
+PATIENCE = 10.0  # seconds for an answer from the server
+
+
+class BusLost(Exception):
+    """The connection to the bus was closed for good."""
+
+
+class BatchRefused(Exception):
+    """The server did not take a batch: nothing of it is stored. `code` is the server's own."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} ({code})")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to publish."""
+
+    subject: str
+    body: bytes
+    headers: Headers = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message as it lies in a stream."""
+
+    sequence: int
+    subject: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Why a message could not be handled; its body is sealed under `key`."""
+
+    key: str
+    reason: str
+    workspace: WorkspaceId
+    subject: str
+    headers: Headers
+    sealed: bytes
+
+
+class Bus:
+    """A connected client and what drumline does with it."""
+
+    def __init__(self, nc: Client) -> None:
+        self.nc = nc
+        self.js: JetStreamContext = nc.jetstream(timeout=PATIENCE)
+        self._closed = asyncio.Event()
+        self._pulls: list[Pulls] = []
+
+    @classmethod
+    async def connect(cls, url: str, name: str) -> "Bus":
+        """Connect and stay connected: a lost connection is tried again without end."""
+        nc = Client()
+        bus = cls(nc)
+        await nc.connect(
+            url,
+            name=name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            pending_size=PENDING_BYTES,
+            closed_cb=bus._on_closed,
+            reconnected_cb=bus._on_reconnected,
+            error_cb=on_error,
+        )
+        return bus
+
+    async def close(self) -> None:
+        """Send what is waiting and close."""
+        if not self.nc.is_closed:
+            await self.nc.drain() if self.nc.is_connected else await self.nc.close()
+
+    async def lost(self) -> None:
+        """Return never; raises BusLost when the connection is closed for good, for the process to end."""
+        await self._closed.wait()
+        raise BusLost("The connection to the bus was closed.")
+
+    async def command(
+        self, address: Address, command_id: UUID, body: bytes, now: datetime, traceparent: str = ""
+    ) -> None:
+        """Publish a command that is not published yet, or not for sure."""
+        headers = cloudevents.command_headers(address, command_id, now, traceparent)
+        await self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers)
+
+    async def send(self, account: UUID, body: bytes, msg_id: str) -> None:
+        """Hand an account's session worker something to send; a repeated id is dropped within the window."""
+        headers = {cloudevents.MSG_ID: msg_id}
+        await self.js.publish(f"send.{account}", body, stream=streams.SENDS, headers=headers)
+
+    async def outcome(
+        self, answer: Answer, sender: Address, now: datetime, *, to: str = "", traceparent: str = ""
+    ) -> None:
+        """Tell a principal what came of its command: on its own subject, and at the inbox it named."""
+        headers, body = cloudevents.outcome_message(answer, sender.workspace, now, traceparent)
+        await self.nc.publish(f"out.{sender.workspace}.{sender.principal}", body, headers=headers)
+        if to:
+            await self.nc.publish(to, body, headers=headers)
+
+    async def bury(self, dead: Dead) -> None:
+        """Keep what could not be handled, with its sealed body if the server takes it whole."""
+        headers = {name: value for name, value in dead.headers.items() if name.startswith("ce-") and len(value) < 300}
+        headers |= {
+            cloudevents.MSG_ID: dead.key,
+            "Drl-Key": dead.key,
+            "Drl-Reason": dead.reason,
+            "Drl-Workspace": dead.workspace,
+            "Drl-Subject": dead.subject[:300],
+        }
+        size = sum(len(name) + len(value) + 4 for name, value in headers.items()) + 64
+        whole = size + len(dead.sealed) <= self.nc.max_payload
+        headers["Drl-Body"] = "sealed" if whole else "too_large"
+        await self.js.publish("dead.commands", dead.sealed if whole else b"", stream=streams.DEAD, headers=headers)
+
+    async def batch(self, stream: str, messages: Sequence[Message], *, expected: int | None = None) -> int:
+        """Publish up to 1,000 messages, all or none; the sequence of the last one.
+
+        `expected` is the sequence the stream's last message must have. Raises BatchRefused.
+        """
+        batch_id = uuid4().hex
+        *others, last = messages
+        for number, message in enumerate(others, 1):
+            headers = in_batch(message, batch_id, number, expected)
+            await self.nc.publish(message.subject, message.body, headers=headers)
+        headers = in_batch(last, batch_id, len(messages), expected) | {"Nats-Batch-Commit": "1"}
+        try:
+            reply = await self.nc.request(last.subject, last.body, timeout=PATIENCE, headers=headers)
+        except NoRespondersError:
+            raise streams.NotDeclared(f"The bus has no stream {stream}: run `drumline migrate`.") from None
+        return sequence_of(reply)
+
+    async def single(self, message: Message, *, expected: int | None = None) -> tuple[int, bool]:
+        """Publish one message: its sequence, and whether the server dropped it as a repeated one."""
+        headers = dict(message.headers)
+        if expected is not None:
+            headers[EXPECTED] = str(expected)
+        reply = await self.nc.request(message.subject, message.body, timeout=PATIENCE, headers=headers)
+        sequence = sequence_of(reply)
+        return sequence, bool(orjson.loads(reply.data).get("duplicate"))
+
+    async def last(self, stream: str) -> tuple[int, Stored | None]:
+        """A stream's last sequence, and the message there if it is still kept."""
+        state = (await self.js.stream_info(stream)).state
+        if not state.messages:
+            return state.last_seq, None
+        try:
+            raw = await self.js.get_msg(stream, state.last_seq)
+        except NotFoundError:
+            return state.last_seq, None
+        return state.last_seq, Stored(raw.seq or 0, raw.subject or "", dict(raw.headers or {}), raw.data or b"")
+
+    def pulls(self, stream: str, batch: int = 500) -> Pulls:
+        """A reader of a queue; asks again by itself when the connection was lost."""
+        pulls = Pulls(self.nc, self.js, stream, streams.CONSUMERS[stream], batch)
+        self._pulls.append(pulls)
+        return pulls
+
+    async def ack(self, message: Msg) -> None:
+        """This message is done with."""
+        await self.nc.publish(message.reply, b"+ACK")
+
+    async def working(self, message: Msg) -> None:
+        """This message is being worked on: do not deliver it again yet."""
+        await self.nc.publish(message.reply, b"+WPI")
+
+    async def again(self, message: Msg, seconds: float) -> None:
+        """Deliver this message again, after some seconds."""
+        await self.nc.publish(message.reply, b"-NAK " + json.dumps({"delay": int(seconds * 1e9)}).encode())
+
+    async def serve(self, subject: str, answer: Callable[[bytes], Awaitable[bytes]]) -> Callable[[], Awaitable[None]]:
+        """Answer requests on a subject; call what is returned to stop."""
+
+        async def respond(message: Msg) -> None:
+            if message.reply:
+                await self.nc.publish(message.reply, await answer(message.data))
+
+        return (await self.nc.subscribe(subject, cb=respond)).unsubscribe
+
+    async def ask(self, subject: str, body: bytes = b"", seconds: float = 2.0) -> bytes | None:
+        """Ask whoever serves a subject; None when nobody does, or not in time."""
+        try:
+            return (await self.nc.request(subject, body, timeout=seconds)).data
+        except (NoRespondersError, TimeoutError, nats.errors.TimeoutError):
+            return None
+
+    async def _on_closed(self) -> None:
+        self._closed.set()
+
+    async def _on_reconnected(self) -> None:
+        for pulls in self._pulls:
+            pulls.renew()
+
+
+async def on_error(error: Exception) -> None:
+    """Permission violations and slow consumers show only here."""
+    log.warning("bus: %s", type(error).__name__ if not str(error) else str(error)[:200])
+
+
+def in_batch(message: Message, batch_id: str, number: int, expected: int | None) -> Headers:
+    """A message's headers as a member of an atomic batch; the first one says what it follows."""
+    headers = message.headers | {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+    if number == 1 and expected is not None:
+        headers[EXPECTED] = str(expected)
+    return headers
+
+
+def sequence_of(reply: Msg) -> int:
+    """The sequence in the server's acknowledgement. Raises BatchRefused."""
+    answer: dict[str, Any] = orjson.loads(reply.data)
+    if error := answer.get("error"):
+        raise BatchRefused(int(error.get("err_code", 0)), str(error.get("description", "")))
+    return int(answer["seq"])
+
+
+def deliveries(message: Msg) -> int:
+    """How often this message has been delivered, this time included."""
+    tokens = message.reply.split(".")
+    return int(tokens[4 if len(tokens) == 9 else 6])
+
+
+def stored_as(message: Msg) -> str:
+    """What tells this message in its stream from any other, also in a stream made anew."""
+    tokens = message.reply.split(".")
+    sequence, time = (tokens[5], tokens[7]) if len(tokens) == 9 else (tokens[7], tokens[9])
+    return f"{sequence}-{time}"

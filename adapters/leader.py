@@ -1,0 +1,49 @@
+"""One leader at a time: whoever holds a session's advisory lock, for as long as its connection lives."""
+
+import asyncio
+from typing import Any
+
+from psycopg import AsyncConnection, OperationalError
+
+TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+
+
+class NotLeading(Exception):
+    """The connection that held the lock is gone, and the lead with it."""
+
+
+class Leader:
+    """The lead of one task, on a connection of its own; given back by `resign`, or by the end of the process."""
+
+    def __init__(self, database_url: str, task: str, retry: float = 1.0) -> None:
+        self._url = database_url
+        self._task = f"drumline-{task}"
+        self._retry = retry
+        self._connection: AsyncConnection[Any] | None = None
+
+    async def lead(self) -> None:
+        """Return when this process leads; a former leader must be gone first."""
+        await self.resign()
+        self._connection = await AsyncConnection.connect(
+            self._url, autocommit=True, application_name=self._task, keepalives_idle=5, keepalives_interval=2
+        )
+        while True:
+            row = await (await self._connection.execute(TRY, [self._task])).fetchone()
+            if row is not None and row[0]:
+                return
+            await asyncio.sleep(self._retry)
+
+    async def check(self) -> None:
+        """Raise NotLeading when the lead is lost."""
+        try:
+            if self._connection is None:
+                raise NotLeading(self._task)
+            await self._connection.execute("SELECT 1")
+        except OperationalError:
+            raise NotLeading(self._task) from None
+
+    async def resign(self) -> None:
+        """Let another lead."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

@@ -1,0 +1,112 @@
+"""The four streams and their consumers: declared by `migrate` and `up`; workers only ask whether they exist."""
+
+from dataclasses import dataclass
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import BadRequestError, NotFoundError
+
+COMMANDS, SENDS, EVENTS, DEAD = "COMMANDS", "SENDS", "EVENTS", "DEAD"
+INTAKE, SESSIONS = "intake", "sessions"
+CONSUMERS = {COMMANDS: INTAKE, SENDS: SESSIONS}
+NAME_IN_USE = 10058  # the server's code: a stream of this name exists, configured otherwise
+MOST_UNACKED = 5_000  # messages a consumer may have out at once
+
+
+class NotDeclared(Exception):
+    """A stream or consumer is missing on the bus: run `drumline migrate`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the streams hold and how long: bytes on disk, seconds."""
+
+    duplicate_window: float = 120.0
+    ack_wait: float = 30.0  # after which an unanswered delivery is repeated
+    commands_bytes: int = 1 << 30
+    sends_bytes: int = 256 << 20
+    events_bytes: int = 1 << 30
+    events_age: float = 7 * 86_400.0
+    dead_bytes: int = 256 << 20
+
+
+def streams(limits: Limits) -> list[StreamConfig]:
+    """What is declared. A full queue refuses its publishers; a full EVENTS forgets its oldest, or it would stop."""
+
+    def stream(
+        name: str, subjects: str, retention: RetentionPolicy, discard: DiscardPolicy, most: int, age: float = 0
+    ) -> StreamConfig:
+        return StreamConfig(
+            name=name,
+            subjects=[subjects],
+            retention=retention,
+            discard=discard,
+            max_bytes=most,
+            max_age=age,
+            storage=StorageType.FILE,
+            num_replicas=1,
+            duplicate_window=limits.duplicate_window,
+            allow_atomic=True,
+        )
+
+    queue, kept, new, old = RetentionPolicy.WORK_QUEUE, RetentionPolicy.LIMITS, DiscardPolicy.NEW, DiscardPolicy.OLD
+    return [
+        stream(COMMANDS, "cmd.>", queue, new, limits.commands_bytes),
+        stream(SENDS, "send.*", queue, new, limits.sends_bytes),
+        stream(EVENTS, "evt.>", kept, old, limits.events_bytes, limits.events_age),
+        stream(DEAD, "dead.>", kept, new, limits.dead_bytes),
+    ]
+
+
+def consumers(limits: Limits) -> list[tuple[str, ConsumerConfig]]:
+    """Each queue has one consumer of all its subjects, so that nothing falls between two.
+
+    The server repeats a delivery without end; who consumes gives up after a number of tries. Were it the server that
+    gave up, a message whose last consumer was killed would stay in the queue, never delivered and never told of.
+    """
+
+    def consumer(name: str, subjects: str) -> ConsumerConfig:
+        return ConsumerConfig(
+            durable_name=name,
+            filter_subject=subjects,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=limits.ack_wait,
+            max_deliver=-1,
+            max_ack_pending=MOST_UNACKED,
+        )
+
+    return [(COMMANDS, consumer(INTAKE, "cmd.>")), (SENDS, consumer(SESSIONS, "send.*"))]
+
+
+async def declare(js: JetStreamContext, limits: Limits | None = None) -> None:
+    """Make streams and consumers, or bring them to these limits; doing it twice changes nothing."""
+    limits = limits or Limits()
+    for config in streams(limits):
+        try:
+            await js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != NAME_IN_USE:
+                raise
+            await js.update_stream(config)
+    for stream, consumer in consumers(limits):
+        await js.add_consumer(stream, consumer)
+
+
+async def require(js: JetStreamContext, *names: str) -> None:
+    """Raise NotDeclared when one of these streams, or its consumer, is missing."""
+    for name in names:
+        try:
+            await js.stream_info(name)
+            if name in CONSUMERS:
+                await js.consumer_info(name, CONSUMERS[name])
+        except NotFoundError:
+            raise NotDeclared(f"The bus has no stream {name}, or not its consumer: run `drumline migrate`.") from None
