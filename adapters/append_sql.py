@@ -1,0 +1,125 @@
+"""The statement that judges, spends, inserts and records a wave of items at once."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from adapters.appending import Entry
+from adapters.binary_arrays import Array, Blobs, Int4s, Int8s, Texts, Uuids
+from adapters.inbox import COLUMNS
+
+CHANNEL = "drumline_log"
+
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"  # each statement must see what the lock waited for
+
+# The first statement of every transaction that appends, alone: positions must become visible in order, or tailing
+# readers lose events for good. A LOCK TABLE would stand still with each VACUUM. "log" as a number.
+LOCK = "SELECT pg_advisory_xact_lock(7106407)"
+
+# The statement is planned once, perhaps on empty tables: it must never come to scan a whole one.
+SESSION = (
+    "-c application_name=drumline-log -c plan_cache_mode=force_generic_plan -c enable_seqscan=off "
+    "-c lock_timeout=20s -c statement_timeout=30s"
+)
+
+APPEND = """
+WITH item AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::text[],
+        %b::text[], %b::text[], %b::text[], %b::int8[], %b::int4[], %b::uuid[], %b::int8[], %b::int4[], %b::int4[],
+        %b::int8[]
+    ) WITH ORDINALITY t(
+        key, command_id, workspace, principal, name, digest, state, rule, field,
+        detail, traceparent, stream, expected, events, account, fence, spend, permits,
+        ticket, i
+    )
+), outdated AS (
+    SELECT DISTINCT i FROM unnest(%b::int4[], %b::text[], %b::int8[]) c(i, stream, version)
+    WHERE version <> coalesce(
+        (SELECT max(e.originator_version) FROM stored_events e WHERE e.originator_id = c.stream), 0)
+), held AS MATERIALIZED (
+    SELECT account, fence, permits FROM leases WHERE account = ANY(%b::uuid[]) ORDER BY account FOR NO KEY UPDATE
+), fact AS MATERIALIZED (
+    SELECT item.*,
+        coalesce((SELECT max(e.originator_version) FROM stored_events e WHERE e.originator_id = stream), 0) AS current,
+        EXISTS (SELECT FROM commands k WHERE k.key = item.key AND k.state <> 'pending') AS answered
+    FROM item
+), verdict AS MATERIALIZED (
+    SELECT f.*, CASE
+        WHEN answered THEN 'duplicate'
+        WHEN current <> expected THEN 'conflict'
+        WHEN o.i IS NOT NULL THEN 'condition'
+        WHEN f.fence IS NOT NULL AND h.fence IS DISTINCT FROM f.fence THEN 'fence'
+        WHEN spend > 0 AND coalesce(h.permits, 0) < spend THEN 'permits'
+        ELSE 'ok' END AS code
+    FROM fact f LEFT JOIN outdated o ON o.i = f.i LEFT JOIN held h ON h.account = f.account
+), spent AS (
+    UPDATE leases l SET permits = l.permits - v.spend FROM verdict v
+    WHERE v.code = 'ok' AND v.spend > 0 AND l.account = v.account
+), granted AS (
+    INSERT INTO leases (account, permits) SELECT account, permits FROM verdict
+    WHERE code = 'ok' AND permits IS NOT NULL ORDER BY account
+    ON CONFLICT (account) DO UPDATE SET permits = excluded.permits
+), stored AS (
+    INSERT INTO stored_events (originator_id, originator_version, topic, state)
+    SELECT v.stream, v.current + e.k, e.topic, e.state
+    FROM unnest(%b::int4[], %b::int4[], %b::text[], %b::bytea[]) e(i, k, topic, state) JOIN verdict v USING (i)
+    WHERE code = 'ok' ORDER BY e.i, e.k
+    RETURNING originator_id, notification_id
+), placed AS MATERIALIZED (
+    SELECT originator_id, max(notification_id) AS position FROM stored GROUP BY originator_id
+), recorded AS (
+    INSERT INTO commands (key, command_id, workspace, principal, name, digest, state, rule, field, detail,
+        stream, version, position, answered_at, traceparent, ticket)
+    SELECT key, command_id, workspace, principal, name, digest, state, rule, field, detail::jsonb,
+        nullif(stream, ''), current + events, position, clock_timestamp(), traceparent, ticket
+    FROM verdict LEFT JOIN placed ON originator_id = stream WHERE code = 'ok'
+    ON CONFLICT (key) DO UPDATE SET state = excluded.state, rule = excluded.rule, field = excluded.field,
+        detail = excluded.detail, stream = excluded.stream, version = excluded.version, position = excluded.position,
+        answered_at = excluded.answered_at, ticket = excluded.ticket, body = NULL
+)
+SELECT i, code, CASE code WHEN 'ok' THEN current + events ELSE current END, position
+FROM verdict LEFT JOIN placed ON code = 'ok' AND originator_id = stream
+"""
+
+OLD_ANSWERS = f"SELECT ticket, {COLUMNS} FROM commands WHERE key = ANY(%s)"  # noqa: S608  # of constants
+
+
+ITEM: tuple[type[Array], ...] = (
+    *(Uuids, Uuids, Texts, Texts, Texts, Blobs, Texts, Texts, Texts),
+    *(Texts, Texts, Texts, Int8s, Int4s, Uuids, Int8s, Int4s, Int4s),
+    *(Int8s,),
+)
+CONDITION: tuple[type[Array], ...] = (Int4s, Texts, Int8s)
+EVENT: tuple[type[Array], ...] = (Int4s, Int4s, Texts, Blobs)
+
+
+def arrays(wave: Sequence[tuple[int, Entry]]) -> list[Array]:
+    """The parameters of APPEND for entries with their tickets."""
+    items: list[tuple[Any, ...]] = []
+    conditions: list[tuple[int, str, int]] = []
+    events: list[tuple[int, int, str, bytes]] = []
+    accounts: list[UUID] = []
+    for i, (ticket, entry) in enumerate(wave, 1):
+        item, lease, refusal = entry.item, entry.item.lease, entry.item.refusal
+        said = ("applied", None, None) if refusal is None else ("refused", refusal.rule, refusal.field)
+        items.append(
+            (
+                *(item.key, item.command_id, item.workspace, item.principal, item.name, item.digest, *said),
+                *(entry.detail, item.traceparent, item.stream, item.expected, len(entry.states)),
+                *((None, None, 0, None) if lease is None else (lease.account, lease.fence, lease.spend, lease.grant)),
+                ticket,
+            )
+        )
+        if lease is not None:
+            accounts.append(lease.account)
+        conditions += [(i, stream, version) for stream, version in item.conditions.items()]
+        events += [(i, k, *stored) for k, stored in enumerate(zip(entry.topics, entry.states, strict=True), 1)]
+    return [*columns(ITEM, items), *columns(CONDITION, conditions), Uuids.of(accounts), *columns(EVENT, events)]
+
+
+def columns(kinds: Sequence[type[Array]], rows: Sequence[Sequence[Any]]) -> list[Array]:
+    """Rows as one array a column, also when there is no row."""
+    if not rows:
+        return [kind.of(()) for kind in kinds]
+    return [kind.of(column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)]

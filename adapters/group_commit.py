@@ -1,0 +1,233 @@
+"""The only writer of the log: many callers' items in one transaction, each judged and answered by itself."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from adapters import binary_arrays
+from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, arrays
+from adapters.appending import Entry, Verdict, unstorable, waves
+from adapters.inbox import CommandRow
+
+logger = logging.getLogger(__name__)
+
+MOST_ITEMS = 500
+MOST_BYTES = 4 << 20
+PATIENCE = 60.0  # seconds a batch waits for a database that is gone
+TRANSIENT = {"08", "40", "53", "55", "57"}  # SQLSTATE classes of what may succeed when tried again
+
+
+class LogUnavailable(Exception):
+    """The database could not be reached, or did not answer; whether the items were appended is not known."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One `append` and what is still missing of its answer."""
+
+    answer: asyncio.Future[list[Verdict]]
+    verdicts: list[Verdict | None]
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry in the queue, and where its verdict goes."""
+
+    entry: Entry
+    call: Call
+    index: int
+
+
+class GroupCommit:
+    """A thread with a connection of its own that appends whatever has queued, up to 500 items at a time."""
+
+    def __init__(self, database_url: str, *, patience: float = PATIENCE) -> None:
+        self._url = database_url
+        self._patience = patience
+        self._queue: deque[Waiting] = deque()
+        self._ready = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+        self._connection: Connection[Any] | None = None
+        self._random = random.SystemRandom()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Append what has queued, then end."""
+        self._stopping.set()
+        with self._ready:
+            self._ready.notify()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
+        """The verdicts in order. Raises LogUnavailable after a minute without a database."""
+        call = Call(asyncio.get_running_loop().create_future(), [None] * len(entries), len(entries))
+        queued = []
+        for index, entry in enumerate(entries):
+            if reason := unstorable(entry):
+                call.verdicts[index] = Verdict("failed", 0, reason=reason)
+                call.left -= 1
+            else:
+                queued.append(Waiting(entry, call, index))
+        if not queued:
+            return [verdict for verdict in call.verdicts if verdict is not None]
+        with self._ready:
+            if self._stopping.is_set():
+                raise LogUnavailable("The log's writer has been stopped.")
+            self._queue.extend(queued)
+            self._ready.notify()
+        return await call.answer
+
+    def _run(self) -> None:
+        with contextlib.closing(self):
+            while batch := self._take():
+                self._settle(batch)
+
+    def close(self) -> None:
+        """Drop the connection; the next batch opens another."""
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _take(self) -> list[Waiting]:
+        """What has queued, without waiting for more; nothing when there is nothing left and we are to stop."""
+        batch, size = list[Waiting](), 0
+        with self._ready:
+            self._ready.wait_for(lambda: self._queue or self._stopping.is_set())
+            while self._queue and len(batch) < MOST_ITEMS and size < MOST_BYTES:
+                batch.append(self._queue.popleft())
+                size += batch[-1].entry.size
+        return batch
+
+    def _settle(self, batch: Sequence[Waiting]) -> None:
+        first = self._random.getrandbits(52) << 10
+        entries = {first + index: waiting.entry for index, waiting in enumerate(batch)}
+        try:
+            verdicts = self._decide(entries)
+        except LogUnavailable as error:
+            self._answer([(waiting, error) for waiting in batch])
+        else:
+            self._answer(list(zip(batch, verdicts, strict=True)))
+
+    def _decide(self, entries: dict[int, Entry]) -> list[Verdict]:
+        """The batch's verdicts; when the database refuses the whole of it, each item's, appended alone."""
+        try:
+            return self._patiently(entries)
+        except psycopg.Error as error:
+            if len(entries) > 1:
+                return [self._decide({ticket: entry})[0] for ticket, entry in entries.items()]
+            logger.error("The log cannot store an item: %s", type(error).__name__)  # noqa: TRY400  # its text quotes values
+            return [Verdict("failed", 0, reason=type(error).__name__)]
+
+    def _patiently(self, entries: dict[int, Entry]) -> list[Verdict]:
+        """The verdicts, tried again for as long as the database is away. The tickets stay the same, so what a lost
+        COMMIT reply had stored is found again as ours."""
+        deadline = time.monotonic() + self._patience
+        for pause in pauses():
+            try:
+                return self._transaction(entries)
+            except psycopg.Error as error:
+                lost = self._connection is None or self._connection.broken
+                if not lost and (error.sqlstate or "")[:2] not in TRANSIENT:
+                    raise
+                self.close()
+                if time.monotonic() + pause > deadline:
+                    raise LogUnavailable(type(error).__name__) from error
+                logger.warning("The log's writer lost its database (%s), tries again", type(error).__name__)
+                self._stopping.wait(pause)
+        raise AssertionError("pauses never end")
+
+    def _transaction(self, entries: dict[int, Entry]) -> list[Verdict]:
+        connection = self._connect()
+        tickets, batch = list(entries), list(entries.values())
+        answered = []
+        try:
+            with connection.pipeline():
+                connection.execute(BEGIN)
+                connection.execute(LOCK)
+                for wave in waves(batch):
+                    cursor = connection.cursor(binary=True)
+                    cursor.execute(APPEND, arrays([(tickets[index], batch[index]) for index in wave]))
+                    answered.append((wave, cursor))
+                connection.execute(f"NOTIFY {CHANNEL}")
+                connection.execute("COMMIT")
+        except psycopg.Error:
+            if not connection.broken:
+                connection.rollback()
+            raise
+        verdicts = dict[int, Verdict]()
+        for wave, cursor in answered:
+            for place, code, version, position in cursor.fetchall():
+                verdicts[wave[place - 1]] = Verdict(code, version, position)
+        found = [verdicts[index] for index in range(len(batch))]
+        if any(verdict.code == "duplicate" for verdict in found):
+            return self._with_old_answers(connection, entries, found)
+        return found
+
+    def _with_old_answers(
+        self, connection: Connection[Any], entries: dict[int, Entry], verdicts: Sequence[Verdict]
+    ) -> list[Verdict]:
+        """Give each duplicate its old answer; one that bears our own ticket is no duplicate but a lost reply."""
+        keys = [e.item.key for e, v in zip(entries.values(), verdicts, strict=True) if v.code == "duplicate"]
+        old = {row[1]: (row[0], CommandRow(*row[1:])) for row in connection.execute(OLD_ANSWERS, [keys])}
+        answers = []
+        for (ticket, entry), verdict in zip(entries.items(), verdicts, strict=True):
+            if verdict.code == "duplicate" and entry.item.key in old:
+                theirs, row = old[entry.item.key]
+                ours = Verdict("ok", row.version or 0, row.position)
+                answers.append(ours if theirs == ticket else replace(verdict, previous=row))
+            else:
+                answers.append(verdict)
+        return answers
+
+    def _connect(self) -> Connection[Any]:
+        if self._connection is None:
+            self._connection = psycopg.connect(
+                self._url, autocommit=True, prepare_threshold=0, connect_timeout=5, options=SESSION
+            )
+            binary_arrays.register(self._connection)
+        return self._connection
+
+    def _answer(self, answers: Sequence[tuple[Waiting, Verdict | LogUnavailable]]) -> None:
+        loops = {waiting.call.answer.get_loop() for waiting, _ in answers}
+        for loop in loops:
+            with contextlib.suppress(RuntimeError):  # a loop that was closed meanwhile waits for nothing
+                loop.call_soon_threadsafe(deliver, [a for a in answers if a[0].call.answer.get_loop() is loop])
+
+
+def deliver(answers: Sequence[tuple[Waiting, Verdict | LogUnavailable]]) -> None:
+    """Put verdicts where they belong, in the callers' own thread."""
+    for waiting, verdict in answers:
+        call = waiting.call
+        if call.answer.done():
+            continue
+        if isinstance(verdict, LogUnavailable):
+            call.answer.set_exception(verdict)
+            continue
+        call.verdicts[waiting.index] = verdict
+        call.left -= 1
+        if not call.left:
+            call.answer.set_result([verdict for verdict in call.verdicts if verdict is not None])
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait before each further try."""
+    pause = 0.05
+    while True:
+        yield pause
+        pause = min(pause * 2, 2.0)

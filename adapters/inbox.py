@@ -1,0 +1,123 @@
+"""The commands table: every command and inside decision, and what became of it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import args_row
+from psycopg_pool import AsyncConnectionPool
+
+from domain.message import PrincipalId, StreamId, WorkspaceId
+
+State = Literal["pending", "applied", "refused", "crashed"]
+
+COLUMNS = (
+    "key, command_id, workspace, principal, name, digest, state, rule, field, detail, stream, version, position, "
+    "received_at, answered_at, traceparent"
+)
+FIND = f"SELECT {COLUMNS} FROM commands WHERE key = ANY(%s)"  # noqa: S608  # of constants
+BY_COMMAND = f"""
+SELECT {COLUMNS} FROM commands WHERE workspace = %s AND command_id = %s ORDER BY received_at LIMIT 1
+"""  # noqa: S608  # of constants
+ACCEPT = """
+INSERT INTO commands (key, command_id, workspace, principal, name, digest, state, body, traceparent)
+VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(digest)s, 'pending', %(body)s,
+        %(traceparent)s)
+ON CONFLICT (key) DO NOTHING
+"""
+PENDING = """
+SELECT key, command_id, workspace, principal, name, digest, body, traceparent FROM commands
+WHERE state = 'pending' AND received_at < now() - %s AND body IS NOT NULL ORDER BY received_at LIMIT %s
+"""
+CRASH = """
+INSERT INTO commands (key, command_id, workspace, principal, name, digest, state, rule, answered_at, traceparent)
+VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(digest)s, 'crashed', %(rule)s, now(),
+        %(traceparent)s)
+ON CONFLICT (key) DO UPDATE SET state = 'crashed', rule = excluded.rule, answered_at = now(), body = NULL
+WHERE commands.state = 'pending'
+"""
+REOPEN = "UPDATE commands SET state = 'pending', rule = NULL, answered_at = NULL WHERE key = %s AND state = 'crashed'"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A command as the table tells it: `version` and `position` are its stream's and its last event's."""
+
+    key: UUID
+    command_id: UUID
+    workspace: WorkspaceId
+    principal: PrincipalId
+    name: str
+    digest: bytes
+    state: State
+    rule: str | None
+    field: str | None
+    detail: Mapping[str, Any] | None
+    stream: StreamId | None
+    version: int | None
+    position: int | None
+    received_at: datetime
+    answered_at: datetime | None
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A command that was accepted and not yet answered; `body` is sealed."""
+
+    key: UUID
+    command_id: UUID
+    workspace: WorkspaceId
+    principal: PrincipalId
+    name: str
+    digest: bytes
+    body: bytes
+    traceparent: str = ""
+
+
+class Inbox:
+    """Looks commands up, accepts them before they are published, and marks those that nobody could answer."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def find(self, keys: Collection[UUID]) -> dict[UUID, CommandRow]:
+        """The rows of these keys, in one round trip; a key without a row is left out."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(CommandRow)) as cursor:
+            await cursor.execute(FIND, [list(keys)])
+            return {row.key: row async for row in cursor}
+
+    async def by_command(self, workspace: WorkspaceId, command_id: UUID) -> CommandRow | None:
+        """The command with the id its sender gave it; of two principals' equal ids the first one received."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(CommandRow)) as cursor:
+            await cursor.execute(BY_COMMAND, [workspace, command_id])
+            return await cursor.fetchone()
+
+    async def accept(self, pending: Pending) -> CommandRow | None:
+        """Write a pending row; where the key has one already nothing changes, and that row is returned."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(ACCEPT, {name: getattr(pending, name) for name in Pending.__slots__})
+            if cursor.rowcount:
+                return None
+        return (await self.find([pending.key]))[pending.key]
+
+    async def pending(self, older_than: timedelta, limit: int = 100) -> Sequence[Pending]:
+        """Commands still unanswered after this time, the oldest first: to be published again."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(Pending)) as cursor:
+            await cursor.execute(PENDING, [older_than, limit])
+            return await cursor.fetchall()
+
+    async def crash(self, pending: Pending, rule: str) -> None:
+        """Mark a command that nobody could answer; one that was answered meanwhile stays as it is."""
+        values = {name: getattr(pending, name) for name in Pending.__slots__ if name != "body"}
+        async with self._pool.connection() as connection:
+            await connection.execute(CRASH, {**values, "rule": rule})
+
+    async def reopen(self, key: UUID) -> bool:
+        """Make a crashed command pending again, so that a replay of it is decided."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(REOPEN, [key])
+            return cursor.rowcount == 1
