@@ -41,11 +41,11 @@ class LogSignal:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def wait(self, timeout: float, seen: int | None = None) -> bool:
-        """Whether there was a commit since `count` was `seen` (now, if not given), within `timeout` seconds."""
+    async def wait(self, seconds: float, seen: int | None = None) -> bool:
+        """Whether there was a commit since `count` was `seen` (now, if not given), within so many seconds."""
         since = self.count if seen is None else seen
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 while self.count == since:
                     await self._changed.wait()
         except TimeoutError:
