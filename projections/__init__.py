@@ -1,1 +1,1 @@
-"""What questions are answered from: read models folded from the log."""
+"""Read models: folded from the log, asked by the API."""

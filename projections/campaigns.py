@@ -1,0 +1,46 @@
+"""Campaigns: the current version of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.campaign import CampaignArchived, CampaignCreated, CampaignRevised
+from domain.message import Event, PrincipalId, Recorded, Ref
+from projections.projection import Handler, Projection, begins, known, sets
+from projections.table import Keyed, Table, stamp_keyed
+
+
+@dataclass(slots=True)
+class Row(Keyed):
+    """A campaign; `parts` are references to the texts, in order."""
+
+    title: Ref
+    parts: list[Ref]
+    audience_id: UUID | None
+    created_by: PrincipalId
+    created_at: datetime
+    version: int = 1
+    archived: bool = False
+
+
+@begins
+def created(event: CampaignCreated, recorded: Recorded) -> Row:
+    texts = [part.text for part in event.parts]
+    made = recorded.envelope
+    return Row(*stamp_keyed(recorded), event.title, texts, event.audience_id, made.actor, made.time)
+
+
+@known
+def revised(row: Row, event: CampaignRevised, _recorded: Recorded) -> None:
+    row.title, row.parts, row.audience_id = event.title, [part.text for part in event.parts], event.audience_id
+    row.version += 1
+
+
+TABLE = Table("read_campaigns", Row)
+ON: Mapping[type[Event], Handler] = {
+    CampaignCreated: created,
+    CampaignRevised: revised,
+    CampaignArchived: sets(archived=True),
+}
+PROJECTION = Projection(TABLE, ON)

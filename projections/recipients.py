@@ -1,0 +1,37 @@
+"""Recipients: whether each person may be written to, and since when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.message import Event, Recorded
+from domain.recipient import ConsentRecorded, ConsentSource, RecipientOptedOut
+from projections.projection import Handler, Projection
+from projections.table import Keyed, Table, stamp_keyed
+
+
+@dataclass(slots=True)
+class Row(Keyed):
+    """A person, by id alone; `source` and `given_at` are of the last consent, which counts while `consented`."""
+
+    consented: bool
+    source: ConsentSource | None = None
+    given_at: datetime | None = None
+    opted_out_at: datetime | None = None
+
+
+def consent_recorded(row: Row | None, event: ConsentRecorded, recorded: Recorded) -> Row:
+    row = row or Row(*stamp_keyed(recorded), consented=True)
+    row.consented, row.source, row.given_at = True, event.source, event.given_at
+    return row
+
+
+def opted_out(row: Row | None, event: RecipientOptedOut, recorded: Recorded) -> Row:
+    row = row or Row(*stamp_keyed(recorded), consented=False)
+    row.consented, row.opted_out_at = False, event.at
+    return row
+
+
+TABLE = Table("read_recipients", Row)
+ON: Mapping[type[Event], Handler] = {ConsentRecorded: consent_recorded, RecipientOptedOut: opted_out}
+PROJECTION = Projection(TABLE, ON)
