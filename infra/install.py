@@ -185,7 +185,9 @@ def install_browser() -> None:
     if not browser():
         own = VENV / "bin" / "python", "-m", "playwright", "install", "--no-shell", "chromium"
         with contextlib.suppress(StepFailed):
-            run(*own, PLAYWRIGHT_BROWSERS_PATH="", XDG_CACHE_HOME="")  # where drumline looks for it
+            # Into the place where drumline looks; by our Node, for Playwright's wants a library that a bare Debian lacks.
+            where = {"PLAYWRIGHT_BROWSERS_PATH": "", "XDG_CACHE_HOME": ""}
+            run(*own, PLAYWRIGHT_NODEJS_PATH=str(VENV / "bin" / "node"), **where)
     if not browser() and os.geteuid() == 0 and shutil.which("apt-get"):
         run("apt-get", "update")
         run("apt-get", "install", "-y", "--no-install-recommends", "chromium", DEBIAN_FRONTEND="noninteractive")
