@@ -1,0 +1,76 @@
+"""How far each running job is on each of its accounts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import args_row
+from psycopg_pool import AsyncConnectionPool
+
+from domain.message import Digest, WorkspaceId
+
+RUNNING = """
+SELECT job_id, workspace, audience, accounts, parts FROM job_progress WHERE status = 'running' ORDER BY job_id
+"""
+CURSOR = "SELECT ordinal, queued FROM send_cursors WHERE job_id = %s AND account_id = %s"
+# What was between parts and lies behind the cursor: a late receipt may have made it so.
+BETWEEN = """
+SELECT ordinal, delivery_id FROM send_progress
+WHERE account_id = %s AND job_id = %s AND state = 'between' AND ordinal <= %s ORDER BY ordinal LIMIT %s
+"""
+PUT = """
+INSERT INTO send_cursors (job_id, account_id, ordinal, queued) VALUES (%s, %s, %s, %s)
+ON CONFLICT (job_id, account_id) DO UPDATE SET ordinal = greatest(send_cursors.ordinal, excluded.ordinal),
+    queued = greatest(send_cursors.queued, excluded.queued)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job that may send."""
+
+    job_id: UUID
+    workspace: WorkspaceId
+    audience: Digest
+    accounts: Sequence[UUID]
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Each of the account's recipients up to `ordinal` has a delivery; so many messages were `queued`."""
+
+    ordinal: int = 0
+    queued: int = 0
+
+
+class Cursors:
+    """The dispatcher's tables. They may be wiped: it then finds out anew what has a delivery."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def running(self) -> Sequence[RunningJob]:
+        """The jobs that may send, as the reactors know it."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(RunningJob)) as cursor:
+            await cursor.execute(RUNNING)
+            return await cursor.fetchall()
+
+    async def read(self, job_id: UUID, account: UUID) -> Cursor:
+        """A cursor; at the beginning when there is none."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(Cursor)) as cursor:
+            await cursor.execute(CURSOR, [job_id, account])
+            return await cursor.fetchone() or Cursor()
+
+    async def between(self, job_id: UUID, account: UUID, upto: int, limit: int) -> dict[int, UUID]:
+        """Deliveries that have parts left, by ordinal, behind the cursor."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(BETWEEN, [account, job_id, upto, limit])
+            return dict(await cursor.fetchall())
+
+    async def put(self, job_id: UUID, account: UUID, cursor: Cursor) -> None:
+        """Move a cursor on, never back."""
+        async with self._pool.connection() as connection:
+            await connection.execute(PUT, [job_id, account, cursor.ordinal, cursor.queued])

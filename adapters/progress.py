@@ -1,0 +1,158 @@
+"""What the reactors know of jobs and deliveries, moved on with their position in the log in one transaction."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import args_row
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.timers import Timer, columns, put_timers
+from domain.message import Digest, WaId, WorkspaceId, derive
+
+POSITION = "SELECT position FROM reactor_position"
+MOVE = "UPDATE reactor_position SET position = %s WHERE position = %s"
+SENDS = """
+SELECT delivery_id, job_id, ordinal, account_id, recipient_id, part, fence, state FROM send_progress
+WHERE delivery_id = ANY(%s)
+"""
+PUT_SENDS = """
+INSERT INTO send_progress (delivery_id, job_id, ordinal, account_id, recipient_id, part, fence, state)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::text[])
+ON CONFLICT (delivery_id) DO UPDATE SET part = excluded.part, fence = excluded.fence, state = excluded.state
+"""
+PUT_MESSAGES = """
+INSERT INTO sent_messages (wa_id, delivery_id, part, workspace)
+SELECT * FROM unnest(%s::text[], %s::uuid[], %s::int[], %s::text[]) ON CONFLICT DO NOTHING
+"""
+PUT_JOB = """
+INSERT INTO job_progress (job_id, workspace, audience, accounts, parts, recipients, status)
+VALUES (%s, %s, %s, %s, %s, %s, 'submitted') ON CONFLICT DO NOTHING
+"""
+PUT_STATUS = """
+UPDATE job_progress j SET status = t.status FROM unnest(%s::uuid[], %s::text[]) AS t (job_id, status)
+WHERE j.job_id = t.job_id
+"""
+# A job is counted complete once, by whichever change makes the last of its deliveries terminal.
+COUNT = """
+UPDATE job_progress j SET terminal = j.terminal + t.terminal, unknown = j.unknown + t.unknown
+FROM unnest(%s::uuid[], %s::int[], %s::int[]) AS t (job_id, terminal, unknown)
+WHERE j.job_id = t.job_id
+RETURNING j.job_id, j.workspace, j.terminal = j.recipients AND t.terminal > 0
+"""
+PUT_ACCOUNTS = """
+INSERT INTO session_accounts (account_id, workspace, position)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) ON CONFLICT DO NOTHING
+"""
+State = Literal["intended", "between", "terminal", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A delivery that was begun, as the reactors saw it last."""
+
+    delivery_id: UUID
+    job_id: UUID
+    ordinal: int
+    account_id: UUID
+    recipient_id: UUID
+    part: int
+    fence: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedJob:
+    """What dispatching needs of a job."""
+
+    job_id: UUID
+    workspace: WorkspaceId
+    audience: Digest
+    accounts: tuple[UUID, ...]
+    parts: int
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """Which send a message id stands for."""
+
+    wa_id: WaId
+    delivery_id: UUID
+    part: int
+    workspace: WorkspaceId
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a page of the log comes to; `counts` are (terminal, unknown) to be added."""
+
+    sends: dict[UUID, Send] = field(default_factory=dict)
+    messages: list[SentMessage] = field(default_factory=list)
+    jobs: list[SubmittedJob] = field(default_factory=list)
+    statuses: dict[UUID, str] = field(default_factory=dict)
+    counts: dict[UUID, tuple[int, int]] = field(default_factory=dict)
+    accounts: list[tuple[UUID, WorkspaceId, int]] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
+
+
+class Progress:
+    """The reactors' tables."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def position(self) -> int:
+        """How far the log was taken in."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(POSITION)).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def sends(self, deliveries: Collection[UUID]) -> dict[UUID, Send]:
+        """The rows of these deliveries; one that was never begun is left out."""
+        if not deliveries:
+            return {}
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(Send)) as cursor:
+            await cursor.execute(SENDS, [list(deliveries)])
+            return {row.delivery_id: row async for row in cursor}
+
+    async def move(self, before: int, after: int, changes: Changes, now: datetime) -> bool:
+        """Take in what lies in (before, after]; False, and nothing done, if another process had moved on."""
+        async with self._pool.connection() as connection, connection.transaction():
+            if (await connection.execute(MOVE, [after, before])).rowcount != 1:
+                return False
+            await write(connection, changes)
+            complete = await count(connection, changes.counts)
+            due = [Timer(derive("complete", job), workspace, job, "complete", now) for job, workspace in complete]
+            await put_timers(connection, [*changes.timers, *due])
+            return True
+
+
+async def write(connection: AsyncConnection[Any], changes: Changes) -> None:
+    """Everything but counts and timers."""
+    for job in changes.jobs:
+        values = [job.job_id, job.workspace, job.audience, list(job.accounts), job.parts, job.recipients]
+        await connection.execute(PUT_JOB, values)
+    if changes.statuses:
+        await connection.execute(PUT_STATUS, [list(changes.statuses), list(changes.statuses.values())])
+    if changes.sends:
+        await connection.execute(PUT_SENDS, columns(list(changes.sends.values()), Send.__slots__))
+    if changes.messages:
+        await connection.execute(PUT_MESSAGES, columns(changes.messages, SentMessage.__slots__))
+    if changes.accounts:
+        await connection.execute(PUT_ACCOUNTS, [list(column) for column in zip(*changes.accounts, strict=True)])
+
+
+async def count(
+    connection: AsyncConnection[Any], counts: Mapping[UUID, tuple[int, int]]
+) -> list[tuple[UUID, WorkspaceId]]:
+    """Add to the jobs' counts; those whose last delivery became terminal by it."""
+    if not counts:
+        return []
+    terminal, unknown = zip(*counts.values(), strict=True)
+    cursor = await connection.execute(COUNT, [list(counts), list(terminal), list(unknown)])
+    return [(job_id, workspace) for job_id, workspace, complete in await cursor.fetchall() if complete]

@@ -1,0 +1,77 @@
+"""The queue of sends, the nudges around it, and what sessions answer live."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from nats.aio.msg import Msg
+
+from adapters.bus import Bus
+from adapters.pulls import Pulls
+from adapters.streams import SENDS
+
+WORK = "ctl.work"  # there may be something to dispatch
+ACCOUNTS = "ctl.accounts"  # an account may want a session
+TOGETHER = 256  # queue messages taken at a time
+
+
+class Sends:
+    """What the dispatcher and the session workers need of the bus."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def queue(self, account: UUID, message_id: UUID, body: bytes) -> None:
+        """Queue a message for an account's session; the same id again changes nothing."""
+        await self._bus.send(account, body, str(message_id))
+
+    async def waiting(self) -> set[UUID]:
+        """The accounts that have a message queued or in flight."""
+        info = await self._bus.js.stream_info(SENDS, subjects_filter="send.*")
+        return {UUID(subject.removeprefix("send.")) for subject in info.state.subjects or {}}
+
+    def pulls(self) -> Pulls:
+        """A reader of the queue."""
+        return self._bus.pulls(SENDS, TOGETHER)
+
+    async def done(self, message: Msg) -> None:
+        """Take a message out of the queue, and let the dispatcher know once it is out."""
+        await message.ack_sync(timeout=10)
+        await self.nudge(WORK)
+
+    async def again(self, message: Msg, seconds: float) -> None:
+        """Let a message come again."""
+        await self._bus.again(message, seconds)
+
+    async def working(self, message: Msg) -> None:
+        """A message is still being worked on."""
+        await self._bus.working(message)
+
+    async def nudge(self, subject: str) -> None:
+        """Wake whoever waits for nudges there, if anybody; who does looks by itself in time, too."""
+        await self._bus.ask(subject, seconds=1.0)
+
+    @asynccontextmanager
+    async def nudges(self, subject: str, call: Callable[[], None]) -> AsyncIterator[None]:
+        """Call something at each nudge."""
+
+        async def take(_body: bytes) -> bytes:
+            call()
+            return b""
+
+        stop = await self._bus.serve(subject, take)
+        try:
+            yield
+        finally:
+            await stop()
+
+    async def serve_qr(
+        self, account: UUID, answer: Callable[[bytes], Awaitable[bytes]]
+    ) -> Callable[[], Awaitable[None]]:
+        """Answer who asks for an account's QR code now; call what is returned to stop."""
+        return await self._bus.serve(f"ctl.session.{account}.qr", answer)
+
+
+def account_of(message: Msg) -> UUID:
+    """The account a queue message is for."""
+    return UUID(message.subject.removeprefix("send."))

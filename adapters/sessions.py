@@ -1,0 +1,76 @@
+"""What sessions are wanted, how each stands, and what its sends left open."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import args_row
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.progress import SentMessage
+from domain.message import WorkspaceId
+from domain.ports import StateChanged
+
+ACCOUNTS = "SELECT account_id, workspace FROM session_accounts ORDER BY position"
+PUT_STATE = """
+INSERT INTO session_states (account_id, state, reason) VALUES (%s, %s, %s)
+ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, at = excluded.at
+"""
+OPEN = """
+SELECT delivery_id, part FROM send_progress WHERE account_id = %s AND state = 'intended' AND fence < %s
+"""
+MESSAGES = "SELECT wa_id, delivery_id, part, workspace FROM sent_messages WHERE wa_id = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSession:
+    """A registered account."""
+
+    account_id: UUID
+    workspace: WorkspaceId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """An intent without an outcome."""
+
+    delivery_id: UUID
+    part: int
+
+
+class Sessions:
+    """The tables that session workers read, and the one they write (a session's state is chatter, not an event)."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def wanted(self) -> Sequence[WantedSession]:
+        """All registered accounts, the oldest first."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=args_row(WantedSession)) as cursor,
+        ):
+            await cursor.execute(ACCOUNTS)
+            return await cursor.fetchall()
+
+    async def put_state(self, account: UUID, changed: StateChanged) -> None:
+        """Note how a session stands now."""
+        async with self._pool.connection() as connection:
+            await connection.execute(PUT_STATE, [account, changed.state, changed.reason])
+
+    async def open_intents(self, account: UUID, fence: int) -> Sequence[OpenIntent]:
+        """What former holders of this account's lease intended and never said the outcome of."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(OpenIntent)) as cursor:
+            await cursor.execute(OPEN, [account, fence])
+            return await cursor.fetchall()
+
+    async def messages(self, wa_ids: Collection[str]) -> Sequence[SentMessage]:
+        """Which of our sends these message ids stand for; ids of others are left out."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=args_row(SentMessage)) as cursor,
+        ):
+            await cursor.execute(MESSAGES, [list(wa_ids)])
+            return await cursor.fetchall()

@@ -1,0 +1,77 @@
+"""Timers: decisions about jobs that are due, now or at a time."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import args_row
+from psycopg_pool import AsyncConnectionPool
+
+from domain.message import WorkspaceId
+
+PUT = """
+INSERT INTO timers (id, workspace, job_id, kind, due_at)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::text[], %s::timestamptz[]) ON CONFLICT DO NOTHING
+"""
+DUE = """
+SELECT t.id, t.workspace, t.job_id, t.kind, t.due_at, j.recipients FROM timers t JOIN job_progress j USING (job_id)
+WHERE t.due_at <= %s ORDER BY t.due_at, t.id LIMIT %s
+"""
+NEXT = "SELECT min(due_at) FROM timers"
+DONE = "DELETE FROM timers WHERE id = ANY(%s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A decision about a job, due at a time; the id says what asked for it, so one cause asks once."""
+
+    id: UUID
+    workspace: WorkspaceId
+    job_id: UUID
+    kind: Literal["start", "complete"]
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer(Timer):
+    """A timer to be fired, with its job's size."""
+
+    recipients: int
+
+
+class TimerTable:
+    """The timers' rows; whoever adds some does it in a transaction of its own, by `put_timers`."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def due(self, now: datetime, limit: int = 100) -> Sequence[DueTimer]:
+        """What is due, the oldest first."""
+        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(DueTimer)) as cursor:
+            await cursor.execute(DUE, [now, limit])
+            return await cursor.fetchall()
+
+    async def next_due(self) -> datetime | None:
+        """When the next one is due."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(NEXT)).fetchone()
+        return row[0] if row else None
+
+    async def done(self, timers: Collection[UUID]) -> None:
+        """Forget timers that were fired."""
+        async with self._pool.connection() as connection:
+            await connection.execute(DONE, [list(timers)])
+
+
+async def put_timers(connection: AsyncConnection[Any], timers: Sequence[Timer]) -> None:
+    """Add timers in the caller's transaction; one that is there already stays as it is."""
+    if timers:
+        await connection.execute(PUT, columns(timers, Timer.__slots__))
+
+
+def columns(rows: Sequence[object], names: Sequence[str]) -> list[list[Any]]:
+    """Rows as the arrays that `unnest` takes."""
+    return [[getattr(row, name) for row in rows] for name in names]

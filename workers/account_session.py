@@ -1,0 +1,195 @@
+"""One account's session, from the claim of its lease to the end of its browser."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import orjson
+from nats.aio.msg import Msg
+
+from adapters.event_store import EventStore
+from adapters.leases import Claim, Leases
+from adapters.progress import Progress
+from adapters.sends import Sends
+from adapters.sessions import Sessions, WantedSession
+from adapters.whatsapp_web.browser import FormerBrowserAlive
+from adapters.whatsapp_web.driver import LaunchFailed
+from domain.account import ReportTrouble, Trouble
+from domain.ports import AckChanged, Messenger, SessionState, StateChanged
+from workers.batches import Batch, Batches, NotABatch
+from workers.crashpoints import crashpoint
+from workers.decisions import Decisions
+from workers.receipts import Receipts
+from workers.sending import LeaseLost, NotReady, Sender
+from workers.session_reports import Report, report
+
+NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
+STILL_WORKING = 10.0  # seconds between words to the queue; it repeats a delivery after 30 by itself
+LOOK_AGAIN = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
+OVER = (SessionState.DEAD, SessionState.LOGGED_OUT)  # opened anew, it may be linked again
+log = logging.getLogger(__name__)
+
+Launched = Callable[[int], Awaitable[None]]
+
+
+class OpenMessenger(Protocol):
+    """Makes an account's messenger; `launched` is to be awaited with its browser's process group."""
+
+    def __call__(self, account: UUID, launched: Launched) -> Messenger: ...
+
+
+class KillFormer(Protocol):
+    """Ends what a former holder left at work on an account's profile. Raises FormerBrowserAlive."""
+
+    async def __call__(self, account: UUID, process_group: int | None) -> None: ...
+
+
+class SessionOver(Exception):
+    """The browser is gone, or the account was logged out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every session works with."""
+
+    store: EventStore
+    decisions: Decisions
+    batches: Batches
+    progress: Progress
+    sessions: Sessions
+    leases: Leases
+    sends: Sends
+    receipts: Receipts
+    open_messenger: OpenMessenger
+    kill_former: KillFormer
+
+
+class AccountSession:
+    """Holds one claim: one browser, whose states are told, whose receipts are taken, and which sends what is queued."""
+
+    def __init__(self, tools: Tools, wanted: WantedSession, claim: Claim) -> None:
+        self._tools = tools
+        self._account = wanted.account_id
+        self._claim = claim
+        self._changes: asyncio.Queue[StateChanged] = asyncio.Queue()
+        self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._taken: set[Msg] = set()
+        self._reports = 0
+        self._linking = False
+        self.was_ready = False
+        self._messenger = tools.open_messenger(self._account, self._launched)
+        self._sender = Sender(tools.decisions, tools.batches, tools.receipts, wanted.workspace, claim, self._messenger)
+
+    def offer(self, message: Msg) -> None:
+        """A queue message for this account."""
+        self._taken.add(message)
+        self._queue.put_nowait(message)
+
+    async def run(self) -> None:
+        """Hold the account until its session is over, its lease lost, or we are cancelled; the browser is gone then."""
+        trouble = Trouble.STALLED
+        try:
+            crashpoint("after_claim")
+            await self._tools.kill_former(self._account, self._claim.former_browser)
+            crashpoint("after_evict")
+            await self._report(ReportTrouble(self._account, Trouble.STALLED))  # whatever the log says, it is not ready
+            await self._messenger.start(self._notice)
+            await self._hold()
+        except (LaunchFailed, FormerBrowserAlive) as error:
+            log.warning("session did not open", extra={"account_id": str(self._account), "error": type(error).__name__})
+            trouble = Trouble.CRASHED
+        except SessionOver:
+            trouble = Trouble.CRASHED
+        except LeaseLost:
+            log.warning("lease lost", extra={"account_id": str(self._account)})
+        finally:
+            await self._close(trouble)
+
+    async def _hold(self) -> None:
+        stop_answering = await self._tools.sends.serve_qr(self._account, self._answer)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for task in (self._feed(), self._serve(), self._keep(), self._doubt_left()):
+                    group.create_task(task)
+        except* (SessionOver, LeaseLost) as ended:
+            raise (LeaseLost if ended.subgroup(LeaseLost) else SessionOver) from ended
+        finally:
+            await stop_answering()
+
+    async def _close(self, trouble: Trouble) -> None:
+        """Close the browser, tell of it, give the messages and the lease back."""
+        await self._messenger.stop()
+        await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
+        with contextlib.suppress(LeaseLost):
+            await self._report(ReportTrouble(self._account, trouble))
+        for message in self._taken:
+            await self._tools.sends.again(message, 0.0)
+        await self._tools.leases.release(self._claim)
+
+    async def _launched(self, group: int) -> None:
+        await self._tools.leases.browser(self._claim, group)
+
+    def _notice(self, notice: StateChanged | AckChanged) -> None:
+        if isinstance(notice, AckChanged):
+            self._tools.receipts.take(notice)
+        else:
+            self._changes.put_nowait(notice)
+
+    async def _feed(self) -> None:
+        """Tell each state the session comes into: to the table, and what matters as a decision."""
+        while True:
+            changed = await self._changes.get()
+            await self._tools.sessions.put_state(self._account, changed)
+            command = report(self._account, changed, linking=self._linking)
+            if command is not None:
+                await self._report(command)
+            self._linking = changed.state is SessionState.QR
+            self.was_ready = self.was_ready or changed.state is SessionState.READY
+            if changed.state in OVER:
+                raise SessionOver
+
+    async def _report(self, command: Report) -> None:
+        self._reports += 1
+        await self._sender.decide(command, "session", self._account, self._claim.fence, self._reports)
+
+    async def _serve(self) -> None:
+        """Work queue messages off, one by one; each is taken out only after its last outcome."""
+        while True:
+            message = await self._queue.get()
+            try:
+                await self._sender.work(Batch.parse(message.data))
+            except NotReady:
+                await self._tools.sends.again(message, NOT_NOW)
+            except NotABatch:
+                log.exception("not a queue message of ours", extra={"account_id": str(self._account)})
+                await self._tools.sends.done(message)
+            else:
+                crashpoint("before_ack")
+                await self._tools.sends.done(message)
+                crashpoint("after_ack")
+            self._taken.discard(message)
+
+    async def _keep(self) -> None:
+        """Tell the queue that what was taken is still being worked on."""
+        while True:
+            await asyncio.sleep(STILL_WORKING)
+            for message in tuple(self._taken):
+                await self._tools.sends.working(message)
+
+    async def _doubt_left(self) -> None:
+        """Record what former holders intended and never told of, once the reactors know all that they did."""
+        head, (pause, longest) = await self._tools.store.head(), LOOK_AGAIN
+        while await self._tools.progress.position() < head:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+        for left in await self._tools.sessions.open_intents(self._account, self._claim.fence):
+            await self._sender.doubt(left.delivery_id, left.part)
+
+    async def _answer(self, _body: bytes) -> bytes:
+        """How the session stands now, and the QR code on show: for the asker's eyes, kept nowhere."""
+        now = {"state": self._messenger.state, "reason": self._messenger.reason, "qr": await self._messenger.qr()}
+        return orjson.dumps(now)

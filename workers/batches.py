@@ -1,0 +1,122 @@
+"""A queue message of sends, and all that sending it takes: the people, their deliveries, the words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+import orjson
+
+from adapters.audiences import Audiences, FrozenRow
+from adapters.contents import Contents
+from adapters.event_store import EventStore
+from adapters.vault import Person, Vault
+from domain import content
+from domain import delivery as deliveries
+from domain import job as jobs
+from domain.delivery import Delivery, Rejection, delivery_id
+from domain.message import Ref, WorkspaceId
+
+
+class NotABatch(ValueError):
+    """Bytes in the queue that no dispatcher of ours wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Recipients of a job, by their ordinals in its frozen audience, for one account; queued under an allowance."""
+
+    job_id: UUID
+    account_id: UUID
+    block: UUID
+    ordinals: Sequence[int]
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Raises NotABatch."""
+        try:
+            fields = orjson.loads(body)
+            job, account, block = (UUID(fields[name]) for name in ("job_id", "account_id", "block"))
+            return cls(job, account, block, sorted({int(ordinal) for ordinal in fields["ordinals"]}))
+        except (ValueError, TypeError, KeyError) as error:
+            raise NotABatch from error
+
+    def body(self) -> bytes:
+        """As JSON."""
+        return orjson.dumps(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One recipient of a batch: the delivery as it stands, the number, and each part's text or why there is none."""
+
+    delivery_id: UUID
+    recipient_id: UUID
+    ordinal: int
+    state: Delivery
+    number: str
+    texts: Sequence[str | Rejection]
+
+
+class Batches:
+    """Opens batches."""
+
+    def __init__(self, store: EventStore, audiences: Audiences, contents: Contents, vault: Vault) -> None:
+        self._store = store
+        self._audiences = audiences
+        self._contents = contents
+        self._vault = vault
+
+    async def open(self, batch: Batch, workspace: WorkspaceId) -> list[Recipient]:
+        """The recipients in order; none when the job does not run (the intent would be refused)."""
+        stream = jobs.DECIDER.stream(batch.job_id)
+        loaded = (await self._store.load([stream])).get(stream)
+        if loaded is None or loaded.workspace != workspace or loaded.state.status is not jobs.Status.RUNNING:
+            return []
+        job: jobs.Job = loaded.state
+        rows = await self._rows(batch, job)
+        ids = [delivery_id(batch.job_id, row.recipient_id) for row in rows]
+        begun = await self._store.load([deliveries.DECIDER.stream(one) for one in ids])
+        people = await self._vault.people([(row.recipient_id, row.vault_version) for row in rows])
+        refs: list[Ref] = [part.text for part in job.parts]
+        words = await self._contents.open_many(workspace, refs)
+        return [
+            recipient(
+                delivery,
+                row,
+                one.state if (one := begun.get(deliveries.DECIDER.stream(delivery))) and one.version else Delivery(),
+                people.get((row.recipient_id, row.vault_version)),
+                [words[ref] for ref in refs],
+            )
+            for delivery, row in zip(ids, rows, strict=True)
+        ]
+
+    async def _rows(self, batch: Batch, job: jobs.Job) -> list[FrozenRow]:
+        """The account's rows with these ordinals, read in stretches."""
+        assert job.audience is not None
+        rows: list[FrozenRow] = []
+        after = 0
+        while rest := [ordinal for ordinal in batch.ordinals if ordinal > after]:
+            page = await self._audiences.rows(job.audience, batch.account_id, rest[0], len(rest))
+            if not page:
+                break
+            rows += [row for row in page if row.ordinal in rest]
+            after = page[-1].ordinal
+        return rows
+
+
+def recipient(
+    delivery: UUID, row: FrozenRow, state: Delivery, person: Person | None, templates: Sequence[str]
+) -> Recipient:
+    """A recipient with the texts they are to get; a person who is in the vault no more gets none."""
+    texts = [Rejection.UNRENDERABLE if person is None else rendered(text, person) for text in templates]
+    return Recipient(delivery, row.recipient_id, row.ordinal, state, person.number if person else "", texts)
+
+
+def rendered(template: str, person: Person) -> str | Rejection:
+    """The words for one person, or why they cannot be sent."""
+    try:
+        text = content.render(template, person.variables)
+    except KeyError:
+        return Rejection.UNRENDERABLE
+    return text if len(text) <= content.LONGEST_TEXT else Rejection.TOO_LONG

@@ -1,0 +1,191 @@
+"""The dispatcher: queues the next few sends of running jobs, an account at a time, and only under permits."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from adapters.audiences import Audiences
+from adapters.cursors import Cursor, Cursors, RunningJob
+from adapters.event_store import EventStore, Lease
+from adapters.leader import Leader
+from adapters.leases import Leases
+from adapters.sends import WORK, Sends
+from domain import account as accounts
+from domain import delivery as deliveries
+from domain import job as jobs
+from domain.account import AllowanceGranted, GrantAllowance
+from domain.delivery import delivery_id
+from domain.message import Actor, PrincipalId, Role, StreamId, derive
+from workers.batches import Batch
+from workers.crashpoints import crashpoint
+from workers.decisions import Decisions, Request
+from workers.leading import while_leading
+
+CHUNK = 200  # recipients looked at in one round trip
+MOST = 100  # recipients in one queue message
+LOOK_AGAIN = 1.0  # seconds: while jobs run; a nudge comes earlier
+IDLE = 5.0
+SOON = 0.05  # after a grant that was a moment too early
+OPEN = (deliveries.Status.PENDING, deliveries.Status.BETWEEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job has to send from an account: the next recipients, and the cursor that says so."""
+
+    job: RunningJob
+    ordinals: Sequence[int]
+    cursor: Cursor
+
+
+class Dispatch:
+    """Queues a message on `send.<account>` when nothing of the account is queued or in flight, and permits are left.
+
+    What is to be sent next is found from the frozen audience and the deliveries themselves, so a queue message that
+    was lost, refused or acknowledged without acting is queued again by the same look.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        decisions: Decisions,
+        cursors: Cursors,
+        audiences: Audiences,
+        leases: Leases,
+        sends: Sends,
+        leader: Leader,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._decisions = decisions
+        self._cursors = cursors
+        self._audiences = audiences
+        self._leases = leases
+        self._sends = sends
+        self._leader = leader
+        self._clock = clock
+        self._nudged = asyncio.Event()
+        self._served: dict[UUID, UUID] = {}  # account -> the job whose turn was last
+
+    async def run(self) -> None:
+        """Dispatch until cancelled, whenever this process leads."""
+        await while_leading(self._leader, self._lead)
+
+    async def _lead(self) -> None:
+        async with self._sends.nudges(WORK, self._nudged.set):
+            while True:
+                await self._leader.check()
+                self._nudged.clear()
+                pause = await self.tick()
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._nudged.wait()
+                except TimeoutError:
+                    continue
+
+    async def tick(self) -> float:
+        """Queue what may be queued now; seconds until more may be, unless a nudge tells earlier."""
+        running = await self._running()
+        if not running:
+            return IDLE
+        busy = await self._sends.waiting()
+        free = sorted({account for job in running for account in job.accounts} - busy)
+        loaded = await self._store.load([accounts.DECIDER.stream(account) for account in free])
+        permits = await self._leases.permits(free)
+        async with asyncio.TaskGroup() as group:
+            turns = [
+                group.create_task(self._serve(account, state.state, state.version, permits.get(account, 0), running))
+                for account in free
+                if (state := loaded.get(accounts.DECIDER.stream(account))) is not None and state.version
+            ]
+        return min((pause for turn in turns if (pause := turn.result()) is not None), default=LOOK_AGAIN)
+
+    async def _running(self) -> Sequence[RunningJob]:
+        """The running jobs: the reactors' list may lag behind a pause, so the log has the last word."""
+        listed = await self._cursors.running()
+        loaded = await self._store.load([jobs.DECIDER.stream(job.job_id) for job in listed]) if listed else {}
+        return [
+            job
+            for job in listed
+            if (one := loaded.get(jobs.DECIDER.stream(job.job_id))) and one.state.status is jobs.Status.RUNNING
+        ]
+
+    async def _serve(
+        self, account_id: UUID, account: accounts.Account, version: int, permits: int, running: Sequence[RunningJob]
+    ) -> float | None:
+        """Queue an account's next message; seconds until its turn comes again, or None: a nudge will tell."""
+        now = self._clock()
+        if not account.may_send:
+            return None
+        block = account.block if account.until is not None and now < account.until else None
+        if block and account.until and not permits:
+            return (account.until - now).total_seconds()
+        work = await self._next(account_id, running)
+        if work is None:
+            return None
+        if block is None:
+            granted = await self._grant(account_id, version, work.job)
+            if granted is None:
+                return SOON
+            block, permits = granted.block, granted.permits
+        most = max(permits // work.job.parts, 1)
+        await self._queue(account_id, replace(work, ordinals=work.ordinals[:most]), block)
+        return None
+
+    async def _grant(self, account_id: UUID, version: int, job: RunningJob) -> AllowanceGranted | None:
+        """The account's next allowance, or None when it may not have it yet."""
+        actor = Actor(PrincipalId("system-dispatch"), job.workspace, frozenset({Role.SYSTEM}))
+        attempt = derive("grant", account_id, version)
+        outcome = await self._decisions.one(
+            Request(GrantAllowance(account_id), actor, attempt, lease=Lease(account_id))
+        )
+        crashpoint("after_grant")
+        return next((event for event in outcome.events if isinstance(event, AllowanceGranted)), None)
+
+    async def _queue(self, account_id: UUID, work: Work, block: UUID) -> None:
+        """Queue a message under an id of its own, which a repeat after a crash has again."""
+        job, cursor = work.job, work.cursor
+        crashpoint("before_queue")
+        message = derive("queue", job.job_id, account_id, cursor.queued)
+        await self._sends.queue(account_id, message, Batch(job.job_id, account_id, block, work.ordinals).body())
+        crashpoint("after_queue")
+        await self._cursors.put(job.job_id, account_id, replace(cursor, queued=cursor.queued + 1))
+        self._served[account_id] = job.job_id
+
+    async def _next(self, account_id: UUID, running: Sequence[RunningJob]) -> Work | None:
+        """The next recipients of an account: jobs take turns."""
+        mine = [job for job in running if account_id in job.accounts]
+        last = self._served.get(account_id)
+        later = [job for job in mine if last is None or job.job_id > last]
+        for job in [*later, *(job for job in mine if job not in later)]:
+            work = await self._look(job, account_id)
+            if work.ordinals:
+                return work
+        return None
+
+    async def _look(self, job: RunningJob, account_id: UUID) -> Work:
+        """A job's next recipients on an account; moves the cursor past those that have their delivery."""
+        cursor = await self._cursors.read(job.job_id, account_id)
+        behind = await self._cursors.between(job.job_id, account_id, cursor.ordinal, MOST)
+        found = await self._open(behind)
+        while True:
+            rows = await self._audiences.rows(job.audience, account_id, cursor.ordinal + 1, CHUNK)
+            ahead = await self._open({row.ordinal: delivery_id(job.job_id, row.recipient_id) for row in rows})
+            passed = ahead[0] - 1 if ahead else rows[-1].ordinal if rows else cursor.ordinal
+            if passed > cursor.ordinal:
+                cursor = replace(cursor, ordinal=passed)
+                await self._cursors.put(job.job_id, account_id, cursor)
+            if ahead or len(rows) < CHUNK:
+                return Work(job, [*found, *ahead][:MOST], cursor)
+
+    async def _open(self, candidates: Mapping[int, UUID]) -> list[int]:
+        """Those of these deliveries that a next part may be sent for, as the log says now."""
+        streams: dict[int, StreamId] = {o: deliveries.DECIDER.stream(delivery) for o, delivery in candidates.items()}
+        loaded = await self._store.load(list(streams.values())) if streams else {}
+        return [
+            ordinal
+            for ordinal, stream in sorted(streams.items())
+            if (one := loaded.get(stream)) is None or not one.version or one.state.status in OPEN
+        ]

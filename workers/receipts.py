@@ -1,0 +1,79 @@
+"""Receipts: what phones said of our messages, folded and reported in batches."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.progress import SentMessage
+from adapters.sessions import Sessions
+from domain.delivery import Receipt, ReportReceipt
+from domain.message import Actor, PrincipalId, Role, derive
+from domain.ports import Ack, AckChanged
+from workers.decisions import Decisions, Request
+
+REMEMBERED = 20_000  # sends of this process whose receipts need no look-up
+BATCH = 200
+RECEIPTS = {Ack.SENT: Receipt.SENT, Ack.DELIVERED: Receipt.DELIVERED, Ack.READ: Receipt.READ}
+RANK = {Receipt.SENT: 0, Receipt.DELIVERED: 1, Receipt.READ: 2}
+
+
+@dataclass(slots=True)
+class Live:
+    """A send of this process: while it is in flight its own outcome tells that the server has it."""
+
+    message: SentMessage
+    in_flight: bool = True
+    acknowledged: bool = False
+
+
+class Receipts:
+    """Takes receipts of all accounts of a worker; one about a message that is not ours is dropped."""
+
+    def __init__(self, sessions: Sessions, decisions: Decisions) -> None:
+        self._sessions = sessions
+        self._decisions = decisions
+        self._arrived: asyncio.Queue[tuple[str, Receipt]] = asyncio.Queue()
+        self._live: dict[str, Live] = {}
+
+    def begin(self, message: SentMessage) -> Live:
+        """Remember a send that is about to be acted on."""
+        live = self._live[message.wa_id] = Live(message)
+        if len(self._live) > REMEMBERED:
+            del self._live[next(iter(self._live))]
+        return live
+
+    def take(self, notice: AckChanged) -> None:
+        """A receipt arrived."""
+        receipt = RECEIPTS.get(notice.ack)
+        if receipt is None:  # still on its way, or failed: the send itself says so
+            return
+        for wa_id in notice.wa_ids:
+            live = self._live.get(wa_id)
+            if live is not None and live.in_flight:
+                live.acknowledged = True
+            if live is None or receipt is not Receipt.SENT or not (live.in_flight or live.acknowledged):
+                self._arrived.put_nowait((wa_id, receipt))
+
+    async def run(self) -> None:
+        """Report what arrives until cancelled."""
+        while True:
+            batch = [await self._arrived.get()]
+            while len(batch) < BATCH and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            await self._report(batch)
+
+    async def _report(self, batch: Sequence[tuple[str, Receipt]]) -> None:
+        latest: dict[str, Receipt] = {}
+        for wa_id, receipt in batch:
+            latest[wa_id] = max(receipt, latest.get(wa_id, receipt), key=RANK.__getitem__)
+        known = {wa_id: live.message for wa_id in latest if (live := self._live.get(wa_id))}
+        if missing := [wa_id for wa_id in latest if wa_id not in known]:
+            known |= {message.wa_id: message for message in await self._sessions.messages(missing)}
+        await self._decisions.make([request(message, latest[wa_id]) for wa_id, message in known.items()])
+
+
+def request(message: SentMessage, receipt: Receipt) -> Request:
+    """The decision that takes a receipt in; the same receipt always has the same id."""
+    actor = Actor(PrincipalId("system-session"), message.workspace, frozenset({Role.SYSTEM}))
+    command = ReportReceipt(message.delivery_id, message.part, receipt)
+    return Request(command, actor, derive("receipt", message.delivery_id, message.part, receipt))

@@ -1,0 +1,172 @@
+"""One account's sends: an intent is appended, then it acts, then the outcome is appended."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from uuid import UUID
+
+from adapters.event_store import Lease
+from adapters.leases import Claim
+from adapters.progress import SentMessage
+from domain.delivery import (
+    ConfirmSend,
+    DeliverySkipped,
+    Doubt,
+    DoubtSend,
+    IntendSend,
+    Rejection,
+    RejectSend,
+    SendIntended,
+    Status,
+)
+from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
+from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
+from workers.batches import Batch, Batches, Recipient
+from workers.crashpoints import crashpoint
+from workers.decisions import Decisions, Outcome, Request
+from workers.receipts import Receipts
+
+DEADLINE = 30.0  # seconds for one text: the longest act
+REJECTIONS = {
+    "not_on_whatsapp": Rejection.NOT_ON_WHATSAPP,
+    "invalid_number": Rejection.NOT_ON_WHATSAPP,
+    "not_ready": Rejection.NOT_READY,
+    "deadline": Rejection.NOT_READY,
+    "page_gone": Rejection.NOT_READY,
+    "page_error": Rejection.NOT_READY,
+    "page_reloaded": Rejection.NOT_READY,
+}
+DOUBTS = {"deadline": Doubt.DEADLINE, "page_gone": Doubt.BROWSER_GONE, "duplicate_id": Doubt.DUPLICATE_ID}
+# After these nothing more of a batch may be sent now; the dispatcher queues the rest again when it may be.
+HALTING = frozenset({"job_not_running", "account_not_ready", "allowance_over", "permits"})
+
+T = TypeVar("T")
+
+
+class LeaseLost(Exception):
+    """Another process took this account's lease: its browser must be closed here."""
+
+
+class Halted(Exception):
+    """Nothing more of this batch may be sent now."""
+
+
+class NotReady(Exception):
+    """The session cannot send at the moment; the batch is to come again."""
+
+
+class Sender:
+    """Sends batches for one holder of an account's lease, on one session. Batches come one by one."""
+
+    def __init__(
+        self,
+        decisions: Decisions,
+        batches: Batches,
+        receipts: Receipts,
+        workspace: WorkspaceId,
+        claim: Claim,
+        messenger: Messenger,
+    ) -> None:
+        self._decisions = decisions
+        self._batches = batches
+        self._receipts = receipts
+        self._workspace = workspace
+        self._claim = claim
+        self._messenger = messenger
+
+    async def work(self, batch: Batch) -> None:
+        """Send what of a batch is not sent yet. Raises NotReady or LeaseLost."""
+        for recipient in await self._batches.open(batch, self._workspace):
+            try:
+                await self._deliver(recipient, batch.job_id)
+            except Halted:
+                return
+
+    async def doubt(self, delivery_id: UUID, part: int) -> None:
+        """Record an intent without an outcome, from before this claim: nobody knows whether it was acted on."""
+        await self.decide(DoubtSend(delivery_id, part, Doubt.RESTARTED), "outcome", delivery_id, part)
+
+    async def decide(self, command: Command, *cause: object) -> Outcome:
+        """Make a decision under the lease, with an id derived from its cause. Raises LeaseLost."""
+        actor = Actor(PrincipalId("system-session"), self._workspace, frozenset({Role.SYSTEM}))
+        lease = Lease(self._claim.account, fence=self._claim.fence)
+        outcome = await self._decisions.one(Request(command, actor, derive(*cause), lease=lease))
+        if outcome.rule == "fence":
+            raise LeaseLost
+        return outcome
+
+    async def _deliver(self, recipient: Recipient, job_id: UUID) -> None:
+        """Send one recipient's remaining parts."""
+        state = recipient.state
+        if state.status is Status.INTENDED:  # an account's sends go one by one, so this is a former process's
+            await self.doubt(recipient.delivery_id, state.part)
+            return
+        if state.status not in (Status.PENDING, Status.BETWEEN):
+            return
+        for part in range(state.part, len(recipient.texts)):
+            if self._messenger.state is not SessionState.READY:
+                raise NotReady
+            if not await unbroken(self._send(recipient, job_id, part)):
+                return
+
+    async def _send(self, recipient: Recipient, job_id: UUID, part: int) -> bool:
+        """One part: intent, act, outcome. True when the server has it, so that the next part may follow."""
+        crashpoint("before_intent")
+        intent = IntendSend(
+            delivery_id=recipient.delivery_id,
+            job_id=job_id,
+            recipient_id=recipient.recipient_id,
+            account_id=self._claim.account,
+            ordinal=recipient.ordinal,
+            part=part,
+            fence=self._claim.fence,
+        )
+        outcome = await self.decide(intent, "intend", recipient.delivery_id, part)
+        crashpoint("after_intent")
+        if outcome.repeated:  # an earlier one stands, and may have been acted on
+            await self.doubt(recipient.delivery_id, part)
+            return False
+        match outcome.events:
+            case [SendIntended() as intended]:
+                result = await self._act(intended, recipient)
+                crashpoint("after_act")
+                await self.decide(result, "outcome", recipient.delivery_id, part)
+                crashpoint("after_outcome")
+                return isinstance(result, ConfirmSend)
+            case [DeliverySkipped()]:
+                return False
+        if outcome.rule in HALTING:
+            raise Halted
+        if outcome.rule == "already_acted_on":
+            return False
+        raise RuntimeError(f"An intent came to nothing: {outcome.rule}.")
+
+    async def _act(self, intended: SendIntended, recipient: Recipient) -> ConfirmSend | RejectSend | DoubtSend:
+        """Hand one message to the messenger, once; what came of it."""
+        delivery, part, text = recipient.delivery_id, intended.part, recipient.texts[intended.part]
+        if isinstance(text, Rejection):
+            return RejectSend(delivery, part, text)
+        live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
+        try:
+            await self._messenger.send_text(recipient.number, text, intended.wa_id, DEADLINE)
+        except SendRejected as rejected:
+            return RejectSend(delivery, part, REJECTIONS.get(rejected.reason, Rejection.REFUSED))
+        except SendUncertain as uncertain:
+            if live.acknowledged:  # a receipt overtook the answer
+                return ConfirmSend(delivery, part)
+            return DoubtSend(delivery, part, DOUBTS.get(uncertain.reason, Doubt.OTHER))
+        else:
+            live.acknowledged = True
+            return ConfirmSend(delivery, part)
+        finally:
+            live.in_flight = False
+
+
+async def unbroken(act: Coroutine[Any, Any, T]) -> T:
+    """Let an act come to its outcome even when we are told to stop meanwhile; then stop."""
+    task = asyncio.ensure_future(act)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

@@ -1,0 +1,62 @@
+"""Timers: fires decisions that are due, each once, whoever asks and how often."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from adapters.timers import DueTimer, TimerTable
+from domain.job import CompleteJob, StartJob
+from domain.message import Actor, PrincipalId, Role, derive
+from workers.crashpoints import crashpoint
+from workers.decisions import Decisions, Request
+
+LONGEST_SLEEP = 1.0  # seconds; another process may have added a timer
+log = logging.getLogger(__name__)
+
+
+class Timers:
+    """Makes the decisions whose time has come. `fire` may be called at any time, from any number of processes."""
+
+    def __init__(self, table: TimerTable, decisions: Decisions, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._decisions = decisions
+        self._clock = clock
+        self._changed = asyncio.Event()
+        self._firing = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Fire what is due, when it is due, until cancelled."""
+        while True:
+            self._changed.clear()
+            await self._fire()
+            due = await self._table.next_due()
+            sleep = LONGEST_SLEEP if due is None else (due - self._clock()).total_seconds()
+            try:
+                async with asyncio.timeout(min(max(sleep, 0.0), LONGEST_SLEEP)):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def fire(self) -> None:
+        """Make every decision that is due now, and look anew when the next one will be."""
+        await self._fire()
+        self._changed.set()
+
+    async def _fire(self) -> None:
+        async with self._firing:
+            while due := await self._table.due(self._clock()):
+                crashpoint("before_fire")
+                outcomes = await self._decisions.make([request(timer) for timer in due])
+                crashpoint("after_fire")
+                for timer, outcome in zip(due, outcomes, strict=True):
+                    if outcome.state == "refused":  # say, stopped before its start: nothing is left to do
+                        log.info("timer refused", extra={"job_id": str(timer.job_id), "rule": outcome.rule})
+                await self._table.done([timer.id for timer in due])
+
+
+def request(timer: DueTimer) -> Request:
+    """The decision that a timer stands for; its id follows from the timer's."""
+    command = StartJob(timer.job_id) if timer.kind == "start" else CompleteJob(timer.job_id, timer.recipients)
+    actor = Actor(PrincipalId("system-reactors"), timer.workspace, frozenset({Role.SYSTEM}))
+    return Request(command, actor, derive("fire", timer.id))
