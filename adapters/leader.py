@@ -1,9 +1,12 @@
 """One leader at a time: whoever holds a session's advisory lock, for as long as its connection lives."""
 
 import asyncio
+import logging
 from typing import Any
 
 from psycopg import AsyncConnection, OperationalError
+
+logger = logging.getLogger(__name__)
 
 TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 
@@ -23,13 +26,8 @@ class Leader:
 
     async def lead(self) -> None:
         """Return when this process leads; a former leader must be gone first."""
-        await self.resign()
-        self._connection = await AsyncConnection.connect(
-            self._url, autocommit=True, application_name=self._task, keepalives_idle=5, keepalives_interval=2
-        )
         while True:
-            row = await (await self._connection.execute(TRY, [self._task])).fetchone()
-            if row is not None and row[0]:
+            if await self._tried():
                 return
             await asyncio.sleep(self._retry)
 
@@ -47,3 +45,20 @@ class Leader:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+    async def _tried(self) -> bool:
+        try:
+            if self._connection is None or self._connection.broken:
+                self._connection = await AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    application_name=self._task,
+                    connect_timeout=5,
+                    keepalives_idle=5,
+                    keepalives_interval=2,
+                )
+            row = await (await self._connection.execute(TRY, [self._task])).fetchone()
+        except OperationalError as error:
+            logger.warning("no lead of %s for want of a database: %s", self._task, type(error).__name__)
+            return False
+        return row is not None and bool(row[0])

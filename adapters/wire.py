@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import ErrorDetails
 
 from domain import catalog, content
-from domain.message import Command, Digest, Ref, Refused
+from domain.message import Command, Digest, Ref, Refused, Role
 
 LONGEST_TITLE = 200
 LARGEST = 2**53  # above it JSON numbers are not exact everywhere
@@ -69,6 +69,13 @@ def parse(name: str, raw: bytes) -> Draft:
     texts: list[str] = []
     collect(row.kind, body, texts)
     return Draft(row.kind, body, tuple(texts))
+
+
+def check_role(name: str, roles: frozenset[Role]) -> None:
+    """Refuse a command that does not exist, or that none of these roles may give."""
+    if name not in catalog.COMMANDS:
+        raise Refused("unknown_command", field="subject")
+    catalog.may(roles, name)
 
 
 def digest(name: str, raw: bytes) -> bytes:

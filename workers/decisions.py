@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from adapters.event_store import EventStore, Item, Lease, Loaded, Verdict
-
 from domain import catalog
 from domain.account import AllowanceGranted
 from domain.audience import ImportAudience
@@ -14,16 +13,20 @@ from domain.delivery import SendIntended
 from domain.job import SubmitJob
 from domain.message import Command, Decider, Event, Facts, Refused, Role, StreamId, WorkspaceId
 from domain.ports import Gather
-from workers.requests import Outcome, Request, command_key, refusal
+from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
 from workers.states import StateCache
 
-__all__ = ["Contended", "Decisions", "Outcome", "Request", "command_key", "refusal"]
+__all__ = ["Contended", "Decisions", "Outcome", "Request", "Turned", "Unstorable", "command_key", "refusal"]
 
 MOST_TRIES = 25  # each lost try means that somebody else got through
 
 
 class Contended(Exception):
     """A decision lost its race against others too often."""
+
+
+class Unstorable(Exception):
+    """The log can never store this decision."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class Case:
     request: Request
     decider: Decider[Any]
     target: StreamId
+    named: Sequence[StreamId]  # the other streams it needs
     tries: int = 0
     sure: bool = False  # its states come from the log, not from the cache
     own: Loaded | None = None
@@ -98,45 +102,62 @@ class Decisions:
             waiting = sorted([*waiting, *(c for c in wave if c.index not in answers)], key=lambda case: case.index)
         return [answers[index] for index in range(len(requests))]
 
+    async def refuse(self, turned: Sequence[Turned]) -> list[Outcome]:
+        """Record refusals that need no decision; outcomes in the same order."""
+        verdicts = await self._store.append([self._turned_item(one) for one in turned]) if turned else []
+        outcomes = []
+        for one, verdict in zip(turned, verdicts, strict=True):
+            if verdict.code == "failed":
+                raise Unstorable(verdict.reason)
+            outcomes.append(
+                refusal(one.refused, NO_STREAM, 0) if verdict.code == "ok" else repeated(verdict, one.digest)
+            )
+        return outcomes
+
+    def _turned_item(self, turned: Turned) -> Item:
+        return Item(
+            key=turned.key,
+            command_id=turned.command_id,
+            workspace=turned.workspace,
+            principal=turned.principal,
+            name=turned.name,
+            digest=turned.digest,
+            stream=NO_STREAM,
+            expected=None,
+            events=(),
+            conditions={},
+            now=self._clock(),
+            correlation=turned.command_id,
+            traceparent=turned.traceparent,
+            refusal=turned.refused,
+        )
+
     def _case(self, index: int, request: Request) -> Case:
         decider = catalog.decider_of(request.command)
-        return Case(index, request, decider, decider.target(request.command, request.actor.workspace))
+        workspace = request.actor.workspace
+        target = decider.target(request.command, workspace)
+        return Case(index, request, decider, target, decider.reads(request.command, workspace))
 
     async def _next_wave(self, waiting: Sequence[Case]) -> tuple[list[Case], list[Case]]:
         """The requests that can be decided together now, with their states read; and the others."""
-        firsts: dict[StreamId, Case] = {}
-        for case in waiting:
-            firsts.setdefault(case.target, case)
-        await self._read(list(firsts.values()))
         wave: list[Case] = []
         later: list[Case] = []
         earlier: set[StreamId] = set()
         for case in waiting:
-            if firsts[case.target] is case and earlier.isdisjoint(case.reads):
-                wave.append(case)
-            else:
-                later.append(case)
+            free = case.target not in earlier and earlier.isdisjoint(case.named)
+            (wave if free else later).append(case)
             earlier.add(case.target)
+        await self._read(wave)
         return wave, later
 
     async def _read(self, cases: Sequence[Case]) -> None:
-        """Read each case's own stream, then the others it names, until none names a new one."""
-        found = await self._states({case.target for case in cases}, {case.target for case in cases if case.sure})
+        """Read each case's own stream and the others it names, in one go."""
+        wanted = {stream: None for case in cases for stream in (case.target, *case.named)}
+        fresh = {stream for case in cases if case.sure for stream in (case.target, *case.named)}
+        found = await self._states(wanted, fresh)
         for case in cases:
-            case.own, case.reads = found.get(case.target), {}
-        asking = list(cases)
-        while asking:
-            named = [(case, [name for name in self._names(case) if name not in case.reads]) for case in asking]
-            wanted = {name for _, names in named for name in names}
-            fresh = {name for case, names in named for name in names if case.sure}
-            found = await self._states(wanted, fresh)
-            for case, names in named:
-                case.reads |= {name: found.get(name) or Loaded(None, 0, None) for name in names}
-            asking = [case for case, names in named if names]
-
-    def _names(self, case: Case) -> Sequence[StreamId]:
-        workspace = case.request.actor.workspace
-        return case.decider.reads(case.request.command, case.own_state(), known(case), workspace)
+            case.own = found[case.target]
+            case.reads = {stream: found[stream] for stream in case.named}
 
     async def _states(self, streams: Collection[StreamId], fresh: Collection[StreamId]) -> dict[StreamId, Loaded]:
         found: dict[StreamId, Loaded] = {}
@@ -226,8 +247,8 @@ class Decisions:
                 self._cache.forget(case.target, *case.reads)
             case "fence" | "permits":
                 answers[case.index] = refusal(Refused(verdict.code, field="account_id"), case.target, verdict.version)
-            case code:
-                raise ValueError(f"The log answered {code}.")
+            case "failed":
+                raise Unstorable(verdict.reason)
 
     def _done(self, case: Case, verdict: Verdict) -> Outcome:
         if case.refused:
@@ -240,22 +261,16 @@ class Decisions:
         return Outcome("applied", case.target, verdict.version, verdict.position, events=case.events)
 
     def _repeated(self, case: Case, verdict: Verdict) -> Outcome:
-        """The old answer; or, when the id stood for something else, that it did."""
         self._cache.forget(case.target)
-        old = verdict.previous
-        if old is None or (case.request.digest and old.digest != case.request.digest):
-            reused = refusal(Refused("id_reused", field="command_id"), case.target, verdict.version)
-            return replace(reused, repeated=True)
-        return Outcome(
-            old.state,
-            StreamId(old.stream or case.target),
-            old.version or 0,
-            old.position,
-            old.rule,
-            old.field,
-            old.detail or {},
-            repeated=True,
-        )
+        return repeated(verdict, case.request.digest)
+
+
+def repeated(verdict: Verdict, digest: bytes) -> Outcome:
+    """The old answer; or, when the id stood for something else, that it did."""
+    old = verdict.previous
+    if old is None or (digest and old.digest != digest):
+        return Outcome.id_reused()
+    return Outcome.of(old)
 
 
 def known(case: Case) -> dict[StreamId, Any]:

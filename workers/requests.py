@@ -1,12 +1,13 @@
 """What is asked of a decision, and what came of it."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from adapters.event_store import Lease
-
+from adapters.inbox import CommandRow
 from domain import catalog
 from domain.message import (
     Actor,
@@ -18,6 +19,8 @@ from domain.message import (
     WorkspaceId,
     derive,
 )
+
+NO_STREAM = StreamId("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,46 @@ class Outcome:
     position: int | None = None
     rule: str | None = None
     field: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     events: tuple[Event, ...] = ()
     repeated: bool = False
+
+    @classmethod
+    def of(cls, row: CommandRow) -> "Outcome":
+        """The old answer."""
+        return cls(
+            row.state,
+            row.stream or NO_STREAM,
+            row.version or 0,
+            row.position,
+            row.rule,
+            row.field,
+            row.detail or {},
+            repeated=True,
+        )
+
+    @classmethod
+    def id_reused(cls) -> "Outcome":
+        """The answer to an id that stands for something else already."""
+        return cls("refused", NO_STREAM, 0, None, "id_reused", "command_id", repeated=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A command that is refused before there is anything to decide on, to be recorded all the same."""
+
+    workspace: WorkspaceId
+    principal: PrincipalId
+    command_id: UUID
+    name: str
+    digest: bytes
+    traceparent: str
+    refused: Refused
+
+    @property
+    def key(self) -> UUID:
+        """The key of its row in `commands`."""
+        return command_key(self.workspace, self.principal, self.command_id)
 
 
 def command_key(workspace: WorkspaceId, principal: PrincipalId, command_id: UUID) -> UUID:

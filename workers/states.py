@@ -4,7 +4,6 @@ from collections import OrderedDict
 from typing import Any
 
 from adapters.event_store import Loaded
-
 from domain.message import StreamId
 
 MOST_BYTES = 24 << 20

@@ -1,0 +1,24 @@
+"""Which errors mean that a server is away for the moment: waiting helps, and no message is to blame."""
+
+import nats.errors
+import nats.js.errors
+import psycopg
+
+from adapters.event_store import LogUnavailable
+
+OUTAGES: tuple[type[Exception], ...] = (
+    LogUnavailable,
+    psycopg.OperationalError,  # also: no connection free, disk full, lock or statement timed out
+    psycopg.InterfaceError,  # a connection that was closed under us
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionDrainingError,
+    nats.errors.ConnectionReconnectingError,
+    nats.errors.OutboundBufferLimitError,
+    nats.errors.StaleConnectionError,
+    nats.errors.NoRespondersError,
+    nats.errors.TimeoutError,
+    nats.js.errors.ServiceUnavailableError,
+    nats.js.errors.NoStreamResponseError,
+    ConnectionError,
+    TimeoutError,
+)

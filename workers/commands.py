@@ -1,0 +1,225 @@
+"""Intake: takes commands off the bus in batches, has them decided, answers their senders, then acknowledges."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from nats.aio.msg import Msg
+
+from adapters import wire
+from adapters.bus import Bus, Dead, deliveries, stored_as
+from adapters.cloudevents import Address
+from adapters.contents import Contents
+from adapters.inbox import Inbox
+from adapters.keys import Keys
+from adapters.outages import OUTAGES
+from adapters.streams import COMMANDS
+from domain.message import Refused, WorkspaceId
+from workers.decisions import Decisions
+from workers.received import Received, Unreadable
+from workers.requests import NO_STREAM, Outcome, Request
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+TRIES = 5  # deliveries of one message; after the last it has crashed
+TOGETHER = 2  # deliveries at which a message is still taken together with others
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
+NOBODY = WorkspaceId("")
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages on their way together."""
+
+    messages: Sequence[Msg]
+    commands: list[Received] = field(default_factory=list)
+    unreadable: list[tuple[Msg, str]] = field(default_factory=list)
+    failed: bool = False  # to be taken one by one
+
+
+class Intake:
+    """The consumer of COMMANDS. While one batch is decided, the next one is read."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        decisions: Decisions,
+        inbox: Inbox,
+        keys: Keys,
+        contents: Contents,
+        clock: Callable[[], datetime],
+        *,
+        retry: float = 1.0,  # seconds before a failed message is tried again; doubled each time
+    ) -> None:
+        self._bus = bus
+        self._decisions = decisions
+        self._inbox = inbox
+        self._keys = keys
+        self._contents = contents
+        self._clock = clock
+        self._retry = retry
+
+    async def run(self) -> None:
+        """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""
+        pulls = self._bus.pulls(COMMANDS, BATCH)
+        await pulls.start()
+        prepared: asyncio.Queue[Batch] = asyncio.Queue(1)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._read(pulls.next, prepared), name="intake-read")
+                both.create_task(self._handle(prepared), name="intake-handle")
+        finally:
+            await pulls.stop()
+
+    async def _read(self, take: Callable[[], Awaitable[list[Msg]]], prepared: asyncio.Queue[Batch]) -> None:
+        while True:
+            messages = await take()
+            # One that brought us down twice must not do it to others again.
+            suspects = [message for message in messages if deliveries(message) > TOGETHER]
+            batch = Batch([message for message in messages if message not in suspects] if suspects else messages)
+            if batch.messages:
+                batch.failed = not await self._survives(batch, partial(self._prepare, batch))
+                await prepared.put(batch)
+            if suspects:
+                await prepared.put(Batch(suspects, failed=True))
+
+    async def _handle(self, prepared: asyncio.Queue[Batch]) -> None:
+        while True:
+            batch = await prepared.get()
+            if batch.failed or not await self._survives(batch, partial(self._finish, batch)):
+                for message in batch.messages:
+                    await self._alone(message)
+
+    async def _survives(self, batch: Batch, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do the work, waiting for as long as a server is away; whether it went through."""
+        pause = SHORTEST_PAUSE
+        while True:
+            try:
+                await work()
+            except OUTAGES as error:
+                log.warning("intake waits: %s", type(error).__name__)
+                await self._wait(batch.messages, pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            except Exception as error:  # noqa: BLE001  # one message's fault must not stop the others
+                # Never the error's text: it may quote what somebody wrote.
+                log.error("intake: a batch of %d failed: %s", len(batch.messages), type(error).__name__)  # noqa: TRY400
+                return False
+            else:
+                return True
+
+    async def _alone(self, message: Msg) -> None:
+        """One message by itself: answered, or to be delivered again, or crashed."""
+        tries = deliveries(message)
+        batch = Batch([message])
+        if tries <= TRIES and await self._survives(batch, partial(self._both, batch)):
+            return
+        if tries < TRIES:
+            await self._bus.again(message, self._retry * 2 ** (tries - 1))
+        else:
+            await self._survives(batch, partial(self._crash, message))
+
+    async def _both(self, batch: Batch) -> None:
+        await self._prepare(batch)
+        await self._finish(batch)
+
+    async def _prepare(self, batch: Batch) -> None:
+        """Read, look up, check and seal: everything that needs no state."""
+        batch.commands, batch.unreadable = [], []
+        for message in batch.messages:
+            try:
+                batch.commands.append(Received.read(message))
+            except Unreadable as error:
+                batch.unreadable.append((message, str(error)))
+        for principal in {command.address.principal for command in batch.commands}:
+            actor = await self._keys.actor(principal)
+            for command in batch.commands:
+                if command.address.principal == principal:
+                    command.actor = actor
+        rows = await self._inbox.find([command.key for command in batch.commands]) if batch.commands else {}
+        drafts: list[tuple[Received, wire.Draft]] = []
+        for command in batch.commands:
+            if not command.answered_by(rows.get(command.key)):
+                try:
+                    drafts.append((command, command.checked()))
+                except Refused as refused:
+                    command.turn_away(refused)
+        await self._seal(drafts)
+
+    async def _seal(self, drafts: Collection[tuple[Received, wire.Draft]]) -> None:
+        """Put the texts into the content store and make requests of the drafts."""
+        by_workspace: dict[WorkspaceId, list[tuple[Received, wire.Draft]]] = defaultdict(list)
+        for command, draft in drafts:
+            by_workspace[command.sender.workspace].append((command, draft))
+        for workspace, ours in by_workspace.items():
+            refs = iter(await self._contents.put_many(workspace, [text for _, draft in ours for text in draft.texts]))
+            for command, draft in ours:
+                assert command.actor is not None
+                command.request = Request(
+                    draft.command([next(refs) for _ in draft.texts]),
+                    command.actor,
+                    command.command_id,
+                    command.address.name,
+                    command.digest,
+                    traceparent=command.traceparent,
+                )
+
+    async def _finish(self, batch: Batch) -> None:
+        """Decide, answer, acknowledge."""
+        await self._bury_unreadable(batch)
+        turned = [command for command in batch.commands if command.turned]
+        outcomes = await self._decisions.refuse([command.turned for command in turned if command.turned])
+        for command, outcome in zip(turned, outcomes, strict=True):
+            command.outcome = outcome
+        asked = [command for command in batch.commands if command.request]
+        outcomes = await self._decisions.make([command.request for command in asked if command.request])
+        for command, outcome in zip(asked, outcomes, strict=True):
+            command.outcome = outcome
+        for command in batch.commands:
+            assert command.outcome is not None
+            await self._answer(command, command.outcome)
+        for message in batch.messages:
+            await self._bus.ack(message)
+
+    async def _answer(self, command: Received, outcome: Outcome) -> None:
+        await self._bus.outcome(
+            command.answer(outcome),
+            command.sender,
+            self._clock(),
+            to=command.reply_to,
+            traceparent=command.traceparent,
+        )
+
+    async def _bury_unreadable(self, batch: Batch) -> None:
+        for message, reason in batch.unreadable:
+            await self._bury(message, reason)
+
+    async def _bury(self, message: Msg, reason: str) -> None:
+        key = f"commands-{stored_as(message)}"
+        address = Address.read(message.subject)
+        workspace = address.workspace if address else NOBODY
+        sealed = self._contents.seal(workspace, key, message.data)
+        await self._bus.bury(Dead(key, reason, workspace, message.subject, message.headers or {}, sealed))
+
+    async def _crash(self, message: Msg) -> None:
+        """Nobody could answer this: keep it for a person to look at, and say so."""
+        await self._bury(message, "crashed")
+        with contextlib.suppress(Unreadable):
+            command = Received.read(message)
+            command.actor = await self._keys.actor(command.address.principal)
+            await self._inbox.crash(command.pending(), "crashed")
+            await self._answer(command, Outcome("crashed", NO_STREAM, 0, rule="crashed"))
+        await self._bus.ack(message)
+
+    async def _wait(self, messages: Sequence[Msg], pause: float) -> None:
+        """Pause, telling the server meanwhile that these are being worked on."""
+        if pause == LONGEST_PAUSE:
+            with contextlib.suppress(*OUTAGES):
+                for message in messages:
+                    await self._bus.working(message)
+        await asyncio.sleep(pause)

@@ -1,0 +1,105 @@
+"""A command as it came from the bus: what can be told before anything is looked up."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from nats.aio.msg import Msg
+
+from adapters import cloudevents, wire
+from adapters.cloudevents import Address, Answer
+from adapters.inbox import CommandRow, Pending
+from domain.message import Actor, Refused
+from workers.requests import Outcome, Request, Turned, command_key
+
+
+class Unreadable(Exception):
+    """Nobody can be told of this message: its subject names no principal, or its headers no command id."""
+
+
+@dataclass(slots=True)
+class Received:
+    """A readable command on its way to its outcome."""
+
+    message: Msg
+    address: Address
+    command_id: UUID
+    digest: bytes
+    actor: Actor | None = None
+    request: Request | None = None  # to be decided
+    turned: Turned | None = None  # to be recorded as refused
+    outcome: Outcome | None = None
+
+    @classmethod
+    def read(cls, message: Msg) -> "Received":
+        """Raises Unreadable."""
+        address = Address.read(message.subject)
+        if address is None:
+            raise Unreadable("no_principal")
+        command_id = cloudevents.command_id(message.headers or {})
+        if command_id is None:
+            raise Unreadable("no_command_id")
+        return cls(message, address, command_id, wire.digest(address.name, message.data))
+
+    @property
+    def sender(self) -> Address:
+        """Whose command this is: the workspace is the principal's own, whichever the subject names."""
+        if self.actor is None:
+            return self.address
+        return Address(self.actor.workspace, self.actor.id, self.address.name)
+
+    @property
+    def key(self) -> UUID:
+        return command_key(self.sender.workspace, self.sender.principal, self.command_id)
+
+    @property
+    def traceparent(self) -> str:
+        return cloudevents.traceparent(self.message.headers or {})
+
+    @property
+    def reply_to(self) -> str:
+        return cloudevents.reply_to(self.message.headers or {})
+
+    def answered_by(self, row: CommandRow | None) -> bool:
+        """Whether the table's row answers this: it was answered before, or the id stands for another body."""
+        if row is None or (row.state == "pending" and row.digest == self.digest):
+            return False
+        self.outcome = Outcome.of(row) if row.digest == self.digest else Outcome.id_reused()
+        return True
+
+    def checked(self) -> wire.Draft:
+        """The body, checked, of a command that its sender may give. Raises Refused."""
+        if self.actor is None:
+            raise Refused("unknown_principal", field="actor")
+        if self.actor.workspace != self.address.workspace:
+            raise Refused("foreign_workspace", field="workspace")
+        cloudevents.check_headers(self.address, self.message.headers or {})
+        wire.check_role(self.address.name, self.actor.roles)
+        return wire.parse(self.address.name, self.message.data)
+
+    def turn_away(self, refused: Refused) -> None:
+        """It will be recorded as refused."""
+        to = self.sender
+        self.turned = Turned(
+            to.workspace, to.principal, self.command_id, to.name, self.digest, self.traceparent, refused
+        )
+
+    def pending(self) -> Pending:
+        """What the table needs to know to mark it crashed."""
+        to = self.sender
+        return Pending(
+            self.key, self.command_id, to.workspace, to.principal, to.name, self.digest, b"", self.traceparent
+        )
+
+    def answer(self, outcome: Outcome) -> Answer:
+        """The outcome as the sender sees it."""
+        return Answer(
+            self.command_id,
+            outcome.state,
+            outcome.rule,
+            outcome.field,
+            outcome.detail,
+            outcome.stream,
+            outcome.version,
+            outcome.position,
+            outcome.repeated,
+        )

@@ -1,0 +1,63 @@
+"""The sweeper: publishes commands again that HTTP accepted and nobody answered, say because the bus was away."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from adapters.bus import Bus
+from adapters.cloudevents import Address
+from adapters.contents import Contents
+from adapters.inbox import Inbox, Pending
+from adapters.outages import OUTAGES
+from adapters.sealing import SealBroken
+
+log = logging.getLogger(__name__)
+
+PAGE = 500
+
+
+class Sweeper:
+    """Several may run: a repeated publish is dropped by the broker's window, and after it by the commands table."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        inbox: Inbox,
+        contents: Contents,
+        clock: Callable[[], datetime],
+        *,
+        after: timedelta = timedelta(seconds=5),
+        every: timedelta | None = None,  # as long as `after`, if not given
+    ) -> None:
+        self._bus = bus
+        self._inbox = inbox
+        self._contents = contents
+        self._clock = clock
+        self._after = after
+        self._every = every or after
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except OUTAGES as error:
+                log.warning("sweeper waits: %s", type(error).__name__)
+            await asyncio.sleep(self._every.total_seconds())
+
+    async def sweep(self) -> int:
+        """Publish what has been pending for too long; how many that were."""
+        pending = await self._inbox.pending(self._after, PAGE)
+        for command in pending:
+            await self._publish(command)
+        return len(pending)
+
+    async def _publish(self, command: Pending) -> None:
+        try:
+            body = self._contents.unseal(command.workspace, command.key, command.body)
+        except SealBroken:
+            log.error("sweeper: the body of command %s cannot be opened", command.command_id)  # noqa: TRY400  # no trace
+            return
+        address = Address(command.workspace, command.principal, command.name)
+        await self._bus.command(address, command.command_id, body, self._clock(), command.traceparent)
