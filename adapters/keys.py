@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import bcrypt
 from psycopg import AsyncConnection
@@ -143,7 +144,8 @@ class Keys:
 
     def __init__(self, pool: AsyncConnectionPool, pepper: bytes, *, ttl: float = 3.0) -> None:
         self._pool = pool
-        self._pepper = pepper
+        self._proofs = hmac.digest(pepper, b"drumline API keys", hashlib.sha256)
+        self._ids = hmac.digest(pepper, b"drumline command ids", hashlib.sha256)
         self._proven = Memory(ttl)
         self._actors = Memory(ttl)
 
@@ -203,6 +205,14 @@ class Keys:
             rows = await (await connection.execute(NATS_USERS)).fetchall()
         return [NatsUser(*row) for row in rows]
 
+    def command_id(self, actor: Actor, route: str, idempotency_key: str) -> UUID:
+        """The id of the command that a request stands for: the same for the same key of this actor on this route."""
+        parts = b"".join(
+            len(part).to_bytes(4, "big") + part
+            for part in map(str.encode, (actor.workspace, actor.id, route, idempotency_key))
+        )
+        return UUID(bytes=hmac.digest(self._ids, parts, hashlib.sha256)[:16], version=5)
+
     def forget(self) -> None:
         """Drop what is remembered: somebody heard that keys changed (NOTIFY drumline_keys)."""
         self._proven.clear()
@@ -221,4 +231,4 @@ class Keys:
                 return key
 
     def _proof(self, secret: str) -> bytes:
-        return hmac.digest(self._pepper, secret.encode(), hashlib.sha256)
+        return hmac.digest(self._proofs, secret.encode(), hashlib.sha256)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -26,25 +25,11 @@ PROJECTIONS: Sequence[Projection[Any]] = (
     deliveries.PROJECTION,
 )
 
-POSITION = "SELECT position, event_time FROM projected"
-TAKE = "SELECT position FROM projected FOR UPDATE"  # who projects beside us waits here, then finds our work done
-ADVANCE = "UPDATE projected SET position = %s, event_time = %s"
+POSITION = "SELECT position FROM projected"
+TAKE = POSITION + " FOR UPDATE"  # who projects beside us waits here, then finds our work done
+ADVANCE = "UPDATE projected SET position = %s"
 # A crash may take back the last commits, but rows and position together: the log gives them again.
 NO_WAIT = "SET LOCAL synchronous_commit = off"
-
-
-class Progress(NamedTuple):
-    """How far the log is projected: the position of the last event taken in, and its time (None before the first)."""
-
-    position: int
-    event_time: datetime | None
-
-
-async def progress(connection: AsyncConnection) -> Progress:
-    """How far the log is projected."""
-    row = await (await connection.execute(POSITION)).fetchone()
-    assert row is not None
-    return Progress(*row)
 
 
 async def apply(
@@ -74,9 +59,9 @@ async def apply(
             fold.fold(await asked.rows() if asked else {})
         for fold in folds:
             await fold.write(connection)
-        last = events[-1][1]
-        await connection.execute(ADVANCE, [last.position, last.envelope.time])
-    return last.position
+        position = events[-1][1].position
+        await connection.execute(ADVANCE, [position])
+    return position
 
 
 class ReadModels:
@@ -89,10 +74,12 @@ class ReadModels:
         """A connection to ask them by."""
         return self._pool.connection()
 
-    async def progress(self) -> Progress:
-        """How far the log is projected."""
+    async def position(self) -> int:
+        """How far the log is projected: the position of the last event taken in."""
         async with self._pool.connection() as connection:
-            return await progress(connection)
+            row = await (await connection.execute(POSITION)).fetchone()
+            assert row is not None
+            return int(row[0])
 
     async def apply(self, after: int, page: Sequence[Recorded]) -> int:
         """Project a page of the log; see `apply`."""

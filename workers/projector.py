@@ -43,7 +43,7 @@ class Projector:
     async def step(self) -> bool:
         """Project one page; False when there was nothing new."""
         if self._position is None:
-            self._position = (await self._models.progress()).position
+            self._position = await self._models.position()
         page = await self._store.page(self._position, self._page)
         if page:
             self._position = await self._models.apply(self._position, page)

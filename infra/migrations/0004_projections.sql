@@ -2,9 +2,8 @@
 -- Titles, texts and notes are references to sealed contents. born and position: log positions of a row's first and last event.
 
 CREATE TABLE projected (                      -- how far the log was taken in; written with the rows
-    one        boolean     PRIMARY KEY DEFAULT true CHECK (one),
-    position   bigint      NOT NULL,
-    event_time timestamptz                    -- of the event at that position
+    one      boolean PRIMARY KEY DEFAULT true CHECK (one),
+    position bigint  NOT NULL
 );
 INSERT INTO projected (position) VALUES (0);
 
