@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from adapters.bus import BatchRefused, Bus, Message
 from adapters.cloudevents import MSG_ID, POSITION, event_message
@@ -23,6 +23,11 @@ QUIET = 1.0  # seconds after which the log is looked at, and the lead checked, w
 LONGEST_PAUSE = 2.0
 
 
+def utc_now() -> datetime:
+    """Now."""
+    return datetime.now(UTC)
+
+
 class Overtaken(Exception):
     """EVENTS holds something that this relay did not write: there is, or was, another one."""
 
@@ -36,8 +41,8 @@ class Relay:
         store: EventStore,
         signal: LogSignal,
         leader: Leader,
-        clock: Callable[[], datetime],
         *,
+        clock: Callable[[], datetime] = utc_now,
         window: timedelta = timedelta(days=7),  # how far back an empty stream is filled again
     ) -> None:
         self._bus = bus

@@ -26,16 +26,13 @@ class Sweeper:
         inbox: Inbox,
         contents: Contents,
         clock: Callable[[], datetime],
-        *,
-        after: timedelta = timedelta(seconds=5),
-        every: timedelta | None = None,  # as long as `after`, if not given
+        after: float = 5.0,  # seconds a command may be pending
     ) -> None:
         self._bus = bus
         self._inbox = inbox
         self._contents = contents
         self._clock = clock
         self._after = after
-        self._every = every or after
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -44,11 +41,11 @@ class Sweeper:
                 await self.sweep()
             except OUTAGES as error:
                 log.warning("sweeper waits: %s", type(error).__name__)
-            await asyncio.sleep(self._every.total_seconds())
+            await asyncio.sleep(self._after)
 
     async def sweep(self) -> int:
         """Publish what has been pending for too long; how many that were."""
-        pending = await self._inbox.pending(self._after, PAGE)
+        pending = await self._inbox.pending(timedelta(seconds=self._after), PAGE)
         for command in pending:
             await self._publish(command)
         return len(pending)
