@@ -77,7 +77,7 @@ class AccountSession:
         self._claim = claim
         self._changes: asyncio.Queue[StateChanged] = asyncio.Queue()
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
-        self._taken: set[Msg] = set()
+        self._taken: dict[str, Msg] = {}  # by their reply subjects
         self._reports = 0
         self._linking = False
         self.was_ready = False
@@ -86,7 +86,7 @@ class AccountSession:
 
     def offer(self, message: Msg) -> None:
         """A queue message for this account."""
-        self._taken.add(message)
+        self._taken[message.reply] = message
         self._queue.put_nowait(message)
 
     async def run(self) -> None:
@@ -126,7 +126,7 @@ class AccountSession:
         await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
         with contextlib.suppress(LeaseLost):
             await self._report(ReportTrouble(self._account, trouble))
-        for message in self._taken:
+        for message in self._taken.values():
             await self._tools.sends.again(message, 0.0)
         await self._tools.leases.release(self._claim)
 
@@ -171,13 +171,13 @@ class AccountSession:
                 crashpoint("before_ack")
                 await self._tools.sends.done(message)
                 crashpoint("after_ack")
-            self._taken.discard(message)
+            del self._taken[message.reply]
 
     async def _keep(self) -> None:
         """Tell the queue that what was taken is still being worked on."""
         while True:
             await asyncio.sleep(STILL_WORKING)
-            for message in tuple(self._taken):
+            for message in tuple(self._taken.values()):
                 await self._tools.sends.working(message)
 
     async def _doubt_left(self) -> None:

@@ -1,18 +1,31 @@
 """Doing something in one process only: the one that leads."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from adapters.leader import Leader, NotLeading
+from adapters.outages import OUTAGES
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
+log = logging.getLogger(__name__)
 
 
 async def while_leading(leader: Leader, task: Callable[[], Awaitable[None]]) -> None:
-    """Run a task whenever this process leads; the task checks its lead, and ends by NotLeading when it is lost."""
+    """Run a task whenever this process leads; begin it anew when it lost the lead, or a server was away."""
+    pause = SHORTEST_PAUSE
     try:
         while True:
-            await leader.lead()
+            began = asyncio.get_running_loop().time()
             try:
+                await leader.lead()
                 await task()
-            except NotLeading:
-                continue
+            except* NotLeading:
+                pass
+            except* OUTAGES as error:
+                log.warning("waits for a server: %s", type(error.exceptions[0]).__name__)
+                lasted = asyncio.get_running_loop().time() - began
+                pause = SHORTEST_PAUSE if lasted > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
+                await asyncio.sleep(pause)
     finally:
         await leader.resign()

@@ -1,0 +1,306 @@
+"""Everything that sends, on real servers, with messengers that need no browser and a ledger that tells the truth."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.audience_import import AudienceImport
+from adapters.audiences import Audiences, SubmissionFacts
+from adapters.bus import Bus
+from adapters.contents import Contents
+from adapters.cursors import Cursors
+from adapters.event_store import EventStore
+from adapters.leader import Leader
+from adapters.leases import Leases, Owner
+from adapters.log_signal import LogSignal
+from adapters.progress import Progress
+from adapters.sandbox import ledger
+from adapters.sandbox.memory import InstantMessenger, Profile
+from adapters.sandbox.world import Timings, World
+from adapters.sealing import Sealing
+from adapters.sends import Sends
+from adapters.sessions import Sessions
+from adapters.streams import Limits, declare
+from adapters.timers import TimerTable
+from adapters.vault import Vault
+from domain import job as jobs
+from domain.account import RegisterAccount
+from domain.audience import ImportAudience
+from domain.campaign import CreateCampaign
+from domain.content import TextPart
+from domain.job import ApproveJob, SubmitJob
+from domain.message import Actor, Command, PrincipalId, Recorded, Ref, Role, WorkspaceId
+from domain.ports import Messenger
+from domain.recipient import RecordConsent
+from domain.workspace import CreateWorkspace, SetSendingPolicy
+from workers.account_session import Launched, Tools
+from workers.batches import Batches
+from workers.decisions import Decisions, Outcome, Request
+from workers.dispatch import Dispatch
+from workers.reactors import Reactors
+from workers.receipts import Receipts
+from workers.session import SessionWorker
+from workers.timers import Timers
+
+HERE = WorkspaceId("here")
+AUTHOR = Actor(PrincipalId("author"), HERE, frozenset({Role.AUTHOR, Role.ADMIN, Role.OPERATOR}))
+MODERATOR = Actor(PrincipalId("moderator"), HERE, frozenset({Role.MODERATOR}))
+LIMITS = Limits(ack_wait=2.0)
+TIMINGS = Timings(delivered_after=0.01, read_after=0.02)
+NUMBERS = [f"+1202555{n:04}" for n in range(100, 200)] + [f"+1416555{n:04}" for n in range(100, 200)]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class House:
+    """What tests reach for; `core` and `sessions` are the workers, run by `running`."""
+
+    database_url: str
+    data: Path
+    pool: AsyncConnectionPool[AsyncConnection[Any]]
+    store: EventStore
+    decisions: Decisions
+    contents: Contents
+    imports: AudienceImport
+    bus: Bus
+    sends: Sends
+    tools: Tools
+    reactors: Reactors
+    timers: Timers
+    dispatch: Dispatch
+    world: World
+    used: dict[UUID, InstantMessenger] = field(default_factory=dict)
+
+    async def give(self, command: Command, actor: Actor = AUTHOR) -> Outcome:
+        """A command from outside, applied."""
+        outcome = await self.decisions.one(Request(command, actor, uuid4()))
+        assert outcome.state == "applied", outcome
+        return outcome
+
+    async def job(self, job_id: UUID) -> jobs.Job:
+        stream = jobs.DECIDER.stream(job_id)
+        loaded = await self.store.load([stream])
+        state: jobs.Job = loaded[stream].state
+        return state
+
+    async def events(self) -> list[Recorded]:
+        """The whole log."""
+        found: list[Recorded] = []
+        while page := await self.store.page(found[-1].position if found else 0):
+            found += page
+        return found
+
+    def wire(self) -> list[ledger.Entry]:
+        """What reached the wire, read from the file."""
+        return list(ledger.read(self.data / "ledger.jsonl"))
+
+    async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        async with self.pool.connection() as connection:
+            return await (await connection.execute(query.encode(), values)).fetchall()
+
+
+@asynccontextmanager
+async def house(database_url: str, nats_url: str, data: Path) -> AsyncIterator[House]:
+    """Builds everything as the composition root does; nothing runs yet."""
+    async with AsyncExitStack() as stack:
+        pool: AsyncConnectionPool[AsyncConnection[Any]] = await stack.enter_async_context(
+            AsyncConnectionPool(database_url, min_size=2, max_size=8, kwargs={"autocommit": True}, open=False)
+        )
+        bus = await Bus.connect(nats_url, "test")
+        stack.push_async_callback(bus.close)
+        await declare(bus.js, LIMITS)
+        store = EventStore(database_url)
+        store.start()
+        stack.push_async_callback(store.stop)
+        signal = LogSignal(database_url)
+        await signal.start()
+        stack.push_async_callback(signal.stop)
+        sealing = Sealing(bytes(range(32)), bytes(range(32, 64)))
+        contents, vault, audiences = Contents(pool, sealing), Vault(pool, sealing), Audiences(pool)
+        decisions = Decisions(store, SubmissionFacts(audiences, contents), now)
+        sends, progress, sessions = Sends(bus), Progress(pool), Sessions(pool)
+        leases = Leases(pool, Owner.here())
+        timers = Timers(TimerTable(pool), decisions, now)
+        world = World(data, TIMINGS)
+        stack.callback(world.close)
+        used: dict[UUID, InstantMessenger] = {}
+
+        def open_messenger(account: UUID, launched: Launched) -> Messenger:
+            messenger = used[account] = InstantMessenger(world, profile_of(world, account))
+            return messenger
+
+        async def kill_former(account: UUID, process_group: int | None) -> None:
+            if account in used:
+                await used[account].stop()
+
+        tools = Tools(
+            store,
+            decisions,
+            Batches(store, audiences, contents, vault),
+            progress,
+            sessions,
+            leases,
+            sends,
+            Receipts(sessions, decisions),
+            open_messenger,
+            kill_former,
+        )
+        yield House(
+            database_url,
+            data,
+            pool,
+            store,
+            decisions,
+            contents,
+            AudienceImport(pool, vault, sealing, now),
+            bus,
+            sends,
+            tools,
+            Reactors(store, progress, timers, signal, sends, Leader(database_url, "reactors", 0.1), now),
+            timers,
+            Dispatch(
+                store,
+                decisions,
+                Cursors(pool),
+                audiences,
+                leases,
+                sends,
+                Leader(database_url, "dispatch", 0.1),
+                now,
+            ),
+            world,
+            used,
+        )
+
+
+def profile_of(world: World, account: UUID) -> Profile:
+    """What the account's browser profile keeps, also over the end of this process."""
+    device = hashlib.sha256(account.bytes).hexdigest()[:18].upper()
+    return Profile(device, "secret-of-" + device, "a,b,c", linked=device in world.devices)
+
+
+@asynccontextmanager
+async def running(*workers: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run workers; one that ends by itself fails the test."""
+    tasks = [asyncio.ensure_future(worker()) for worker in workers]
+    try:
+        yield
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        failed = [error for error in ended if isinstance(error, Exception)]
+        if failed:
+            raise failed[0]
+
+
+def core(home: House) -> list[Callable[[], Awaitable[None]]]:
+    return [home.reactors.run, home.timers.run, home.dispatch.run]
+
+
+def sessions(home: House) -> list[Callable[[], Awaitable[None]]]:
+    return [SessionWorker(home.tools).run]
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def link(home: House, count: int) -> list[UUID]:
+    """Accounts, registered, and linked by scanning the code that their session worker answers live."""
+    accounts = [uuid4() for _ in range(count)]
+    label = (await home.contents.put_many(HERE, ["Front desk"]))[0]
+    for account in accounts:
+        await home.give(RegisterAccount(account, label))
+    for number, account in enumerate(accounts):
+
+        async def scanned(account: UUID = account, phone: str = f"+4670174060{5 + number}") -> bool:
+            answer = await home.bus.ask(f"ctl.session.{account}.qr")
+            payload = orjson.loads(answer)["qr"] if answer else None
+            if payload:
+                home.world.scan(payload, phone)
+            return payload is not None
+
+        await until(scanned)
+    await until(lambda: all_ready(home, accounts))
+    return accounts
+
+
+async def all_ready(home: House, accounts: Sequence[UUID]) -> bool:
+    states = await home.store.load([f"account-{account}" for account in accounts])  # type: ignore[misc]  # test data
+    return all(loaded.version and loaded.state.may_send for loaded in states.values())
+
+
+async def open_workspace(home: House, messages: int = 1000, seconds: int = 1) -> None:
+    await home.give(CreateWorkspace())
+    await home.give(SetSendingPolicy(messages, seconds))
+
+
+def csv(numbers: Sequence[str], consented: Callable[[int], bool]) -> bytes:
+    lines = [f"{number},Person {index},{'yes' if consented(index) else 'no'}" for index, number in enumerate(numbers)]
+    return "\n".join(["number,name,consent", *lines]).encode()
+
+
+@dataclass(frozen=True)
+class Submitted:
+    job_id: UUID
+    recipients: Sequence[UUID]  # by ordinal - 1
+
+
+async def submit(
+    home: House,
+    accounts: Sequence[UUID],
+    numbers: Sequence[str],
+    *,
+    texts: Sequence[str] = ("Hello {{name}}",),
+    consented: Callable[[int], bool] = lambda index: True,
+    start_at: datetime | None = None,
+    approve: bool = True,
+) -> Submitted:
+    """A list, a campaign, a job of it, approved by another than its submitter."""
+    audience_id, campaign_id, job_id = uuid4(), uuid4(), uuid4()
+    report = await home.imports.run(HERE, audience_id, csv(numbers, consented))
+    refs = await home.contents.put_many(HERE, ["Title", *texts])
+    for consent in report.consents:
+        command = RecordConsent(consent.recipient_id, consent.source, consent.given_at)
+        await home.give(command)
+    imported = ImportAudience(audience_id, refs[0], report.recipients, report.bad, report.merged, report.digest)
+    await home.give(imported)
+    parts = tuple(TextPart(Ref(ref)) for ref in refs[1:])
+    await home.give(CreateCampaign(campaign_id, refs[0], parts, audience_id))
+    await home.give(SubmitJob(job_id, campaign_id, tuple(accounts), start_at))
+    if approve:
+        await approve_job(home, job_id)
+    members = await home.rows(
+        "SELECT recipient_id FROM audience_members WHERE audience_id = %s ORDER BY ordinal", audience_id
+    )
+    return Submitted(job_id, [member[0] for member in members])
+
+
+async def approve_job(home: House, job_id: UUID) -> None:
+    state = await home.job(job_id)
+    assert state.review_hash is not None
+    await home.give(ApproveJob(job_id, state.review_hash), MODERATOR)
+
+
+async def status_is(home: House, job_id: UUID, status: jobs.Status) -> bool:
+    return (await home.job(job_id)).status is status
