@@ -1,10 +1,23 @@
 """The REST API as the demo uses it: the way any other client would, with a key and over HTTP."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
+
+Found = TypeVar("Found")
+
+
+async def until(ask: Callable[[], Awaitable[Found | None]], every: float = 0.1) -> Found:
+    """Ask a server again and again until its answer says something; bound it by a time-out of your own."""
+    while True:
+        found = await ask()
+        if found:
+            return found
+        await asyncio.sleep(every)
 
 
 class Problem(Exception):

@@ -44,7 +44,7 @@ class EmbeddedServers:
     def start(self, *, postgres: bool = True, nats: bool = True) -> None:
         """Start both, or the one wanted; raises ServerError, in one sentence, when one cannot run, and leaves none."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = self._take()
+        self._lock = take(self.data_dir)
         wanted: Sequence[tuple[EmbeddedPostgres | EmbeddedNats, bool]] = ((self.postgres, postgres), (self.nats, nats))
         self._started = [server for server, own in wanted if own]
         try:
@@ -72,22 +72,6 @@ class EmbeddedServers:
         """Let exactly these users connect to NATS, besides our own."""
         self.nats.reload_users(users)
 
-    def _take(self) -> TextIO:
-        """The data directory for us alone; the kernel gives it back when we die."""
-        path = self.data_dir / "lock"
-        path.touch(0o600)
-        lock = path.open("r+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = lock.read().strip() or "unknown"
-            lock.close()
-            raise ServerError(f"drumline already runs on {self.data_dir} (process {holder}).") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        return lock
-
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -96,3 +80,23 @@ class EmbeddedServers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def take(data_dir: Path) -> TextIO:
+    """A data directory for us alone; the kernel gives it back when we die. Raises ServerError when it is in use."""
+    lock = os.fdopen(os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise ServerError(f"drumline already runs on {data_dir} (process {holder}).") from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def refuse_in_use(data_dir: Path) -> None:
+    """Raise ServerError when a running drumline holds this data directory."""
+    take(data_dir).close()

@@ -43,6 +43,12 @@ class NatsUser:
     subscribe_allow: list[str]
 
 
+def listed(user: NatsUser) -> dict[str, object]:
+    """A user as the server's configuration has it."""
+    allowed = {"publish": {"allow": user.publish_allow}, "subscribe": {"allow": user.subscribe_allow}}
+    return {"user": user.name, "password": user.bcrypt_hash, "permissions": allowed}
+
+
 class EmbeddedNats:
     """One NATS server under `home`: nats.conf, users.conf, password, jetstream/, nats.log.
 
@@ -134,16 +140,9 @@ class EmbeddedNats:
     def _write_users(self, users: Sequence[NatsUser]) -> None:
         # Cheap rounds: the password is 32 random bytes, and every connection pays for the check.
         own = bcrypt.hashpw(self.password.encode(), bcrypt.gensalt(4)).decode()
-        listed = [
-            {
-                "user": user.name,
-                "password": user.bcrypt_hash,
-                "permissions": {"publish": {"allow": user.publish_allow}, "subscribe": {"allow": user.subscribe_allow}},
-            }
-            for user in users
-        ]
+        others = [listed(user) for user in users]
         accounts = {
-            "DRUMLINE": {"jetstream": "enabled", "users": [{"user": "core", "password": own}, *listed]},
+            "DRUMLINE": {"jetstream": "enabled", "users": [{"user": "core", "password": own}, *others]},
             "SYS": {"users": [{"user": "system", "password": own}]},
         }
         write_private(self.home / "users.conf", f"accounts: {json.dumps(accounts, indent=1)}\n")

@@ -185,7 +185,7 @@ def install_browser() -> None:
     if not browser():
         own = VENV / "bin" / "python", "-m", "playwright", "install", "--no-shell", "chromium"
         with contextlib.suppress(StepFailed):
-            # Into the place where drumline looks; by our Node, for Playwright's wants a library that a bare Debian lacks.
+            # Where drumline looks for it, and by our Node: Playwright's wants a library that a bare Debian lacks.
             where = {"PLAYWRIGHT_BROWSERS_PATH": "", "XDG_CACHE_HOME": ""}
             run(*own, PLAYWRIGHT_NODEJS_PATH=str(VENV / "bin" / "node"), **where)
     if not browser() and os.geteuid() == 0 and shutil.which("apt-get"):

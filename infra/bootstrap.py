@@ -1,0 +1,236 @@
+"""The composition root: the only place that builds objects, and knows which worker needs what."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from adapters import streams
+from adapters.audience_import import AudienceImport
+from adapters.audiences import Audiences, SubmissionFacts
+from adapters.bus import Bus
+from adapters.contents import Contents
+from adapters.cursors import Cursors
+from adapters.event_store import EventStore
+from adapters.inbox import Inbox
+from adapters.keys import Keys
+from adapters.leader import Leader
+from adapters.leases import Leases, Owner
+from adapters.log_signal import LogSignal
+from adapters.progress import Progress
+from adapters.sealing import Sealing
+from adapters.sends import Sends
+from adapters.sessions import Sessions
+from adapters.timers import TimerTable
+from adapters.vault import Vault
+from adapters.whatsapp_web.browser import kill_former
+from adapters.whatsapp_web.driver import WhatsAppWeb
+from domain.ports import Messenger
+from infra.embedded import EmbeddedServers, NatsUser
+from infra.migrate import migrate
+from infra.settings import Settings
+from projections.apply import ReadModels
+from workers.account_session import Tools
+from workers.batches import Batches
+from workers.commands import Intake
+from workers.crashpoints import arm
+from workers.decisions import Decisions
+from workers.dispatch import Dispatch
+from workers.projector import Projector
+from workers.reactors import Reactors
+from workers.receipts import Receipts
+from workers.relay import Relay
+from workers.session import SessionWorker
+from workers.sweeper import Sweeper
+from workers.timers import Timers
+
+POOL = 12  # connections of one process, beside those of the log and of leaders
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every process has: its connections, and the adapters on them."""
+
+    settings: Settings
+    database_url: str
+    pool: AsyncConnectionPool
+    bus: Bus
+    store: EventStore
+    signal: LogSignal
+    inbox: Inbox
+    keys: Keys
+    sealing: Sealing
+    contents: Contents
+    vault: Vault
+    audiences: Audiences
+    imports: AudienceImport
+    models: ReadModels
+    decisions: Decisions
+
+    def leader(self, task: str) -> Leader:
+        return Leader(self.database_url, task)
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def addresses(settings: Settings) -> tuple[str, str]:
+    """Where PostgreSQL and NATS are: as configured, else the embedded ones of the data directory."""
+    embedded = EmbeddedServers(settings.data_dir)
+    database, nats = settings.database_url, settings.nats_url
+    return (
+        database.get_secret_value() if database else embedded.database_url,
+        nats.get_secret_value() if nats else embedded.nats_url,
+    )
+
+
+@asynccontextmanager
+async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
+    """Connect and build the adapters; everything is closed in the reverse order."""
+    database_url, nats_url = addresses(settings)
+    async with AsyncExitStack() as stack:
+        pool = AsyncConnectionPool(
+            database_url,
+            min_size=1,
+            max_size=POOL,
+            open=False,
+            kwargs={"autocommit": True, "application_name": f"drumline-{name}"},
+        )
+        await stack.enter_async_context(pool)
+        bus = await Bus.connect(nats_url, f"drumline-{name}")
+        stack.push_async_callback(bus.close)
+        signal = LogSignal(database_url)
+        await signal.start()
+        stack.push_async_callback(signal.stop)
+        store = EventStore(database_url)
+        store.start()
+        stack.push_async_callback(store.stop)
+        sealing = Sealing(settings.master_key(), settings.pepper())
+        contents, vault, audiences = Contents(pool, sealing), Vault(pool, sealing), Audiences(pool)
+        yield Parts(
+            settings=settings,
+            database_url=database_url,
+            pool=pool,
+            bus=bus,
+            store=store,
+            signal=signal,
+            inbox=Inbox(pool),
+            keys=Keys(pool, settings.pepper()),
+            sealing=sealing,
+            contents=contents,
+            vault=vault,
+            audiences=audiences,
+            imports=AudienceImport(pool, vault, sealing, clock),
+            models=ReadModels(pool),
+            decisions=Decisions(store, SubmissionFacts(audiences, contents), clock),
+        )
+
+
+async def prepare(settings: Settings) -> None:
+    """What a deploy does: tables, streams and consumers, brought up to date."""
+    database_url, nats_url = addresses(settings)
+    await asyncio.to_thread(migrate, database_url)
+    bus = await Bus.connect(nats_url, "drumline-deploy")
+    try:
+        await streams.declare(bus.js, streams.Limits(duplicate_window=settings.duplicate_window))
+    finally:
+        await bus.close()
+
+
+def pool_of(settings: Settings) -> AsyncConnectionPool:
+    """A small pool on the database of these settings, to be opened by `async with`."""
+    url, _ = addresses(settings)
+    return AsyncConnectionPool(url, min_size=1, max_size=2, open=False, kwargs={"autocommit": True})
+
+
+async def users(keys: Keys) -> list[NatsUser]:
+    """The live keys as users of the bus, each publishing only under its own prefix."""
+    return [
+        NatsUser(
+            name=row.id,
+            bcrypt_hash=row.password_hash,
+            publish_allow=[f"cmd.{row.workspace}.{row.id}.>"],
+            subscribe_allow=[f"_INBOX.{row.id}.>", f"out.{row.workspace}.{row.id}"],
+        )
+        for row in await keys.nats_users()
+    ]
+
+
+async def reload_users(settings: Settings, servers: EmbeddedServers) -> None:
+    """Let exactly the live keys onto the embedded bus."""
+    async with pool_of(settings) as pool:
+        allowed = await users(Keys(pool, settings.pepper()))
+    await asyncio.to_thread(servers.reload_users, allowed)
+
+
+Run = Callable[[], Awaitable[None]]
+
+
+def core(parts: Parts) -> dict[str, Run]:
+    """The loops of `work core`, by name."""
+    sends = Sends(parts.bus)
+    timers = Timers(TimerTable(parts.pool), parts.decisions, clock)
+    intake = Intake(parts.bus, parts.decisions, parts.inbox, parts.keys, parts.contents, clock)
+    dispatch = Dispatch(
+        parts.store,
+        parts.decisions,
+        Cursors(parts.pool),
+        parts.audiences,
+        Leases(parts.pool, Owner.here()),
+        sends,
+        parts.leader("dispatch"),
+        clock,
+    )
+    reactors = Reactors(parts.store, Progress(parts.pool), timers, parts.signal, sends, parts.leader("reactors"), clock)
+    return {
+        "intake": intake.run,
+        "relay": Relay(parts.bus, parts.store, parts.signal, parts.leader("relay")).run,
+        "sweeper": Sweeper(parts.bus, parts.inbox, parts.contents, clock, parts.settings.sweep_after).run,
+        "projector": Projector(parts.store, parts.models, parts.signal).run,
+        "reactors": reactors.run,
+        "timers": timers.run,
+        "dispatch": dispatch.run,
+        "bus": parts.bus.lost,
+    }
+
+
+@asynccontextmanager
+async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
+    """The loops of `work sessions`, by name; the browsers end with it."""
+    arm(parts.settings.crashpoint)
+    profiles = parts.settings.data_dir / "profiles"
+    profiles.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def profile(account: UUID) -> Path:
+        return profiles / str(account)
+
+    async with WhatsAppWeb(url=parts.settings.page_url, chromium=parts.settings.chromium) as web:
+
+        def open_messenger(account: UUID, launched: Callable[[int], Awaitable[None]]) -> Messenger:
+            return web.session(profile(account), launched=launched)
+
+        async def kill(account: UUID, process_group: int | None) -> None:
+            await kill_former(profile(account), process_group)
+
+        states = Sessions(parts.pool)
+        receipts = Receipts(states, parts.decisions)
+        tools = Tools(
+            store=parts.store,
+            decisions=parts.decisions,
+            batches=Batches(parts.store, parts.audiences, parts.contents, parts.vault),
+            progress=Progress(parts.pool),
+            sessions=states,
+            leases=Leases(parts.pool, Owner.here()),
+            sends=Sends(parts.bus),
+            receipts=receipts,
+            open_messenger=open_messenger,
+            kill_former=kill,
+        )
+        yield {"sessions": SessionWorker(tools, most=parts.settings.sessions_max).run, "bus": parts.bus.lost}

@@ -1,0 +1,169 @@
+"""The command `drumline`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.settings import Settings, SettingsError, read
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Many messages, one cadence, nothing unproven.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys: each is a principal over HTTP and on the bus.")
+audience_app = typer.Typer(no_args_is_help=True, help="Lists of people.")
+audit_app = typer.Typer(no_args_is_help=True, help="What happened, from the log itself.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measurements, on servers of their own.")
+for name, sub in (("keys", keys_app), ("audience", audience_app), ("audit", audit_app), ("bench", bench_app)):
+    app.add_typer(sub, name=name)
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything lies (default .drumline).")]
+Workspace = Annotated[str, typer.Option("--workspace", help="The tenant's short name.")]
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = None,
+    contacts: Annotated[Path | None, typer.Option(help="A CSV of your own instead of the example.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Arm a fault of the sandbox, such as F19.")] = None,
+) -> None:
+    """Run a whole campaign on the sandbox, from an empty data directory, and account for every row."""
+    from infra.demo import Demo  # each command imports only what it runs: starting is quick
+
+    settings = read(data_dir=data_dir)
+    raise typer.Exit(asyncio.run(Demo(settings, contacts, tuple(fault or ())).run()))
+
+
+@app.command()
+def up(data_dir: DataDir = None, workspace: Workspace = "demo") -> None:
+    """Run drumline until Ctrl-C: servers, workers, API, sandbox; prints what to do first."""
+    from infra.up import run_up
+
+    asyncio.run(run_up(read(data_dir=data_dir), workspace))
+
+
+@app.command()
+def migrate(data_dir: DataDir = None, workspace: Workspace = "demo") -> None:
+    """Bring the database and the streams up to date; the first time, make and print an admin's key."""
+    from infra.commands import migrate as run
+
+    asyncio.run(run(read(data_dir=data_dir), workspace))
+
+
+@app.command()
+def work(role: Annotated[str, typer.Argument(help="core, sessions or api")], data_dir: DataDir = None) -> None:
+    """Run one kind of worker until it is told to end."""
+    from infra.work import work as run
+
+    run(role, read(data_dir=data_dir))
+
+
+@keys_app.command("create")
+def create_key(
+    role: Annotated[list[str], typer.Option(help="author, moderator, operator, auditor, admin or service; repeatable")],
+    data_dir: DataDir = None,
+    workspace: Workspace = "demo",
+    label: str = "",
+) -> None:
+    """Make a key, let its user onto the bus, and print it: this one time."""
+    from infra.commands import create_key as run
+
+    asyncio.run(run(read(data_dir=data_dir), workspace, role, label))
+
+
+@keys_app.command("list")
+def list_keys(data_dir: DataDir = None, workspace: Workspace = "demo") -> None:
+    """List a workspace's keys: ids and roles, never the keys."""
+    from infra.commands import list_keys as run
+
+    asyncio.run(run(read(data_dir=data_dir), workspace))
+
+
+@keys_app.command("revoke")
+def revoke_key(key_id: str, data_dir: DataDir = None, workspace: Workspace = "demo") -> None:
+    """End a key, over HTTP and on the bus."""
+    from infra.commands import revoke_key as run
+
+    asyncio.run(run(read(data_dir=data_dir), workspace, key_id))
+
+
+@keys_app.command("nats-users")
+def nats_users(data_dir: DataDir = None) -> None:
+    """Print the users that an external NATS needs in its configuration."""
+    from infra.commands import nats_users as run
+
+    asyncio.run(run(read(data_dir=data_dir)))
+
+
+@audience_app.command("import")
+def import_audience(
+    file: Path,
+    key: Annotated[str, typer.Option(help="An author's or service's API key.", envvar="DRL_KEY")],
+    title: str = "",
+    country: Annotated[str, typer.Option(help="ISO code assumed for numbers without a prefix.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Import a CSV through the running API, and say what became of each bad row."""
+    from infra.commands import import_audience as run
+
+    asyncio.run(run(read(data_dir=data_dir), file, key, title, country))
+
+
+@audit_app.command("replay")
+def replay(
+    stream: Annotated[str, typer.Argument(help="such as job-<id>")],
+    version: Annotated[int | None, typer.Option(help="Up to this version.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a stream's history, with the state after each event."""
+    from infra.commands import replay as run
+
+    asyncio.run(run(read(data_dir=data_dir), stream, version))
+
+
+@bench_app.command("pipeline")
+def bench_pipeline(
+    as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
+    commands: Annotated[int, typer.Option(help="Commands of one run.")] = 60_000,
+    seconds: Annotated[float, typer.Option(help="Seconds of the latency run at 500/s.")] = 30.0,
+    rounds: Annotated[int, typer.Option(help="Runs; the median counts.")] = 3,
+) -> None:
+    """Measure commands from publish to visible in a projection, beside the raw limits of the same servers."""
+    from infra.bench import pipeline
+
+    raise typer.Exit(pipeline(commands=commands, seconds=seconds, rounds=rounds, as_json=as_json))
+
+
+@app.command()
+def settings() -> None:
+    """List every setting, its default and its meaning."""
+    table = Table("setting", "default", "meaning", box=None, pad_edge=False)
+    for name, field in Settings.model_fields.items():
+        table.add_row(f"DRUMLINE_{name.upper()}", str(field.default), field.description)
+    Console().print(table)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Say what drumline would use here, and what is missing."""
+    from infra.commands import doctor as run
+
+    raise typer.Exit(run(read(data_dir=data_dir)))
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is one sentence on stderr, and exit code 2."""
+    from infra.child import ServerError
+    from infra.migrate import MigrationRefused
+
+    try:
+        app()
+    except (SettingsError, ServerError, MigrationRefused) as error:
+        print(f"drumline: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""What the smaller commands of the command line do."""
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from adapters.event_store import EventStore
+from adapters.keys import BadKey, Keys
+from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
+from domain.message import PrincipalId, Role, StreamId, WorkspaceId
+from infra import bootstrap
+from infra.client import Api, Problem
+from infra.embedded import EmbeddedServers
+from infra.embedded_nats import listed
+from infra.replay import table
+from infra.settings import Settings, SettingsError
+
+console = Console()
+
+
+async def migrate(settings: Settings, workspace: str) -> None:
+    """Tables and streams up to date; on a database without keys, an admin's."""
+    await bootstrap.prepare(settings)
+    console.print("Tables, streams and consumers are up to date.")
+    async with bootstrap.pool_of(settings) as pool:
+        first = await Keys(pool, settings.pepper()).first(workspace, [Role.ADMIN], "first")
+    if first is not None:
+        await let_in(settings)
+        print(f"The first key of workspace {workspace}, an admin's, shown this one time:\n{first.secret}")
+
+
+async def create_key(settings: Settings, workspace: str, roles: list[str], label: str) -> None:
+    """Make a key and print it."""
+    try:
+        wanted = [Role(role) for role in roles]
+        async with bootstrap.pool_of(settings) as pool:
+            key = await Keys(pool, settings.pepper()).create(workspace, wanted, label)
+    except (BadKey, ValueError) as error:
+        raise SettingsError(f"--role: {error}") from None
+    await let_in(settings)
+    print(key.secret)
+
+
+async def list_keys(settings: Settings, workspace: str) -> None:
+    """Print ids, roles and times."""
+    rows = Table("key", "roles", "label", "made", "last used", "revoked", box=None, pad_edge=False)
+    async with bootstrap.pool_of(settings) as pool:
+        for key in await Keys(pool, settings.pepper()).list(WorkspaceId(workspace)):
+            times = (key.created_at, key.last_used_at, key.revoked_at)
+            shown = [time.strftime("%Y-%m-%d %H:%M") if time else "" for time in times]
+            rows.add_row(key.id, " ".join(sorted(key.roles)), key.label, *shown)
+    console.print(rows)
+
+
+async def revoke_key(settings: Settings, workspace: str, key_id: str) -> None:
+    """End a key."""
+    async with bootstrap.pool_of(settings) as pool:
+        ended = await Keys(pool, settings.pepper()).revoke(WorkspaceId(workspace), PrincipalId(key_id))
+    if not ended:
+        raise SettingsError(f"Workspace {workspace} has no live key {key_id}.")
+    await let_in(settings)
+    print(f"{key_id} is revoked.")
+
+
+async def nats_users(settings: Settings) -> None:
+    """Print the broker's users with their permissions, as the JSON its configuration takes."""
+    async with bootstrap.pool_of(settings) as pool:
+        print(json.dumps([listed(user) for user in await bootstrap.users(Keys(pool, settings.pepper()))], indent=1))
+
+
+async def import_audience(settings: Settings, file: Path, key: str, title: str, country: str) -> None:
+    """Upload a CSV and tell what became of its rows."""
+    if not file.is_file():  # noqa: ASYNC240  # nothing else runs in this process
+        raise SettingsError(f"{file} is not a file.")
+    form = {"title": title or file.stem, **({"country": country} if country else {})}
+    try:
+        async with Api(settings.api_url, key) as api:
+            report = await api.upload("/v1/audiences", file, **form)
+    except Problem as problem:
+        raise SettingsError(f"{problem.field}: {problem.document.get('detail', problem.rule)}") from None
+    for row in report.pop("bad_rows"):
+        console.print(f"line {row['line']}: {row['reason']} ({row['column']})", style="yellow")
+    print(json.dumps(report))
+
+
+async def replay(settings: Settings, stream: str, version: int | None) -> None:
+    """Print a stream's history."""
+    store = EventStore(bootstrap.addresses(settings)[0])
+    store.start()
+    try:
+        history = await store.history(StreamId(stream), version)
+    finally:
+        await store.stop()
+    if not history:
+        raise SettingsError(f"There is no stream {stream}.")
+    console.print(table(stream, history))
+
+
+def doctor(settings: Settings) -> int:
+    """Print what would be used; 1 when something needed is missing."""
+    missing = 0
+    try:
+        browser = find_chromium(settings.chromium)
+        console.print(f"browser     {browser.path}")
+    except ChromiumMissing as error:
+        missing = 1
+        console.print(f"browser     {error}", style="red")
+    console.print(f"data        {settings.data_dir}")
+    for name, external in (("PostgreSQL", settings.database_url), ("NATS", settings.nats_url)):
+        console.print(f"{name:<11} {'external' if external else 'embedded'}")
+    console.print(f"API         {settings.api_url}/docs")
+    console.print(f"sandbox     {settings.sandbox_url if settings.whatsapp_url is None else 'not used'}")
+    return missing
+
+
+async def let_in(settings: Settings) -> None:
+    """Let the live keys onto the embedded bus, if it is ours and was ever started."""
+    servers = EmbeddedServers(settings.data_dir)
+    if settings.nats_url is None and servers.nats.home.exists():
+        await bootstrap.reload_users(settings, servers)
+    elif settings.nats_url is not None:
+        print("Tell the external NATS of the change: `drumline keys nats-users` prints its users.", file=sys.stderr)

@@ -1,0 +1,164 @@
+"""All of drumline on this machine: servers, migrations, streams, then one of each worker; and what to do first."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from pydantic import SecretStr
+
+from adapters.keys import Keys
+from infra import bootstrap
+from infra.client import Api, until
+from infra.embedded import EmbeddedServers
+from infra.people import People, people
+from infra.settings import Settings
+from infra.supervisor import Supervisor
+
+READY_WITHIN = 60.0  # seconds
+MARK = "demo"  # a file of this name in a data directory: nobody but demos has used it
+
+Say = Callable[[str], None]
+
+
+class NotReady(Exception):
+    """A part did not come up in time; the message names it and where its log lies."""
+
+
+class House:
+    """A running drumline: `async with House(settings, print) as house: …`. `settings` then names the servers in use."""
+
+    def __init__(self, settings: Settings, say: Say, sandbox_options: tuple[str, ...] = ()) -> None:
+        self.settings = self.settings_given = settings
+        self.versions: dict[str, str] = {}
+        self._say = say
+        self._servers = EmbeddedServers(settings.data_dir, nats_port=settings.nats_port)
+        self._sandbox_options = sandbox_options
+        self._workers = Supervisor(settings.data_dir / "run", self._tell_death)
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._workers.stop()
+        await asyncio.to_thread(self._servers.stop)
+
+    async def let_in(self) -> None:
+        """Let the live keys onto the bus, where the bus is ours."""
+        if self.settings_given.nats_url is None:
+            await bootstrap.reload_users(self.settings, self._servers)
+
+    async def welcome(self, workspace: str) -> People:
+        """The workspace's people, with keys; the workspace itself when it does not exist yet."""
+        async with bootstrap.pool_of(self.settings) as pool:
+            team = await people(Keys(pool, self.settings.pepper()), self.settings.keys_file, workspace)
+        await self.let_in()
+        async with Api(self.settings.api_url, team.keys["admin"]) as admin:
+            await admin.post("/v1/workspace")
+        return team
+
+    async def _start(self) -> None:
+        given = self.settings_given
+        own = {"postgres": given.database_url is None, "nats": given.nats_url is None}
+        await asyncio.to_thread(self._servers.start, **own)
+        self.versions = self._servers.versions
+        self.settings = given.model_copy(
+            update={
+                "database_url": given.database_url or SecretStr(self._servers.database_url),
+                "nats_url": given.nats_url or SecretStr(self._servers.nats_url),
+            }
+        )
+        await bootstrap.prepare(self.settings)
+        await self.let_in()
+        self._plan()
+        await self._workers.start()
+        self._watch = asyncio.create_task(self._keep_servers())
+        await self._ready()
+
+    def _plan(self) -> None:
+        settings, environment = self.settings, self.settings.environment()
+        if settings.whatsapp_url is None:
+            place = ("--port", str(settings.sandbox_port), "--data-dir", str(settings.data_dir / "sandbox"))
+            self._workers.add("sandbox", "-m", "adapters.sandbox", *place, *self._sandbox_options)
+        for role in ("core", "sessions", "api"):
+            self._workers.add(role, "-m", "infra.cli", "work", role, environment=environment)
+
+    async def _ready(self) -> None:
+        """Wait until the API says that everything it needs is there, and the sandbox answers."""
+        asked = [f"{self.settings.api_url}/readyz"]
+        if self.settings.whatsapp_url is None:
+            asked.append(f"{self.settings.sandbox_url}/control/phones")
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=2.0) as http, asyncio.timeout(READY_WITHIN):
+                for url in asked:
+                    await until(partial(answers, http, url), 0.05)
+        except TimeoutError:
+            logs = self.settings.data_dir / "run"
+            raise NotReady(f"{url} does not say that it is ready; what the processes say is in {logs}.") from None
+
+    async def _keep_servers(self) -> None:
+        """Start a server again that ended though nobody stopped it."""
+        while True:
+            await asyncio.sleep(0.5)
+            for server in self._servers.dead():
+                self._say(f"{type(server).__name__} ended; starting it again")
+                await asyncio.to_thread(server.start)
+
+    def _tell_death(self, name: str, last_words: str) -> None:
+        self._say(f"{name} ended ({last_words}); starting it again, log in {self.settings.data_dir / 'run' / name}")
+
+
+async def answers(http: httpx.AsyncClient, url: str) -> bool:
+    """Whether a GET of this address succeeds."""
+    try:
+        return (await http.get(url)).is_success
+    except httpx.TransportError:
+        return False
+
+
+def first_steps(settings: Settings) -> str:
+    """What to do first with a running drumline: lines that work as pasted into a shell."""
+    body = json.dumps({"title": "Hello", "parts": [{"text": "Hello {{name}}"}]})
+    return f"""\
+KEY=$(python3 -c 'import json; print(json.load(open("{settings.keys_file}"))["keys"]["author"])')
+curl -s -H "Authorization: Bearer $KEY" -H 'Prefer: wait=5' --json '{body}' {settings.api_url}/v1/campaigns
+curl -s -H "Authorization: Bearer $KEY" {settings.api_url}/v1/campaigns
+curl -s -H "Authorization: Bearer $KEY" {settings.api_url}/v1/accounts"""
+
+
+async def run_up(settings: Settings, workspace: str) -> None:
+    """Run until SIGINT or SIGTERM."""
+    told = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, told.set)
+    keep(settings.data_dir)
+    async with House(settings, print) as house:
+        settings = house.settings
+        await house.welcome(workspace)
+        print(f"drumline runs; data in {settings.data_dir}. Ctrl-C ends it.\n")
+        print(f"API docs        {settings.api_url}/docs (also /redoc)")
+        print(f"sandbox phone   {settings.sandbox_url}/phone")
+        print(f"keys            {settings.keys_file} (author, moderator, operator, auditor, admin)\n")
+        print(f"To begin with:\n\n{first_steps(settings)}\n", flush=True)
+        await told.wait()
+        print("Ending.", flush=True)
+
+
+def keep(data_dir: Path) -> None:
+    """Data that `up` has served belongs to somebody: no demo empties it any more."""
+    (data_dir / MARK).unlink(missing_ok=True)
