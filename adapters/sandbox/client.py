@@ -69,6 +69,10 @@ class SandboxControl:
         """Arm a fault of adapters.sandbox.faults.FAULTS, for one number or all, some times or always."""
         await self._call("POST", "/control/faults", {"name": fault, "number": number, "times": times})
 
+    async def armed(self) -> list[dict[str, Any]]:
+        """The faults still waiting to happen: name, number, times."""
+        return list((await self._call("GET", "/control/faults"))["armed"])
+
     async def disarm(self) -> None:
         """No fault is armed afterwards."""
         await self._call("DELETE", "/control/faults")

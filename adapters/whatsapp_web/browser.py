@@ -81,7 +81,6 @@ async def kill_former(profile: Path, process_group: int | None, *, within: float
     to somebody else is left alone. Chromium's singleton locks go last, with their owners proven dead.
     Raises FormerBrowserAlive when something survives for `within` seconds.
     """
-    profile = Path(os.path.realpath(profile))
     killed: set[int] = set()
     victims: set[int] = set()
     try:
@@ -123,7 +122,7 @@ class _Process:
 
 def _users(profile: Path, process_group: int | None) -> set[int]:
     """Who must go: processes that name the profile, the groups these lead, and the recorded group if it is ours."""
-    alive = list(_processes())
+    profile, alive = profile.resolve(), list(_processes())
     groups = {p.group for p in alive if p.names(profile) and p.group in (p.pid, process_group)}
     if process_group is not None and process_group not in groups:
         groups |= {p.group for p in alive if p.group == process_group and p.has_open(profile)}

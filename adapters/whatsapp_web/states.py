@@ -21,7 +21,8 @@ _BY_MODE: Mapping[str, Judgement] = {
 def judge(session: Mapping[str, Any] | None, *, code: bool, was_linked: bool) -> Judgement:
     """State and reason from what bridge.js read.
 
-    `code`: a QR code is on show; `was_linked`: this browser was ready before. The library's own ready flags do not mean logged in, so ready needs every sign at once.
+    `code`: a QR code is on show; `was_linked`: this browser was ready before.
+    The library's own ready flags do not mean logged in, so ready needs every sign at once.
     """
     if session is None:
         return SessionState.LOADING, "page_loading"

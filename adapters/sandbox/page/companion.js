@@ -300,7 +300,10 @@ export class Companion {
     } catch {
       return; // the line is down: the outbox asks the server about it when it is back
     }
-    if ('hang' in answer) return;
+    if ('hang' in answer) {
+      this.#outbox.delete(row.id); // no receipt settles it either
+      return;
+    }
     if ('nack' in answer) {
       await this.#change(row, FAILED, true);
       this.#settle(row.id, 'ERROR_UNKNOWN');

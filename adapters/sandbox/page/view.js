@@ -89,6 +89,7 @@ export function paint(avatar, name, seed) {
 
 export class View {
   /** @type {ChatRow | null} */ #open = null;
+  /** @type {Map<string, MessageRow>} */ #previews = new Map();
   #due = false;
   #drawn = '';
 
@@ -182,8 +183,7 @@ export class View {
   #chatItem(chat) {
     const avatar = element('span', 'avatar');
     paint(avatar, chat.name, chat.number);
-    const last = chat.last ? this.companion.memory.get(chat.last) : undefined;
-    if (chat.last && !last) void this.companion.warm(chat.last).then(() => this.#soon());
+    const last = chat.last ? this.#preview(chat.last) : undefined;
     const preview = element('span', 'preview', last?.body ?? '');
     if (last?.fromMe) preview.prepend(ticks(last));
     const count = element('span', 'unread', String(chat.unread));
@@ -197,6 +197,19 @@ export class View {
     button.setAttribute('aria-current', String(this.#open?.lid === chat.lid));
     button.addEventListener('click', () => this.#show(chat));
     return element('li', '', button);
+  }
+
+  /** A chat's last message. A look at the list warms nothing: that a message is cold is for the library's users to see.
+   * @param {string} key */
+  #preview(key) {
+    const known = this.companion.memory.get(key) ?? this.#previews.get(key);
+    if (!known) {
+      void this.companion.store.message(key).then((row) => {
+        if (row) this.#previews.set(key, row);
+        this.#soon();
+      });
+    }
+    return known;
   }
 
   /** @param {ChatRow} chat */

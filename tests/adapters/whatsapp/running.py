@@ -1,0 +1,103 @@
+"""A sandbox as a process of its own, and waiting with a deadline."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from adapters.sandbox.client import SandboxControl
+from domain.ports import Messenger, SessionState
+
+
+@dataclass
+class Sandbox:
+    """One sandbox server: its address, its control, and the process to hurt."""
+
+    url: str
+    data_dir: Path
+    control: SandboxControl
+    command: list[str]
+    process: asyncio.subprocess.Process
+
+    @property
+    def ledger(self) -> Path:
+        return self.data_dir / "ledger.jsonl"
+
+    async def kill(self) -> None:
+        self.process.kill()
+        await self.process.wait()
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(*self.command)
+        await self.control.alive()
+
+
+@contextlib.asynccontextmanager
+async def running_sandbox(data_dir: Path, *flags: str) -> AsyncIterator[Sandbox]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "adapters.sandbox", "--port", str(port), "--data-dir", str(data_dir), *flags]
+    async with SandboxControl(url) as control:
+        sandbox = Sandbox(url, data_dir, control, command, await asyncio.create_subprocess_exec(*command))
+        try:
+            await control.alive()
+            yield sandbox
+        finally:
+            await sandbox.kill()
+
+
+T = TypeVar("T")
+
+
+async def until(condition: Callable[[], bool], within: float = 15.0) -> None:
+    """Wait for a condition to hold."""
+
+    async def holds() -> bool:
+        return condition()
+
+    await until_answered(holds, within)
+
+
+async def until_answered(ask: Callable[[], Awaitable[T]], within: float = 15.0) -> T:
+    """The first true answer."""
+    end = time.monotonic() + within
+    while True:
+        answer = await ask()
+        if answer:
+            return answer
+        assert time.monotonic() < end, "waited too long"
+        await asyncio.sleep(0.02)
+
+
+async def until_state(messenger: Messenger, state: SessionState, within: float = 15.0) -> None:
+    await until(lambda: messenger.state is state, within)
+
+
+async def link(messenger: Messenger, scan: Callable[[str, str], Awaitable[object]], phone: str) -> None:
+    code = await until_answered(messenger.qr)
+    assert code is not None
+    await scan(code, phone)
+    await until_state(messenger, SessionState.READY)
+
+
+def new_number() -> str:
+    return f"+1202555{random.randint(100, 199):04d}"
+
+
+def new_id() -> str:
+    return "3EB0" + secrets.token_hex(9).upper()
+
+
+def free_port() -> int:
+    while True:
+        port = random.randint(20000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
