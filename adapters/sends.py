@@ -1,17 +1,19 @@
 """The queue of sends, the nudges around it, and what sessions answer live."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 from nats.aio.msg import Msg
 
 from adapters.bus import Bus
+from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 from adapters.streams import SENDS
 
 WORK = "ctl.work"  # there may be something to dispatch
 ACCOUNTS = "ctl.accounts"  # an account may want a session
+PATIENCE = 10.0  # seconds for the server to take a message out
 TOGETHER = 256  # queue messages taken at a time
 
 
@@ -36,7 +38,8 @@ class Sends:
 
     async def done(self, message: Msg) -> None:
         """Take a message out of the queue, and let the dispatcher know once it is out."""
-        await message.ack_sync(timeout=10)
+        with suppress(*OUTAGES):  # then it comes again, or is gone with its queue
+            await message.ack_sync(timeout=PATIENCE)
         await self.nudge(WORK)
 
     async def again(self, message: Msg, seconds: float) -> None:

@@ -1,10 +1,10 @@
 """One account's session, from the claim of its lease to the end of its browser."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from adapters.event_store import EventStore
 from adapters.leases import Claim, Leases
+from adapters.outages import OUTAGES
 from adapters.progress import Progress
 from adapters.sends import Sends
 from adapters.sessions import Sessions, WantedSession
@@ -23,14 +24,17 @@ from domain.ports import AckChanged, Messenger, SessionState, StateChanged
 from workers.batches import Batch, Batches, NotABatch
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
+from workers.persevering import through_outages
 from workers.receipts import Receipts
 from workers.sending import LeaseLost, NotReady, Sender
 from workers.session_reports import Report, report
 
 NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
+PARTING = 5.0  # seconds for last words
 STILL_WORKING = 10.0  # seconds between words to the queue; it repeats a delivery after 30 by itself
 LOOK_AGAIN = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
 OVER = (SessionState.DEAD, SessionState.LOGGED_OUT)  # opened anew, it may be linked again
+SPEECHLESS: tuple[type[Exception], ...] = (LeaseLost, *OUTAGES)
 log = logging.getLogger(__name__)
 
 Launched = Callable[[int], Awaitable[None]]
@@ -113,7 +117,7 @@ class AccountSession:
         stop_answering = await self._tools.sends.serve_qr(self._account, self._answer)
         try:
             async with asyncio.TaskGroup() as group:
-                for task in (self._feed(), self._serve(), self._keep(), self._doubt_left()):
+                for task in (self._feed(), self._serve(), self._keep(), through_outages(self._doubt_left)):
                     group.create_task(task)
         except* (SessionOver, LeaseLost) as ended:
             raise (LeaseLost if ended.subgroup(LeaseLost) else SessionOver) from ended
@@ -123,12 +127,15 @@ class AccountSession:
     async def _close(self, trouble: Trouble) -> None:
         """Close the browser, tell of it, give the messages and the lease back."""
         await self._messenger.stop()
-        await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
-        with contextlib.suppress(LeaseLost):
-            await self._report(ReportTrouble(self._account, trouble))
-        for message in self._taken.values():
-            await self._tools.sends.again(message, 0.0)
-        await self._tools.leases.release(self._claim)
+        try:
+            async with asyncio.timeout(PARTING):
+                for message in self._taken.values():
+                    await self._tools.sends.again(message, 0.0)
+                await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
+                await self._report(ReportTrouble(self._account, trouble))
+                await self._tools.leases.release(self._claim)
+        except SPEECHLESS as error:  # whoever claims the account next finds all this out
+            log.warning("left without a word", extra={"account_id": str(self._account), "why": type(error).__name__})
 
     async def _launched(self, group: int) -> None:
         await self._tools.leases.browser(self._claim, group)
@@ -143,7 +150,7 @@ class AccountSession:
         """Tell each state the session comes into: to the table, and what matters as a decision."""
         while True:
             changed = await self._changes.get()
-            await self._tools.sessions.put_state(self._account, changed)
+            await through_outages(partial(self._tools.sessions.put_state, self._account, changed))
             command = report(self._account, changed, linking=self._linking)
             if command is not None:
                 await self._report(command)
@@ -163,6 +170,9 @@ class AccountSession:
             try:
                 await self._sender.work(Batch.parse(message.data))
             except NotReady:
+                await self._tools.sends.again(message, NOT_NOW)
+            except OUTAGES as error:
+                log.warning("waits for a server: %s", type(error).__name__)
                 await self._tools.sends.again(message, NOT_NOW)
             except NotABatch:
                 log.exception("not a queue message of ours", extra={"account_id": str(self._account)})

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from adapters.leader import Leader, NotLeading
 from adapters.outages import OUTAGES
+from workers.persevering import LONGEST_PAUSE, SHORTEST_PAUSE
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
 log = logging.getLogger(__name__)
 
 

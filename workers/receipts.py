@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from adapters.progress import SentMessage
 from adapters.sessions import Sessions
@@ -10,6 +11,7 @@ from domain.delivery import Receipt, ReportReceipt
 from domain.message import Actor, PrincipalId, Role, derive
 from domain.ports import Ack, AckChanged
 from workers.decisions import Decisions, Request
+from workers.persevering import through_outages
 
 REMEMBERED = 20_000  # sends of this process whose receipts need no look-up
 BATCH = 200
@@ -60,7 +62,7 @@ class Receipts:
             batch = [await self._arrived.get()]
             while len(batch) < BATCH and not self._arrived.empty():
                 batch.append(self._arrived.get_nowait())
-            await self._report(batch)
+            await through_outages(partial(self._report, batch))
 
     async def _report(self, batch: Sequence[tuple[str, Receipt]]) -> None:
         latest: dict[str, Receipt] = {}

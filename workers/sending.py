@@ -24,6 +24,7 @@ from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
 from workers.batches import Batch, Batches, Recipient
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Outcome, Request
+from workers.persevering import through_outages
 from workers.receipts import Receipts
 
 DEADLINE = 30.0  # seconds for one text: the longest act
@@ -90,7 +91,8 @@ class Sender:
         """Make a decision under the lease, with an id derived from its cause. Raises LeaseLost."""
         actor = Actor(PrincipalId("system-session"), self._workspace, frozenset({Role.SYSTEM}))
         lease = Lease(self._claim.account, fence=self._claim.fence)
-        outcome = await self._decisions.one(Request(command, actor, derive(*cause), lease=lease))
+        request = Request(command, actor, derive(*cause), lease=lease)
+        outcome = await through_outages(lambda: self._decisions.one(request))
         if outcome.rule == "fence":
             raise LeaseLost
         return outcome

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from adapters.sends import ACCOUNTS, account_of
 from workers.account_session import NOT_NOW, AccountSession, Tools
+from workers.persevering import through_outages
 
 LOOK_AGAIN = 2.0  # seconds; a nudge tells of a new account earlier
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a session that ended is opened again
@@ -28,7 +29,7 @@ class SessionWorker:
             group.create_task(self._share_out())
             while True:
                 self._nudged.clear()
-                await self._open(group)
+                await through_outages(lambda: self._open(group))
                 try:
                     async with asyncio.timeout(LOOK_AGAIN):
                         await self._nudged.wait()

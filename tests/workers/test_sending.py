@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from domain.delivery import DeliverySkipped, SendConfirmed, SendIntended, SkipReason, wa_id, delivery_id
+from domain.delivery import DeliverySkipped, SendConfirmed, SendIntended, SkipReason, delivery_id, wa_id
 from domain.job import JobCompleted, Status
 from tests.workers.sending_house import (
     NUMBERS,

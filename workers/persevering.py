@@ -1,0 +1,24 @@
+"""Waiting out a server that is away."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from adapters.outages import OUTAGES
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+async def through_outages(act: Callable[[], Awaitable[T]]) -> T:
+    """Do something that may be repeated until it got through, however long a server is away."""
+    pause = SHORTEST_PAUSE
+    while True:
+        try:
+            return await act()
+        except OUTAGES as error:
+            log.warning("waits for a server: %s", type(error).__name__)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
