@@ -35,7 +35,7 @@ def _works(*argv: str | Path) -> bool:
 
 
 def disguise(reaches: Sequence[Path]) -> Disguise:
-    """The least that lets a command run not as root and reach these existing paths.
+    """The least that lets a command run not as root and enter these directories.
 
     A user namespace needs no change of owner and works under 0700 parents; where the machine refuses namespaces (a bare
     chroot, some containers) a spare uid does, if every directory on the way lets it pass. Raises ServerError otherwise.
@@ -47,7 +47,7 @@ def disguise(reaches: Sequence[Path]) -> Disguise:
     owner = pwd.getpwnam(SPARE_USER)
     spare = ("setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups")
     for path in reaches:
-        if not _works(*spare, "test", "-e", path):
+        if not _works(*spare, "test", "-x", path):
             raise ServerError(
                 f"PostgreSQL does not run as root, this machine refuses user namespaces, and other users may not enter "
                 f"{closed(path)}: run as an ordinary user, or from a directory everybody may enter."

@@ -19,6 +19,7 @@ TEMPLATE = "drumline"  # the database the server makes for itself; ours are copi
 def scratch() -> Iterator[Path]:
     """A directory with a short path, gone after the test (pytest's own stay, and servers' data is large)."""
     path = Path(tempfile.mkdtemp(prefix="drl-"))
+    path.chmod(0o711)  # for root without user namespaces, whose PostgreSQL is somebody else's
     yield path
     shutil.rmtree(path)
 
