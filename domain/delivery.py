@@ -29,6 +29,10 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+# Where the part in question has not left: not yet intended, or known not to have been sent.
+NOT_SENT = (Status.BETWEEN, Status.FAILED, Status.PARTIAL)
+
+
 class SkipReason(StrEnum):
     """Why a recipient gets no message although the job runs."""
 
@@ -293,8 +297,8 @@ def receipt(delivery: Delivery, command: ReportReceipt, final: bool) -> Sequence
     assert delivery.job_id is not None
     assert delivery.wa_id is not None
     part, events = command.part, list[Event]()
-    if part > delivery.part or (part == delivery.part and delivery.status is Status.BETWEEN):
-        raise Refused("never_intended", field="part")
+    if part > delivery.part or (part == delivery.part and delivery.status in NOT_SENT):
+        raise Refused("not_sent", field="part", status=delivery.status)
     if part == delivery.part and delivery.status in (Status.INTENDED, Status.UNKNOWN):
         events.append(SendConfirmed(delivery.job_id, part, delivery.attempt, delivery.wa_id, final))
     last = part + 1 == delivery.parts
