@@ -1,0 +1,159 @@
+"""An account: linked by a phone, ready or in trouble, paused by people, and sending in blocks of permits."""
+
+import pytest
+
+from domain.account import (
+    AccountDegraded,
+    AccountLinked,
+    AccountPaused,
+    AccountReady,
+    AccountRegistered,
+    AccountRestricted,
+    AccountResumed,
+    AccountUnlinked,
+    AllowanceGranted,
+    GrantAllowance,
+    PauseAccount,
+    RegisterAccount,
+    ReportLinked,
+    ReportReady,
+    ReportTrouble,
+    ResumeAccount,
+    Status,
+    Trouble,
+)
+from domain.message import Command, Event, derive
+from domain.workspace import SendingPolicySet
+from tests.builders import (
+    CREATED,
+    MINUTE,
+    NORTH,
+    NORTH_STREAM,
+    NOW,
+    OPERATOR,
+    READY,
+    RULES_STREAM,
+    SECOND,
+    SYSTEM,
+    a_ref,
+    granted,
+)
+from tests.given import Given
+
+LABEL = a_ref("label")
+UNREGISTERED = Given().on(RULES_STREAM, CREATED)
+REGISTERED = UNREGISTERED.on(NORTH_STREAM, READY[0])
+LINKED = UNREGISTERED.on(NORTH_STREAM, *READY[:2])
+IS_READY = UNREGISTERED.on(NORTH_STREAM, *READY)
+PAUSED = IS_READY.on(NORTH_STREAM, AccountPaused())
+
+
+def test_an_account_is_registered_once() -> None:
+    after = UNREGISTERED.when(RegisterAccount(NORTH, LABEL), by=OPERATOR).then(AccountRegistered(LABEL))
+    after.when(RegisterAccount(NORTH, LABEL), by=OPERATOR).then_refused("id_taken", "account_id")
+
+
+def test_there_are_no_accounts_without_a_workspace() -> None:
+    Given().when(RegisterAccount(NORTH, LABEL), by=OPERATOR).then_refused("unknown_workspace", "workspace")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        PauseAccount(NORTH),
+        ResumeAccount(NORTH),
+        ReportLinked(NORTH),
+        ReportReady(NORTH),
+        ReportTrouble(NORTH, Trouble.CRASHED),
+        GrantAllowance(NORTH),
+    ],
+)
+def test_nothing_happens_to_an_account_that_nobody_registered(command: Command) -> None:
+    UNREGISTERED.when(command, by=SYSTEM).then_refused("unknown_account", "account_id")
+
+
+def test_it_is_linked_by_a_phone_and_then_ready() -> None:
+    linked = REGISTERED.when(ReportLinked(NORTH), by=SYSTEM).then(AccountLinked())
+    linked.when(ReportLinked(NORTH), by=SYSTEM).then_nothing()
+    ready = linked.when(ReportReady(NORTH), by=SYSTEM).then(AccountReady())
+    ready.when(ReportReady(NORTH), by=SYSTEM).then_nothing()
+    assert ready.state(NORTH_STREAM).may_send
+
+
+def test_whoever_is_ready_was_linked() -> None:
+    after = REGISTERED.when(ReportReady(NORTH), by=SYSTEM).then(AccountLinked(), AccountReady())
+    assert after.state(NORTH_STREAM).linked
+
+
+@pytest.mark.parametrize("reason", [Trouble.CONFLICT, Trouble.CRASHED, Trouble.STALLED, Trouble.UNKNOWN])
+def test_trouble_that_may_pass_degrades_a_ready_account_once(reason: Trouble) -> None:
+    after = IS_READY.when(ReportTrouble(NORTH, reason), by=SYSTEM).then(AccountDegraded(reason))
+    after.when(ReportTrouble(NORTH, reason), by=SYSTEM).then_nothing()
+    assert not after.state(NORTH_STREAM).may_send
+    assert after.when(ReportReady(NORTH), by=SYSTEM).then(AccountReady()).state(NORTH_STREAM).may_send
+    LINKED.when(ReportTrouble(NORTH, reason), by=SYSTEM).then_nothing()
+
+
+@pytest.mark.parametrize("reason", [Trouble.CAPPED, Trouble.BANNED])
+def test_whatsapps_restrictions_are_a_hard_stop(reason: Trouble) -> None:
+    after = IS_READY.when(ReportTrouble(NORTH, reason), by=SYSTEM).then(AccountRestricted(reason))
+    after.when(ReportTrouble(NORTH, reason), by=SYSTEM).then_nothing()
+    assert after.state(NORTH_STREAM).status is Status.RESTRICTED
+    assert not after.state(NORTH_STREAM).may_send
+
+
+def test_an_account_that_was_logged_out_can_be_linked_again() -> None:
+    command = ReportTrouble(NORTH, Trouble.LOGGED_OUT)
+    after = IS_READY.when(command, by=SYSTEM).then(AccountUnlinked(Trouble.LOGGED_OUT))
+    after.when(command, by=SYSTEM).then_nothing()
+    assert not after.state(NORTH_STREAM).linked
+    again = after.when(ReportReady(NORTH), by=SYSTEM).then(AccountLinked(), AccountReady())
+    assert again.state(NORTH_STREAM).may_send
+    REGISTERED.when(command, by=SYSTEM).then_nothing()
+
+
+def test_a_person_pauses_and_resumes_it_whatever_the_session_does() -> None:
+    paused = IS_READY.when(PauseAccount(NORTH), by=OPERATOR).then(AccountPaused())
+    paused.when(PauseAccount(NORTH), by=OPERATOR).then_nothing()
+    degraded = paused.on(NORTH_STREAM, AccountDegraded(Trouble.CRASHED), AccountReady())
+    assert not degraded.state(NORTH_STREAM).may_send
+    resumed = degraded.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed())
+    resumed.when(ResumeAccount(NORTH), by=OPERATOR).then_nothing()
+    assert resumed.state(NORTH_STREAM).may_send
+
+
+# --- permits ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_ready_account_gets_a_block_as_the_workspaces_policy_says() -> None:
+    given = IS_READY.on(RULES_STREAM, SendingPolicySet(20, 60))
+    block = derive("allowance", NORTH, 1)
+    given.when(GrantAllowance(NORTH), by=SYSTEM).then(AllowanceGranted(block, 20, NOW, NOW + MINUTE))
+
+
+def test_the_next_block_comes_when_the_last_one_is_over_and_has_another_id() -> None:
+    first = IS_READY.when(GrantAllowance(NORTH), by=SYSTEM).then(granted())
+    for early in (NOW, NOW + 29 * SECOND):
+        first.when(GrantAllowance(NORTH), by=SYSTEM, at=early).then_refused("allowance_running", "account_id")
+    later = NOW + 30 * SECOND
+    second = first.when(GrantAllowance(NORTH), by=SYSTEM, at=later).then(granted(later, block=2))
+    assert second.state(NORTH_STREAM).block == derive("allowance", NORTH, 2)
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        ((), Status.READY),
+        ((AccountDegraded(Trouble.CRASHED),), Status.DEGRADED),
+        ((AccountRestricted(Trouble.CAPPED),), Status.RESTRICTED),
+        ((AccountUnlinked(Trouble.LOGGED_OUT),), Status.LOGGED_OUT),
+    ],
+)
+def test_an_account_that_may_not_send_gets_no_block(events: tuple[Event, ...], status: Status) -> None:
+    given = PAUSED.on(NORTH_STREAM, *events)
+    given.when(GrantAllowance(NORTH), by=SYSTEM).then_refused("account_not_ready", "account_id", status=status)
+
+
+def test_without_a_workspace_there_are_no_permits() -> None:
+    outcome = Given().on(NORTH_STREAM, *READY).when(GrantAllowance(NORTH), by=SYSTEM)
+    outcome.then_refused("unknown_workspace", "workspace")

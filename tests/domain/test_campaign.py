@@ -1,0 +1,106 @@
+"""A campaign in versions: what to say, and to whom."""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.campaign import (
+    ArchiveCampaign,
+    CampaignArchived,
+    CampaignCreated,
+    CampaignRevised,
+    CreateCampaign,
+    ReviseCampaign,
+)
+from domain.message import Command
+from tests.builders import (
+    AUDIENCE,
+    AUDIENCE_STREAM,
+    BYE,
+    CAMPAIGN,
+    CAMPAIGN_CREATED,
+    CAMPAIGN_STREAM,
+    CREATED,
+    HELLO,
+    IMPORTED,
+    RULES_STREAM,
+    TITLE,
+    a_ref,
+    an_id,
+)
+from tests.given import Given
+
+A_WORKSPACE = Given().on(RULES_STREAM, CREATED).on(AUDIENCE_STREAM, IMPORTED)
+A_CAMPAIGN = A_WORKSPACE.on(CAMPAIGN_STREAM, CAMPAIGN_CREATED)
+ARCHIVED = A_CAMPAIGN.on(CAMPAIGN_STREAM, CampaignArchived())
+CREATE = CreateCampaign(CAMPAIGN, TITLE, (HELLO,), AUDIENCE)
+REVISE = ReviseCampaign(CAMPAIGN, TITLE, (HELLO, BYE), AUDIENCE)
+
+
+def test_a_campaign_is_created_with_its_parts_and_its_audience() -> None:
+    after = A_WORKSPACE.when(CREATE).then(CampaignCreated(TITLE, (HELLO,), AUDIENCE))
+    assert after.state(CAMPAIGN_STREAM).version == 1
+
+
+def test_the_audience_may_be_named_later() -> None:
+    after = A_WORKSPACE.when(replace(CREATE, audience_id=None)).then(CampaignCreated(TITLE, (HELLO,), None))
+    after.when(REVISE).then(CampaignRevised(TITLE, (HELLO, BYE), AUDIENCE))
+
+
+def test_an_id_is_taken_once_even_by_an_equal_campaign() -> None:
+    A_CAMPAIGN.when(CREATE).then_refused("id_taken", "campaign_id")
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [
+        REVISE,
+        replace(REVISE, title=a_ref("new title"), parts=(HELLO,)),
+        replace(REVISE, parts=(HELLO,), audience_id=None),
+    ],
+)
+def test_whatever_is_revised_makes_the_next_version(revision: ReviseCampaign) -> None:
+    revised = CampaignRevised(revision.title, revision.parts, revision.audience_id)
+    after = A_CAMPAIGN.when(revision).then(revised)
+    state = after.state(CAMPAIGN_STREAM)
+    assert (state.version, state.title, state.parts, state.audience_id) == (
+        2,
+        revision.title,
+        revision.parts,
+        revision.audience_id,
+    )
+    after.when(revision).then_nothing()
+
+
+def test_a_revision_that_changes_nothing_is_no_version() -> None:
+    A_CAMPAIGN.when(replace(REVISE, parts=(HELLO,))).then_nothing()
+
+
+def test_an_archived_campaign_stays_as_it_is() -> None:
+    after = A_CAMPAIGN.when(ArchiveCampaign(CAMPAIGN)).then(CampaignArchived())
+    after.when(ArchiveCampaign(CAMPAIGN)).then_nothing()
+    assert after.state(CAMPAIGN_STREAM).archived
+    ARCHIVED.when(REVISE).then_refused("archived", "campaign_id")
+
+
+@pytest.mark.parametrize("command", [REVISE, ArchiveCampaign(CAMPAIGN)])
+def test_a_campaign_that_nobody_created_cannot_be_changed(command: Command) -> None:
+    A_WORKSPACE.when(command).then_refused("unknown_campaign", "campaign_id")
+
+
+@pytest.mark.parametrize(("given", "command"), [(A_WORKSPACE, CREATE), (A_CAMPAIGN, REVISE)])
+def test_a_campaign_says_one_to_ten_things(given: Given, command: CreateCampaign | ReviseCampaign) -> None:
+    assert given.when(replace(command, parts=(HELLO,) * 10)).refusal is None
+    given.when(replace(command, parts=(HELLO,) * 11)).then_refused("too_many", "parts", maximum=10)
+    given.when(replace(command, parts=())).then_refused("empty", "parts")
+
+
+@pytest.mark.parametrize(("given", "command"), [(A_WORKSPACE, CREATE), (A_CAMPAIGN, REVISE)])
+def test_the_audience_exists(given: Given, command: CreateCampaign | ReviseCampaign) -> None:
+    unknown = replace(command, audience_id=an_id("another audience"))
+    given.when(unknown).then_refused("unknown_audience", "audience_id")
+
+
+@pytest.mark.parametrize("command", [CREATE, REVISE, ArchiveCampaign(CAMPAIGN)])
+def test_there_are_no_campaigns_without_a_workspace(command: Command) -> None:
+    Given().on(CAMPAIGN_STREAM, CAMPAIGN_CREATED).when(command).then_refused("unknown_workspace", "workspace")

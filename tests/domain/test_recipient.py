@@ -1,0 +1,66 @@
+"""A recipient's consent, and the opt-out that an old list cannot undo."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.message import Command
+from domain.recipient import ConsentRecorded, ConsentSource, OptOut, RecipientOptedOut, RecordConsent
+from tests.builders import ANA, ANA_STREAM, CONSENTED, CREATED, DAY, NOW, RULES_STREAM, SECOND, a_ref
+from tests.given import Given
+
+UNHEARD_OF = Given().on(RULES_STREAM, CREATED)
+AGREED = UNHEARD_OF.on(ANA_STREAM, CONSENTED)
+OPTED_OUT = AGREED.on(ANA_STREAM, RecipientOptedOut(NOW - 2 * SECOND))
+CONSENT = RecordConsent(ANA, ConsentSource.WEB_FORM, NOW - SECOND, a_ref("proof"))
+
+
+def test_a_consent_is_recorded_with_its_source_time_and_proof() -> None:
+    after = UNHEARD_OF.when(CONSENT).then(ConsentRecorded(ConsentSource.WEB_FORM, NOW - SECOND, a_ref("proof")))
+    assert after.state(ANA_STREAM).consented
+    after.when(CONSENT).then_nothing()
+
+
+def test_a_second_consent_adds_nothing() -> None:
+    AGREED.when(CONSENT).then_nothing()
+
+
+def test_a_consent_may_be_given_this_very_moment_and_not_later() -> None:
+    now = replace(CONSENT, given_at=NOW)
+    UNHEARD_OF.when(now).then(ConsentRecorded(now.source, NOW, now.proof))
+    UNHEARD_OF.when(replace(CONSENT, given_at=NOW + SECOND)).then_refused("in_the_future", "given_at")
+
+
+def test_a_time_needs_its_offset() -> None:
+    naive = replace(CONSENT, given_at=NOW.replace(tzinfo=None))
+    UNHEARD_OF.when(naive).then_refused("no_time_zone", "given_at")
+
+
+@pytest.mark.parametrize("given", [UNHEARD_OF, AGREED])
+def test_whoever_opts_out_is_not_written_to(given: Given) -> None:
+    after = given.when(OptOut(ANA)).then(RecipientOptedOut(NOW))
+    assert (after.state(ANA_STREAM).consented, after.state(ANA_STREAM).opted_out) == (False, True)
+    after.when(OptOut(ANA), at=NOW + DAY).then_nothing()
+
+
+def test_only_a_newer_consent_that_no_list_claims_ends_an_opt_out() -> None:
+    after = OPTED_OUT.when(CONSENT).then(ConsentRecorded(CONSENT.source, CONSENT.given_at, CONSENT.proof))
+    assert (after.state(ANA_STREAM).consented, after.state(ANA_STREAM).opted_out) == (True, False)
+    after.when(OptOut(ANA), at=NOW + DAY).then(RecipientOptedOut(NOW + DAY))
+
+
+@pytest.mark.parametrize("earlier", [timedelta(), SECOND, 365 * DAY])
+def test_a_consent_given_before_an_opt_out_does_not_end_it(earlier: timedelta) -> None:
+    old = replace(CONSENT, given_at=NOW - 2 * SECOND - earlier)
+    OPTED_OUT.when(old).then_refused("opted_out", "recipient_id")
+
+
+def test_an_imported_consent_never_ends_an_opt_out() -> None:
+    imported = replace(CONSENT, source=ConsentSource.IMPORT)
+    OPTED_OUT.when(imported).then_refused("opted_out", "recipient_id")
+
+
+@pytest.mark.parametrize("command", [CONSENT, OptOut(ANA)])
+def test_there_are_no_recipients_without_a_workspace(command: Command) -> None:
+    Given().when(command).then_refused("unknown_workspace", "workspace")

@@ -1,0 +1,84 @@
+"""Given a history, when somebody gives a command, then these events follow, or a refusal.
+
+A decision sees only the streams its decider says it reads: a decider that forgets to name one fails its tests.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from domain import catalog
+from domain.message import Actor, Command, Digest, Event, Facts, Frozen, Refused, StreamId
+from tests.builders import AUTHOR, NOW
+
+
+@dataclass(frozen=True)
+class Given:
+    """What has happened so far, by stream, and what the vault would tell."""
+
+    history: Mapping[StreamId, tuple[Event, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    frozen: Frozen | None = None
+    imported: Digest | None = None
+
+    def on(self, stream: StreamId, *events: Event) -> "Given":
+        """The same, and these events on this stream."""
+        return replace(self, history={**self.history, stream: (*self.history.get(stream, ()), *events)})
+
+    def vault(self, *, frozen: Frozen | None = None, imported: Digest | None = None) -> "Given":
+        """The same, with what the vault holds for a submission or an import."""
+        return replace(self, frozen=frozen, imported=imported)
+
+    def state(self, stream: StreamId) -> Any:
+        """What a stream's events lead to."""
+        return catalog.DECIDERS[stream.partition("-")[0]].fold(self.history.get(stream, ()))
+
+    def when(self, command: Command, by: Actor = AUTHOR, at: datetime = NOW) -> "Outcome":
+        """Let the command's decider decide, on nothing but the streams it reads."""
+        decider = catalog.decider_of(command)
+        target = decider.target(command, by.workspace)
+        read = [stream for stream in decider.reads(command, by.workspace) if stream in self.history]
+        facts = Facts(
+            actor=by,
+            now=at,
+            states={stream: self.state(stream) for stream in read},
+            versions={stream: len(self.history[stream]) for stream in read},
+            frozen=self.frozen,
+            imported=self.imported,
+        )
+        try:
+            events = decider.decide(self.state(target), command, facts)
+        except Refused as refusal:
+            return Outcome(self, target, (), refusal)
+        return Outcome(self, target, tuple(events), None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a command."""
+
+    before: Given
+    target: StreamId
+    events: Sequence[Event]
+    refusal: Refused | None
+
+    @property
+    def after(self) -> Given:
+        """The history with what was decided."""
+        return self.before.on(self.target, *self.events) if self.events else self.before
+
+    def then(self, *events: Event) -> Given:
+        """Exactly these events follow; the history goes on with them."""
+        assert self.refusal is None, f"refused: {self.refusal}"
+        assert list(self.events) == list(events)
+        return self.after
+
+    def then_nothing(self) -> Given:
+        """It was accepted and changed nothing, for it already stood."""
+        return self.then()
+
+    def then_refused(self, rule: str, field: str, **detail: int | str) -> None:
+        """It was refused for this, and changed nothing."""
+        assert self.refusal is not None, f"accepted: {self.events}"
+        assert (self.refusal.rule, self.refusal.field, self.refusal.detail) == (rule, field, detail)
