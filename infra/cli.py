@@ -157,10 +157,11 @@ def main() -> None:
     """Run the command line; what a person can mend is one sentence on stderr, and exit code 2."""
     from infra.child import ServerError
     from infra.migrate import MigrationRefused
+    from infra.up import NotReady
 
     try:
         app()
-    except (SettingsError, ServerError, MigrationRefused) as error:
+    except (SettingsError, ServerError, MigrationRefused, NotReady) as error:
         print(f"drumline: {error}", file=sys.stderr)
         sys.exit(2)
 

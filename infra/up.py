@@ -103,13 +103,14 @@ class House:
         asked = [f"{self.settings.api_url}/readyz"]
         if self.settings.whatsapp_url is None:
             asked.append(f"{self.settings.sandbox_url}/control/phones")
-        try:
-            async with httpx.AsyncClient(trust_env=False, timeout=2.0) as http, asyncio.timeout(READY_WITHIN):
-                for url in asked:
-                    await until(partial(answers, http, url), 0.05)
-        except TimeoutError:
-            logs = self.settings.data_dir / "run"
-            raise NotReady(f"{url} does not say that it is ready; what the processes say is in {logs}.") from None
+        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as http:
+            for url in asked:
+                try:
+                    async with asyncio.timeout(READY_WITHIN):
+                        await until(partial(answers, http, url), 0.05)
+                except TimeoutError:
+                    logs = self.settings.data_dir / "run"
+                    raise NotReady(f"{url} does not answer; what the processes say is in {logs}.") from None
 
     async def _keep_servers(self) -> None:
         """Start a server again that ended though nobody stopped it."""

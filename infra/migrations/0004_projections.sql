@@ -134,6 +134,7 @@ CREATE TABLE read_review_queue (              -- jobs that await an answer
     title            text        NOT NULL,
     parts            jsonb       NOT NULL,
     audience_id      uuid        NOT NULL,
+    audience         text        NOT NULL,
     recipients       bigint      NOT NULL,
     accounts         jsonb       NOT NULL,
     start_at         timestamptz,
