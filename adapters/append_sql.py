@@ -1,10 +1,12 @@
 """The statement that judges, spends, inserts and records a wave of items at once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from adapters.appending import Entry
+import orjson
+
+from adapters.appending import Item, unstorable
 from adapters.binary_arrays import Array, Blobs, Int4s, Int8s, Texts, Uuids
 from adapters.inbox import COLUMNS
 
@@ -87,38 +89,68 @@ OLD_ANSWERS = f"SELECT ticket, {COLUMNS} FROM commands WHERE key = ANY(%s)"  # n
 ITEM: tuple[type[Array], ...] = (
     *(Uuids, Uuids, Texts, Texts, Texts, Blobs, Texts, Texts, Texts),
     *(Texts, Texts, Texts, Int8s, Int4s, Uuids, Int8s, Int4s, Int4s),
-    *(Int8s,),
 )
-CONDITION: tuple[type[Array], ...] = (Int4s, Texts, Int8s)
-EVENT: tuple[type[Array], ...] = (Int4s, Int4s, Texts, Blobs)
+CONDITION: tuple[type[Array], ...] = (Texts, Int8s)
+EVENT: tuple[type[Array], ...] = (Int4s, Texts, Blobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An item made ready for the writer: every value of its rows as it goes over the wire."""
+
+    item: Item
+    cells: Sequence[bytes]
+    conditions: Sequence[Sequence[bytes]]
+    events: Sequence[Sequence[bytes]]
+    size: int
+
+
+def prepared(item: Item, stored: Sequence[tuple[str, bytes]]) -> Entry | str:
+    """An item with its events as topics and bytes, ready; or, in a word, why the log cannot store it."""
+    lease, refusal = item.lease, item.refusal
+    detail = orjson.dumps(refusal.detail).decode() if refusal is not None and refusal.detail else None
+    size = sum(len(state) for _, state in stored)
+    if reason := unstorable(item, detail or "", size):
+        return reason
+    values = (
+        *(item.key, item.command_id, item.workspace, item.principal, item.name, item.digest),
+        *(("applied", None, None) if refusal is None else ("refused", refusal.rule, refusal.field)),
+        *(detail, item.traceparent, item.stream, item.expected, len(stored)),
+        *((None, None, 0, None) if lease is None else (lease.account, lease.fence, lease.spend, lease.grant)),
+    )
+    return Entry(
+        item,
+        cells(ITEM, values),
+        [cells(CONDITION, condition) for condition in item.conditions.items()],
+        [cells(EVENT, (k, *event)) for k, event in enumerate(stored, 1)],
+        size,
+    )
+
+
+def cells(kinds: Sequence[type[Array]], values: Sequence[Any]) -> list[bytes]:
+    """The values of one row, each of its column's kind."""
+    return [kind.cell(value) for kind, value in zip(kinds, values, strict=True)]
 
 
 def arrays(wave: Sequence[tuple[int, Entry]]) -> list[Array]:
     """The parameters of APPEND for entries with their tickets."""
-    items: list[tuple[Any, ...]] = []
-    conditions: list[tuple[int, str, int]] = []
-    events: list[tuple[int, int, str, bytes]] = []
-    accounts: list[UUID] = []
-    for i, (ticket, entry) in enumerate(wave, 1):
-        item, lease, refusal = entry.item, entry.item.lease, entry.item.refusal
-        said = ("applied", None, None) if refusal is None else ("refused", refusal.rule, refusal.field)
-        items.append(
-            (
-                *(item.key, item.command_id, item.workspace, item.principal, item.name, item.digest, *said),
-                *(entry.detail, item.traceparent, item.stream, item.expected, len(entry.states)),
-                *((None, None, 0, None) if lease is None else (lease.account, lease.fence, lease.spend, lease.grant)),
-                ticket,
-            )
-        )
-        if lease is not None:
-            accounts.append(lease.account)
-        conditions += [(i, stream, version) for stream, version in item.conditions.items()]
-        events += [(i, k, *stored) for k, stored in enumerate(zip(entry.topics, entry.states, strict=True), 1)]
-    return [*columns(ITEM, items), *columns(CONDITION, conditions), Uuids.of(accounts), *columns(EVENT, events)]
+    conditions: list[Sequence[bytes]] = []
+    events: list[Sequence[bytes]] = []
+    for i, (_, entry) in enumerate(wave, 1):
+        place = Int4s.cell(i)
+        conditions += [(place, *condition) for condition in entry.conditions]
+        events += [(place, *event) for event in entry.events]
+    return [
+        *columns(ITEM, [entry.cells for _, entry in wave]),
+        Int8s.of(ticket for ticket, _ in wave),
+        *columns((Int4s, *CONDITION), conditions),
+        Uuids.of(entry.item.lease.account for _, entry in wave if entry.item.lease is not None),
+        *columns((Int4s, *EVENT), events),
+    ]
 
 
-def columns(kinds: Sequence[type[Array]], rows: Sequence[Sequence[Any]]) -> list[Array]:
-    """Rows as one array a column, also when there is no row."""
+def columns(kinds: Sequence[type[Array]], rows: Sequence[Sequence[bytes]]) -> list[Array]:
+    """Rows of cells as one array a column, also when there is no row."""
     if not rows:
-        return [kind.of(()) for kind in kinds]
-    return [kind.of(column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)]
+        return [kind.joined(()) for kind in kinds]
+    return [kind.joined(column) for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)]

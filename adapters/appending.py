@@ -1,13 +1,10 @@
 """What is asked of the log, what it answers, and which of a batch may be judged by one statement."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
-
-import orjson
 
 from adapters.inbox import CommandRow
 from domain.message import Event, PrincipalId, Refused, StreamId, WorkspaceId
@@ -26,6 +23,10 @@ class Lease:
     fence: int | None = None  # None: not checked (a grant by the dispatcher)
     spend: int = 0  # permits spent; refused "permits" when fewer are left
     grant: int | None = None  # sets the permits (a new allowance block); creates the row if absent
+
+    @property
+    def changes(self) -> bool:
+        return self.spend > 0 or self.grant is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,79 +65,60 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An item made ready: its events as topics and bytes, its refusal's detail as JSON."""
-
-    item: Item
-    topics: Sequence[str] = ()
-    states: Sequence[bytes] = ()
-    detail: str | None = None
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.states))
-
-    def reads(self) -> Collection[object]:
-        """The rows this entry is judged by and leaves as they are."""
-        read = set[object](self.item.conditions)
-        if not self.item.events:
-            read.add(self.item.stream)
-        lease = self.item.lease
-        if lease is not None and not lease.spend and lease.grant is None:
-            read.add(lease.account)
-        return read
-
-    def writes(self) -> Collection[object]:
-        """The rows this entry changes when it goes through."""
-        written: set[object] = {("key", self.item.key)}
-        if self.item.events:
-            written.add(self.item.stream)
-        lease = self.item.lease
-        if lease is not None and (lease.spend or lease.grant is not None):
-            written.add(lease.account)
-        return written
+def reads(item: Item) -> list[object]:
+    """The rows an item is judged by and leaves as they are."""
+    rows: list[object] = [*item.conditions]
+    if not item.events:
+        rows.append(item.stream)
+    if item.lease is not None and not item.lease.changes:
+        rows.append(item.lease.account)
+    return rows
 
 
-def waves(entries: Sequence[Entry]) -> list[list[int]]:
-    """The entries' indexes in waves: each wave can be judged against one snapshot, as if its members came in turn.
+def writes(item: Item) -> list[object]:
+    """The rows an item changes when it goes through."""
+    rows: list[object] = [("key", item.key)]
+    if item.events:
+        rows.append(item.stream)
+    if item.lease is not None and item.lease.changes:
+        rows.append(item.lease.account)
+    return rows
 
-    An entry follows the wave of an earlier one that writes what it reads or writes, or that reads what it writes.
+
+def waves(items: Sequence[Item]) -> list[list[int]]:
+    """The items' indexes in waves: each wave can be judged against one snapshot, as if its members came in turn.
+
+    An item comes after the wave of an earlier one that writes what it reads or writes, or that reads what it writes.
     """
     found: list[list[int]] = []
-    written: dict[object, int] = defaultdict(lambda: -1)  # what -> the last wave that writes it
-    read: dict[object, int] = defaultdict(lambda: -1)
-    for index, entry in enumerate(entries):
-        reads, writes = entry.reads(), entry.writes()
-        wave = 1 + max(
-            max((written[row] for row in (*reads, *writes)), default=-1),
-            max((read[row] for row in writes), default=-1),
-        )
-        for row in reads:
-            read[row] = max(read[row], wave)
-        for row in writes:
-            written[row] = wave
+    written = dict[object, int]()  # what -> the first wave after the last that writes it
+    read = dict[object, int]()
+    for index, item in enumerate(items):
+        reading, writing = reads(item), writes(item)
+        wave = 0
+        for row in reading:
+            wave = max(wave, written.get(row, 0))
+        for row in writing:
+            wave = max(wave, written.get(row, 0), read.get(row, 0))
+        for row in reading:
+            read[row] = max(wave + 1, read.get(row, 0))
+        for row in writing:
+            written[row] = wave + 1
         if wave == len(found):
             found.append([])
         found[wave].append(index)
     return found
 
 
-def unstorable(entry: Entry) -> str:
-    """Why PostgreSQL would refuse this entry, and its whole batch with it; "" when it would not."""
-    item = entry.item
+def unstorable(item: Item, detail: str, size: int) -> str:
+    """Why PostgreSQL would refuse this item, and the whole batch with it; "" when it would not."""
     names = [item.workspace, item.principal, item.name, item.stream, item.traceparent, *item.conditions]
     if item.refusal is not None:
         names += [item.refusal.rule, item.refusal.field]
-    if not all(name.isprintable() for name in names) or "\\u0000" in (entry.detail or ""):
+    if "\\u0000" in detail or not all(map(str.isprintable, names)):
         return "unprintable"
-    if max(len(item.digest), *(len(name.encode()) for name in names)) > LONGEST_NAME:
+    if len(item.digest) > LONGEST_NAME or any(len(name.encode()) > LONGEST_NAME for name in names):
         return "name_too_long"
-    if entry.size > LARGEST_ITEM or len(entry.detail or "") > LARGEST_ITEM:
+    if size + len(detail) > LARGEST_ITEM:
         return "too_large"
     return ""
-
-
-def detail_of(refusal: Refused | None) -> str | None:
-    """A refusal's detail as JSON."""
-    return orjson.dumps(refusal.detail).decode() if refusal is not None and refusal.detail else None

@@ -1,7 +1,7 @@
 """Columns as binary PostgreSQL arrays: of a fixed type whatever is in them, and several times faster than lists."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
@@ -16,16 +16,23 @@ HEADER = struct.Struct("!iiIii").pack  # dimensions, whether there may be nulls,
 
 
 class Array(bytes):
-    """A one-dimensional array as it goes over the wire; each element behind its length."""
+    """A one-dimensional array as it goes over the wire: a header, then cells."""
 
     oid: ClassVar[int]
     element: ClassVar[int]
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> Self:
-        encode = cls.encode
-        elements = [NULL if value is None else encode(value) for value in values]
-        return cls(HEADER(1, 1, cls.element, len(elements), 1) + b"".join(elements))
+        return cls.joined([cls.cell(value) for value in values])
+
+    @classmethod
+    def joined(cls, cells: Sequence[bytes]) -> Self:
+        return cls(HEADER(1, 1, cls.element, len(cells), 1) + b"".join(cells))
+
+    @classmethod
+    def cell(cls, value: Any) -> bytes:
+        """One element behind its length."""
+        return NULL if value is None else cls.encode(value)
 
     @staticmethod
     def encode(value: Any) -> bytes:

@@ -24,11 +24,11 @@ from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg.sql import SQL, Identifier
 
 from adapters import binary_arrays
-from adapters.append_sql import CHANNEL, LOCK
-from adapters.appending import Entry, Item, Lease, Verdict, detail_of
+from adapters.append_sql import CHANNEL, LOCK, Entry, prepared
+from adapters.appending import Item, Lease, Verdict
 from adapters.binary_arrays import Blobs, Int8s, Texts
 from adapters.codec import Codec, StateCodec
-from adapters.group_commit import GroupCommit, LogUnavailable
+from adapters.group_commit import PATIENCE, GroupCommit, LogUnavailable
 from domain import catalog
 from domain.message import Envelope, Event, Recorded, StreamId, WorkspaceId, derive
 
@@ -191,13 +191,13 @@ class LogRecorder(PostgresApplicationRecorder, ArrayRecorder):
 class EventStore:
     """The log. Many callers may append at once; reads run in a few threads of their own."""
 
-    def __init__(self, database_url: str, codec: Codec | None = None) -> None:
+    def __init__(self, database_url: str, *, codec: Codec | None = None, patience: float = PATIENCE) -> None:
         self._datastore = Datastore(database_url)
         self._log = LogRecorder(self._datastore)
         self._snapshots = ArrayRecorder(self._datastore, events_table_name="snapshots")
         self._mapper = FactMapper(codec or Codec())
         self._states = {aggregate: StateCodec(decider) for aggregate, decider in catalog.DECIDERS.items()}
-        self._commits = GroupCommit(database_url)
+        self._commits = GroupCommit(database_url, patience)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="log-reader")
 
     def start(self) -> None:
@@ -216,7 +216,9 @@ class EventStore:
         Raises LogUnavailable when the database stays away: then append the same items again to learn what became of
         them, for a decision's key is taken once.
         """
-        return await self._commits.append([self._entry(item) for item in items])
+        ready = [prepared(item, self._stored(item)) for item in items]
+        verdicts = iter(await self._commits.append([entry for entry in ready if isinstance(entry, Entry)]))
+        return [next(verdicts) if isinstance(e, Entry) else Verdict("failed", 0, reason=e) for e in ready]
 
     async def load(self, streams: Collection[StreamId]) -> dict[StreamId, Loaded]:
         """The states of these streams, all as of one moment, in one round trip."""
@@ -239,9 +241,9 @@ class EventStore:
     async def _read(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
-    def _entry(self, item: Item) -> Entry:
+    def _stored(self, item: Item) -> list[tuple[str, bytes]]:
         rows = [self._mapper.to_stored_event(fact) for fact in facts(item)]
-        return Entry(item, [row.topic for row in rows], [row.state for row in rows], detail_of(item.refusal))
+        return [(row.topic, row.state) for row in rows]
 
     def _recorded(self, notifications: Sequence[Notification]) -> list[Recorded]:
         return [self._record(notification) for notification in notifications]

@@ -15,8 +15,8 @@ import psycopg
 from psycopg import Connection
 
 from adapters import binary_arrays
-from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, arrays
-from adapters.appending import Entry, Verdict, unstorable, waves
+from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, Entry, arrays
+from adapters.appending import Verdict, waves
 from adapters.inbox import CommandRow
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 MOST_ITEMS = 500
 MOST_BYTES = 4 << 20
 PATIENCE = 60.0  # seconds a batch waits for a database that is gone
-TRANSIENT = {"08", "40", "53", "55", "57"}  # SQLSTATE classes of what may succeed when tried again
+POISON = {"22", "23", "54", "P0"}  # SQLSTATE classes that blame the values; anything else may pass when tried again
 
 
 class LogUnavailable(Exception):
@@ -52,7 +52,7 @@ class Waiting:
 class GroupCommit:
     """A thread with a connection of its own that appends whatever has queued, up to 500 items at a time."""
 
-    def __init__(self, database_url: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, database_url: str, patience: float = PATIENCE) -> None:
         self._url = database_url
         self._patience = patience
         self._queue: deque[Waiting] = deque()
@@ -67,35 +67,36 @@ class GroupCommit:
 
     async def stop(self) -> None:
         """Append what has queued, then end."""
-        self._stopping.set()
         with self._ready:
+            self._stopping.set()
             self._ready.notify()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
 
     async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
-        """The verdicts in order. Raises LogUnavailable after a minute without a database."""
+        """The verdicts in order. Raises LogUnavailable when the database stays away, or the writer has stopped."""
+        if not entries:
+            return []
         call = Call(asyncio.get_running_loop().create_future(), [None] * len(entries), len(entries))
-        queued = []
-        for index, entry in enumerate(entries):
-            if reason := unstorable(entry):
-                call.verdicts[index] = Verdict("failed", 0, reason=reason)
-                call.left -= 1
-            else:
-                queued.append(Waiting(entry, call, index))
-        if not queued:
-            return [verdict for verdict in call.verdicts if verdict is not None]
         with self._ready:
             if self._stopping.is_set():
-                raise LogUnavailable("The log's writer has been stopped.")
-            self._queue.extend(queued)
+                raise LogUnavailable("The log's writer has stopped.")
+            self._queue.extend(Waiting(entry, call, index) for index, entry in enumerate(entries))
             self._ready.notify()
         return await call.answer
 
     def _run(self) -> None:
-        with contextlib.closing(self):
+        batch: list[Waiting] = []
+        try:
             while batch := self._take():
                 self._settle(batch)
+        finally:  # whatever ended us: nobody is left waiting, and nobody waits from now on
+            with self._ready:
+                self._stopping.set()
+                left = [*batch, *self._queue]
+                self._queue.clear()
+            self._answer([(waiting, LogUnavailable("The log's writer has stopped.")) for waiting in left])
+            self.close()
 
     def close(self) -> None:
         """Drop the connection; the next batch opens another."""
@@ -142,11 +143,10 @@ class GroupCommit:
             try:
                 return self._transaction(entries)
             except psycopg.Error as error:
-                lost = self._connection is None or self._connection.broken
-                if not lost and (error.sqlstate or "")[:2] not in TRANSIENT:
+                if (error.sqlstate or "")[:2] in POISON:
                     raise
                 self.close()
-                if time.monotonic() + pause > deadline:
+                if self._stopping.is_set() or time.monotonic() + pause > deadline:
                     raise LogUnavailable(type(error).__name__) from error
                 logger.warning("The log's writer lost its database (%s), tries again", type(error).__name__)
                 self._stopping.wait(pause)
@@ -160,7 +160,7 @@ class GroupCommit:
             with connection.pipeline():
                 connection.execute(BEGIN)
                 connection.execute(LOCK)
-                for wave in waves(batch):
+                for wave in waves([entry.item for entry in batch]):
                     cursor = connection.cursor(binary=True)
                     cursor.execute(APPEND, arrays([(tickets[index], batch[index]) for index in wave]))
                     answered.append((wave, cursor))
@@ -198,7 +198,12 @@ class GroupCommit:
     def _connect(self) -> Connection[Any]:
         if self._connection is None:
             self._connection = psycopg.connect(
-                self._url, autocommit=True, prepare_threshold=0, connect_timeout=5, options=SESSION
+                self._url,
+                autocommit=True,
+                prepare_threshold=0,
+                options=SESSION,
+                connect_timeout=5,
+                tcp_user_timeout=20_000,
             )
             binary_arrays.register(self._connection)
         return self._connection
