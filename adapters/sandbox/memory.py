@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from adapters.sandbox.world import Device, Hello, Refused, Stanza, World, lid_of
+from adapters.sandbox.nouns import Device, Hello, Refused, Stanza, lid_of
+from adapters.sandbox.world import World
 from domain.ports import Ack, AckChanged, SendRejected, SendUncertain, SessionState, StateChanged
 
 Notify = Callable[[StateChanged | AckChanged], None]

@@ -15,7 +15,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from adapters.sandbox.faults import FAULTS, UnknownFault
 from adapters.sandbox.ledger import recount
-from adapters.sandbox.world import Device, Hello, Refused, Sink, Stanza, Timings, World, lid_of
+from adapters.sandbox.nouns import Device, Hello, Refused, Sink, Stanza, lid_of
+from adapters.sandbox.world import Timings, World
 
 PAGE = Path(__file__).with_name("page")
 CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"

@@ -1,39 +1,28 @@
 """WhatsApp Web sessions in real browsers: one Playwright driver, one persistent profile an account."""
 
-import asyncio
 import contextlib
 import json
 import logging
 import os
-import re
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from playwright.async_api import BrowserContext, Page, Playwright, async_playwright
+from playwright.async_api import BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from adapters.whatsapp_web.browser import FLAGS, find_chromium, kill_former, needs_no_sandbox, process_group_of
-from adapters.whatsapp_web.states import ack_of, judge
-from domain.ports import Ack, AckChanged, SendRejected, SendUncertain, SessionState, StateChanged
+from adapters.whatsapp_web.browser import FLAGS, find_chromium, needs_no_sandbox
+from adapters.whatsapp_web.session import Launched, WhatsAppWebSession
 
 REAL_SITE = "https://web.whatsapp.com/"
 BRIDGE = Path(__file__).with_name("bridge.js")
 WA_JS = Path(__file__).with_name("vendor") / "wppconnect-wa.js"
 # The library's own defaults send analytics and the links of our texts to third parties.
 WPP_CONFIG = {"disableGoogleAnalytics": True, "linkPreviewApiServers": []}
-POLL = 2.0
-LOOK_WITHIN = 10.0
 LAUNCH_WITHIN = 60.0
-CLOSE_WITHIN = 5.0
-E164 = re.compile(r"\+[1-9]\d{6,14}")
-WA_ID = re.compile(r"3EB0(?:[0-9A-F]{16}|[0-9A-F]{18})")
 
-Notify = Callable[[StateChanged | AckChanged], None]
-Launched = Callable[[int], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
@@ -66,6 +55,7 @@ class WhatsAppWeb:
         self._wa_js = wa_js
         self._playwright: Playwright | None = None
         self._sessions: list[WhatsAppWebSession] = []
+        self.scripts: Sequence[str] = ()
 
     async def __aenter__(self) -> Self:
         self.chromium = find_chromium(self._configured)
@@ -85,7 +75,7 @@ class WhatsAppWeb:
             with contextlib.suppress(PlaywrightError):
                 await self._playwright.stop()
 
-    def session(self, profile: Path, *, launched: Launched | None = None) -> "WhatsAppWebSession":
+    def session(self, profile: Path, *, launched: Launched | None = None) -> WhatsAppWebSession:
         """One account's session on its own profile. `launched` is awaited with the browser's process group before
         the page, and with it the profile's data, is opened."""
         session = WhatsAppWebSession(self, profile, launched)
@@ -116,201 +106,8 @@ class WhatsAppWeb:
             raise LaunchFailed("Chromium did not start on its profile; is another one using it?") from error
 
 
-class WhatsAppWebSession:
-    """One account in one browser. It never retries a send and never guesses what became of one."""
-
-    def __init__(self, web: WhatsAppWeb, profile: Path, launched: Launched | None) -> None:
-        self._web = web
-        self._profile = profile
-        self._launched = launched
-        self._state, self._reason = SessionState.LAUNCHING, "created"
-        self._notify: Notify = _ignore
-        self._group: int | None = None
-        self._context: BrowserContext | None = None
-        self._page: Page | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
-        self._code: str | None = None
-        self._bridge = ""
-        self._seen = 0
-        self._was_linked = False
-
-    @property
-    def state(self) -> SessionState:
-        return self._state
-
-    @property
-    def reason(self) -> str:
-        return self._reason
-
-    @property
-    def process_group(self) -> int | None:
-        return self._group
-
-    async def start(self, on_notice: Notify) -> None:
-        """Launch the browser, say its process group, then open the page. Raises LaunchFailed."""
-        self._notify = on_notice
-        self._become(SessionState.LAUNCHING, "starting")
-        _private_directory(self._profile)
-        try:
-            self._context = await self._web.launch(self._profile)
-        except LaunchFailed:
-            self._become(SessionState.DEAD, "launch_failed")
-            raise
-        self._group = await asyncio.to_thread(process_group_of, self._profile)
-        if self._launched is not None and self._group is not None:
-            await self._launched(self._group)
-        self._context.on("close", lambda _: self._die("browser_gone"))
-        await self._context.expose_binding("drumlineWake", lambda _source: self._wake.set())
-        for script in self._web.scripts:
-            await self._context.add_init_script(script)
-        self._page = self._context.pages[0] if self._context.pages else await self._context.new_page()
-        self._page.on("crash", lambda _: self._die("page_crashed"))
-        self._page.on("close", lambda _: self._die("page_gone"))
-        self._become(SessionState.LOADING, "page_loading")
-        await self._open(self._page)
-        self._watcher = asyncio.create_task(self._watch(self._page))
-
-    async def stop(self) -> None:
-        """Close the browser, politely for a moment and then by force; its process group is gone afterwards."""
-        self._die("stopped")
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
-        context, self._context, self._page = self._context, None, None
-        if context is not None:
-            with contextlib.suppress(PlaywrightError, TimeoutError):
-                async with asyncio.timeout(CLOSE_WITHIN):
-                    await context.close()
-        if self._group is not None:
-            await kill_former(self._profile, self._group)
-            self._group = None
-
-    async def qr(self) -> str | None:
-        """The QR payload on show, or None. It links a device: for the asking client's eyes, never for a log."""
-        return self._code if self._state is SessionState.QR else None
-
-    async def send_text(self, number: str, text: str, wa_id: str, deadline: float) -> Ack:
-        """Send one text to an E.164 number under our own id, once, within `deadline` seconds.
-
-        Raises SendRejected when nothing left (or the server refused it), SendUncertain when nobody can tell.
-        """
-        end = time.monotonic() + deadline
-        if not WA_ID.fullmatch(wa_id):
-            raise ValueError("wa_id is 3EB0 and 16 or 18 upper-case hex digits")
-        if not E164.fullmatch(number):
-            raise SendRejected("invalid_number")
-        page = self._page
-        if page is None or self._state is not SessionState.READY:
-            raise SendRejected("not_ready")
-        try:
-            async with asyncio.timeout(deadline):
-                clock = await page.evaluate("() => drumline.clock()")
-        except TimeoutError:
-            raise SendRejected("deadline") from None
-        except PlaywrightError:
-            raise SendRejected("page_gone") from None
-        remaining = end - time.monotonic()
-        if remaining <= 0:
-            raise SendRejected("deadline")
-        order = {
-            "bridge": clock["bridge"],
-            # Counted from when its answer arrived, so the page's deadline is never later than ours.
-            "before": clock["now"] + remaining * 1000,
-            "number": number.removeprefix("+"),
-            "text": text,
-            "waId": wa_id,
-        }
-        try:
-            async with asyncio.timeout(remaining):
-                answer = await page.evaluate("order => drumline.send(order)", order)
-        except TimeoutError:
-            raise SendUncertain("deadline") from None
-        except PlaywrightError:
-            raise SendUncertain("page_gone") from None
-        if "rejected" in answer:
-            raise SendRejected(answer["rejected"])
-        if "uncertain" in answer:
-            raise SendUncertain(answer["uncertain"])
-        return ack_of(answer["ack"])
-
-    async def _watch(self, page: Page) -> None:
-        """Look into the page when it wakes us, and every POLL seconds in any case."""
-        while self._state is not SessionState.DEAD:
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(LOOK_WITHIN):
-                    if self._reason == "unreachable":
-                        await self._open(page)
-                    look = await page.evaluate("since => window.drumline ? drumline.look(since) : null", self._seen)
-                    self._take(look)
-                    if self._state is SessionState.QR and self._reason == "idle":
-                        await page.evaluate("() => drumline.refresh()")
-            except TimeoutError:
-                self._become(SessionState.DEGRADED, "page_hung")
-            except PlaywrightError:
-                # The page navigates, or is gone: then its close event has told us already.
-                self._become(SessionState.LOADING, "page_loading")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL)
-
-    async def _open(self, page: Page) -> None:
-        try:
-            await page.goto(self._web.url, wait_until="commit", timeout=LOOK_WITHIN * 1000)
-        except PlaywrightError:
-            self._become(SessionState.DEGRADED, "unreachable")
-        else:
-            self._become(SessionState.LOADING, "page_loading")
-
-    def _take(self, look: dict[str, Any] | None) -> None:
-        if self._reason == "unreachable":
-            return
-        if look is not None and look["bridge"] != self._bridge:
-            # Another page instance: its notices count from one, and the ring of the old one is gone.
-            self._bridge, self._seen = look["bridge"], 0
-            self._wake.set()
-        logged_out = False
-        for notice in [] if look is None else look["notices"]:
-            if notice["seq"] > self._seen:
-                self._seen = notice["seq"]
-                logged_out = logged_out or notice["kind"] == "logout"
-                if notice["kind"] == "ack":
-                    self._notify(AckChanged(tuple(notice["ids"]), ack_of(notice["ack"])))
-        if logged_out or self._state is SessionState.LOGGED_OUT:
-            self._code = None
-            self._become(SessionState.LOGGED_OUT, "unlinked")
-            return
-        session, code = (None, None) if look is None else (look["session"], look["code"])
-        state, reason = judge(session, code=code is not None, was_linked=self._was_linked)
-        self._was_linked = self._was_linked or state is SessionState.READY
-        self._code = code if state is SessionState.QR else None
-        self._become(state, reason)
-
-    def _die(self, reason: str) -> None:
-        self._code = None
-        self._become(SessionState.DEAD, reason)
-        self._wake.set()
-
-    def _become(self, state: SessionState, reason: str) -> None:
-        if self._state is SessionState.DEAD and state is not SessionState.LAUNCHING:
-            return  # only another start ends death
-        if (state, reason) != (self._state, self._reason):
-            self._state, self._reason = state, reason
-            self._notify(StateChanged(state, reason))
-
-
-def _ignore(_notice: StateChanged | AckChanged) -> None:
-    """Nobody listens yet."""
-
-
 def _read(paths: Iterable[Path]) -> list[str]:
     try:
         return [path.read_text(encoding="utf-8") for path in paths]
     except FileNotFoundError as error:
         raise WaJsMissing(WaJsMissing.__doc__) from error
-
-
-def _private_directory(path: Path) -> None:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.chmod(0o700)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.sandbox.faults import FAULTS, Faults, UnknownFault
 from adapters.sandbox.ledger import Ledger, read, recount
-from adapters.sandbox.world import lid_of, number_of
+from adapters.sandbox.nouns import lid_of, number_of
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
 from adapters.whatsapp_web.states import ack_of, judge
 from domain.ports import Ack, SessionState
