@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Generic, NewType, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import orjson
@@ -144,7 +144,7 @@ def column_type(hint: Any) -> str:
     """The column type of a field: `UUID | None` -> uuid, lists -> jsonb, enums and named strings -> text."""
     if isinstance(hint, NewType):
         return column_type(hint.__supertype__)
-    if isinstance(hint, types.UnionType):
+    if get_origin(hint) in (Union, types.UnionType):  # `Ref | None` is the former, `int | None` the latter
         (inner,) = (part for part in get_args(hint) if part is not type(None))
         return column_type(inner)
     if get_origin(hint) is list:
