@@ -10,6 +10,7 @@ from domain.job import CompleteJob, StartJob
 from domain.message import Actor, PrincipalId, Role, derive
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Request
+from workers.persevering import through_outages
 
 LONGEST_SLEEP = 1.0  # seconds; another process may have added a timer
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ class Timers:
 
     async def run(self) -> None:
         """Fire what is due, when it is due, until cancelled."""
+        await through_outages(self._run)
+
+    async def _run(self) -> None:
         while True:
             self._changed.clear()
             await self._fire()

@@ -1,0 +1,136 @@
+"""Workers killed at every step. The ledger of the wire says what really happened."""
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from domain.delivery import SendConfirmed, SendIntended, SendUnknown
+from domain.job import JobCompleted, JobStarted, Status
+from tests.workers.sending_house import (
+    NUMBERS,
+    House,
+    Submitted,
+    core,
+    house,
+    link,
+    open_workspace,
+    running,
+    sessions,
+    status_is,
+    submit,
+    until,
+)
+
+ROOT = Path(__file__).parents[2]
+PEOPLE = NUMBERS[:12]
+PARTS = ("Hello {{name}}", "and goodbye")
+
+
+@dataclass
+class Victim:
+    """Starts a worker's process, and waits for its end."""
+
+    database_url: str
+    nats_url: str
+    data: Path
+
+    @asynccontextmanager
+    async def process(self, role: str, crashpoint: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.faults.worker", role, self.database_url, self.nats_url, str(self.data), crashpoint),
+            cwd=ROOT,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def dies(self, process: asyncio.subprocess.Process) -> None:
+        async with asyncio.timeout(30):
+            assert await process.wait() == -signal.SIGKILL
+
+
+@pytest.fixture
+def victim(database_url: str, nats_url: str, scratch: Path) -> Victim:
+    return Victim(database_url, nats_url, scratch)
+
+
+async def over(home: House, job_id: UUID) -> bool:
+    """Whether each recipient is in a terminal state or unknown."""
+    rows = await home.rows("SELECT recipients, terminal, unknown FROM job_progress WHERE job_id = %s", job_id)
+    return bool(rows) and rows[0][0] == rows[0][1] + rows[0][2]
+
+
+async def check(home: House, job: Submitted, unknown: int) -> None:
+    """No message twice, none lost without a word, no outcome for what was not intended."""
+    events = [recorded.event for recorded in await home.events()]
+    wire = home.wire()
+    assert Counter(entry.wa_id for entry in wire).most_common(1)[0][1] == 1
+    assert Counter((entry.chat, entry.sha256) for entry in wire).most_common(1)[0][1] == 1
+    intended = {event.wa_id for event in events if isinstance(event, SendIntended)}
+    confirmed = {event.wa_id for event in events if isinstance(event, SendConfirmed)}
+    doubted = {event.wa_id for event in events if isinstance(event, SendUnknown)}
+    assert len([event for event in events if isinstance(event, SendIntended)]) == len(intended)
+    assert intended == confirmed | doubted
+    assert confirmed <= {entry.wa_id for entry in wire} <= intended
+    assert len(doubted) == unknown
+    assert len(confirmed) >= (len(PEOPLE) - unknown) * len(PARTS)
+    assert len([event for event in events if isinstance(event, JobStarted)]) == 1
+    assert len([event for event in events if isinstance(event, JobCompleted)]) == (not unknown)
+
+
+@pytest.mark.parametrize(
+    ("crashpoint", "unknown"),
+    [
+        ("after_claim", 0),
+        ("after_evict", 0),
+        ("before_intent:6", 0),
+        ("after_intent:6", 1),
+        ("after_act:6", 1),
+        ("after_outcome:6", 0),
+        ("before_ack", 0),
+        ("after_ack", 0),
+    ],
+)
+async def test_a_session_worker_killed_at_any_step_sends_nothing_twice(
+    victim: Victim, crashpoint: str, unknown: int
+) -> None:
+    async with house(victim.database_url, victim.nats_url, victim.data) as home, running(*core(home)):
+        await open_workspace(home)
+        async with running(*sessions(home)):
+            accounts = await link(home, 1)
+        async with victim.process("sessions", crashpoint) as process:
+            job = await submit(home, accounts, PEOPLE, texts=PARTS)
+            await victim.dies(process)
+        async with victim.process("sessions"):
+            await until(lambda: over(home, job.job_id), 30)
+            if not unknown:
+                await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
+        await check(home, job, unknown)
+
+
+@pytest.mark.parametrize(
+    "crashpoint", ["after_grant:2", "before_queue:2", "after_queue:2", "after_react:20", "before_fire", "after_fire"]
+)
+async def test_a_core_killed_at_any_step_sends_nothing_twice_and_loses_nothing(victim: Victim, crashpoint: str) -> None:
+    async with house(victim.database_url, victim.nats_url, victim.data) as home, running(*sessions(home)):
+        async with running(*core(home)):
+            await open_workspace(home, messages=10, seconds=1)
+            accounts = await link(home, 1)
+        async with victim.process("core", crashpoint) as process:
+            job = await submit(home, accounts, PEOPLE, texts=PARTS)
+            await victim.dies(process)
+        async with victim.process("core"):
+            await until(lambda: status_is(home, job.job_id, Status.COMPLETED), 30)
+        await check(home, job, unknown=0)
