@@ -1,0 +1,127 @@
+"""The catalog: names that never change, and events that hold nothing personal."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import pytest
+
+from domain import account, audience, campaign, catalog, delivery, job, recipient, workspace
+from domain.message import Command, Digest, Event, PrincipalId, Ref, Refused, Role, WaId
+
+MODULES = (workspace, account, audience, recipient, campaign, job, delivery)
+
+# What the log and the bus hold under these names can only be read as long as they mean the same: add, never change.
+EVENTS = {
+    "workspace": "created moderation-policy-set sending-policy-set",
+    "account": "registered linked unlinked ready degraded restricted paused resumed allowance-granted",
+    "audience": "imported",
+    "recipient": "consent-recorded opted-out",
+    "campaign": "created revised archived",
+    "job": "submitted approval-given approved scheduled rejected started paused resumed stopped completed",
+    "delivery": "send-intended send-confirmed send-rejected send-unknown skipped delivered read",
+}
+COMMANDS = {
+    "workspace": "create set-moderation-policy set-sending-policy",
+    "account": "register pause resume",
+    "audience": "import",
+    "recipient": "record-consent opt-out",
+    "campaign": "create revise archive",
+    "job": "submit approve reject start pause resume stop",
+}
+
+
+def names(table: Mapping[str, str]) -> list[str]:
+    return [f"{aggregate}.{word}" for aggregate, words in table.items() for word in words.split()]
+
+
+def subclasses(base: type) -> set[type]:
+    """The messages that the domain's modules define."""
+    return {
+        kind
+        for module in MODULES
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, base) and kind.__module__ == module.__name__
+    }
+
+
+def leaves(kind: Any) -> Iterator[Any]:
+    """The types a field is made of, down to the plain ones."""
+    if get_origin(kind) in (tuple, typing.Union, types.UnionType):
+        for inner in get_args(kind):
+            if inner is not Ellipsis:
+                yield from leaves(inner)
+    elif dataclasses.is_dataclass(kind):
+        for inner in get_type_hints(kind).values():
+            yield from leaves(inner)
+    else:
+        yield kind
+
+
+def test_no_permanent_name_was_changed_or_dropped() -> None:
+    assert sorted(catalog.EVENTS) == sorted(names(EVENTS))
+    assert sorted(catalog.COMMANDS) == sorted(names(COMMANDS))
+
+
+def test_every_event_has_one_name_under_its_aggregate() -> None:
+    assert set(catalog.EVENTS.values()) == subclasses(Event)
+    assert len(catalog.EVENT_NAMES) == len(catalog.EVENTS)
+    for name, kind in catalog.EVENTS.items():
+        aggregate, _, fact = name.partition(".")
+        assert catalog.DECIDERS[aggregate].decide.__module__ == kind.__module__
+        assert fact.replace("-", "").isalpha()
+
+
+def test_every_command_is_either_given_from_outside_or_decided_inside() -> None:
+    outside = {row.kind for row in catalog.COMMANDS.values()}
+    assert outside | set(catalog.DECISIONS) == subclasses(Command)
+    assert not outside & set(catalog.DECISIONS)
+    assert len(catalog.COMMAND_NAMES) == len(catalog.COMMANDS)
+
+
+@pytest.mark.parametrize("kind", [*catalog.COMMAND_NAMES, *catalog.DECISIONS], ids=lambda kind: kind.__name__)
+def test_each_command_finds_the_decider_of_its_own_module(kind: type[Command]) -> None:
+    command = kind.__new__(kind)
+    decider = catalog.decider_of(command)
+    assert decider.decide.__module__ == kind.__module__
+
+
+@pytest.mark.parametrize("name", catalog.EVENTS)
+def test_an_event_is_made_of_ids_enums_numbers_times_digests_and_references(name: str) -> None:
+    kind = catalog.EVENTS[name]
+    plain = {UUID, int, bool, datetime, type(None), Digest, Ref, WaId, PrincipalId}
+    for inner in leaves(kind):
+        assert inner in plain or issubclass(inner, Enum), f"{inner} can hold personal data"
+
+
+@pytest.mark.parametrize("kind", [*catalog.EVENTS.values(), *catalog.COMMAND_NAMES], ids=lambda kind: kind.__name__)
+def test_messages_are_frozen(kind: Any) -> None:
+    assert vars(kind)["__dataclass_params__"].frozen
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("name", catalog.COMMANDS)
+def test_only_the_named_roles_and_the_system_may_give_a_command(name: str) -> None:
+    for role in Role:
+        if role in catalog.COMMANDS[name].roles:
+            catalog.may(frozenset({role, Role.AUDITOR}), name)
+        else:
+            with pytest.raises(Refused) as refused:
+                catalog.may(frozenset({role}), name)
+            assert (refused.value.rule, refused.value.field) == ("role_required", "actor")
+            assert "system" not in str(refused.value.detail["role"])
+    assert Role.SYSTEM in catalog.COMMANDS[name].roles
+    assert Role.AUDITOR not in catalog.COMMANDS[name].roles
+
+
+def test_who_may_review_and_who_may_submit() -> None:
+    reviewers = catalog.COMMANDS["job.approve"].roles | catalog.COMMANDS["job.reject"].roles
+    assert reviewers == {Role.MODERATOR, Role.SYSTEM}
+    assert Role.MODERATOR not in catalog.COMMANDS["job.submit"].roles
+    with pytest.raises(Refused):
+        catalog.may(frozenset(), "job.approve")

@@ -1,0 +1,236 @@
+"""What holds for every history: folding never fails, deciding answers or refuses, and nothing is done twice."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import account, campaign, catalog, delivery, job, recipient, workspace
+from domain.audience import ImportAudience
+from domain.message import Actor, Command, Event
+from domain.reactors import terminal_step
+from tests.builders import (
+    ADMIN,
+    ANA,
+    AUDIENCE,
+    AUTHOR,
+    BYE,
+    CAMPAIGN,
+    DAY,
+    DELIVERY,
+    DELIVERY_STREAM,
+    EDITOR,
+    FROZEN,
+    HELLO,
+    IMPORTED,
+    JOB,
+    JOB_STREAM,
+    MODERATOR,
+    NORTH,
+    NORTH_STREAM,
+    NOW,
+    SECOND,
+    SOUTH,
+    SYSTEM,
+    TITLE,
+    a_digest,
+    a_ref,
+)
+from tests.given import Given
+
+ANY_EVENT = st.one_of([st.builds(kind) for kind in catalog.EVENTS.values()])
+
+
+@pytest.mark.parametrize("aggregate", catalog.DECIDERS)
+@given(events=st.lists(ANY_EVENT, max_size=12))
+def test_a_fold_never_fails_whatever_the_events_and_their_order(aggregate: str, events: list[Event]) -> None:
+    decider = catalog.DECIDERS[aggregate]
+    state = decider.initial
+    for event in events:
+        after = decider.evolve(state, event)
+        assert type(after) is type(decider.initial)
+        assert decider.evolve(state, event) == after
+        if type(event).__module__ != decider.decide.__module__:
+            assert after == state  # another aggregate's event says nothing here
+        state = after
+
+
+# --- a small world in which anybody gives any command at any time ----------------------------------------------------
+
+PARTS = st.sampled_from([0, 1, 2])
+
+
+def shown(given: Given) -> Any:
+    return given.state(JOB_STREAM).review_hash or a_digest("nothing was shown")
+
+
+CREATE = workspace.CreateWorkspace()
+REGISTER = account.RegisterAccount(NORTH, a_ref("label"))
+IMPORT = ImportAudience(AUDIENCE, IMPORTED.title, IMPORTED.count, IMPORTED.rejected, IMPORTED.merged, IMPORTED.digest)
+CONSENT = recipient.RecordConsent(ANA, recipient.ConsentSource.PAPER, NOW)
+CAMPAIGN_BEGUN = campaign.CreateCampaign(CAMPAIGN, TITLE, (HELLO, BYE), AUDIENCE)
+SUBMIT = job.SubmitJob(JOB, CAMPAIGN, (NORTH,))
+START = job.StartJob(JOB)
+READY, GRANT, COMPLETE = account.ReportReady(NORTH), account.GrantAllowance(NORTH), job.CompleteJob(JOB, 3)
+
+OUTSIDE: list[Command] = [
+    CREATE,
+    workspace.SetModerationPolicy(1, own_approval=True),
+    workspace.SetModerationPolicy(2, own_approval=False),
+    workspace.SetSendingPolicy(5, 60),
+    REGISTER,
+    account.PauseAccount(NORTH),
+    account.ResumeAccount(NORTH),
+    IMPORT,
+    CONSENT,
+    recipient.RecordConsent(ANA, recipient.ConsentSource.IMPORT, NOW),
+    recipient.OptOut(ANA),
+    CAMPAIGN_BEGUN,
+    campaign.ReviseCampaign(CAMPAIGN, TITLE, (HELLO,), AUDIENCE),
+    campaign.ArchiveCampaign(CAMPAIGN),
+    SUBMIT,
+    job.SubmitJob(JOB, CAMPAIGN, (NORTH, SOUTH), NOW + DAY),
+    START,
+    job.PauseJob(JOB),
+    job.ResumeJob(JOB),
+    job.StopJob(JOB),
+]
+INSIDE: list[Command] = [account.ReportLinked(NORTH), READY, GRANT, COMPLETE]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Somebody does something, so many seconds later."""
+
+    command: Command | type[job.ApproveJob] | type[job.RejectJob]
+    by: Actor
+    seconds: int
+
+    def on(self, given: Given) -> Command:
+        """The command; an answer to a job is one to what was shown."""
+        return self.command(JOB, shown(given)) if isinstance(self.command, type) else self.command
+
+
+INTENT = st.builds(delivery.IntendSend, *map(st.just, (DELIVERY, JOB, ANA, NORTH, 1)), PARTS, st.just(7))
+COMMANDS = st.one_of(
+    st.sampled_from(OUTSIDE),
+    st.sampled_from(INSIDE),
+    st.sampled_from([job.ApproveJob, job.RejectJob]),
+    st.builds(account.ReportTrouble, st.just(NORTH), st.sampled_from(account.Trouble)),
+    INTENT,
+    st.builds(delivery.ConfirmSend, st.just(DELIVERY), PARTS),
+    st.builds(delivery.RejectSend, st.just(DELIVERY), PARTS, st.sampled_from(delivery.Rejection)),
+    st.builds(delivery.DoubtSend, st.just(DELIVERY), PARTS, st.sampled_from(delivery.Doubt)),
+    st.builds(delivery.ReportReceipt, st.just(DELIVERY), PARTS, st.sampled_from(delivery.Receipt)),
+)
+STEPS = st.builds(Step, COMMANDS, st.sampled_from([ADMIN, AUTHOR, EDITOR, MODERATOR, SYSTEM]), st.integers(0, 90))
+
+# The way a job usually goes: histories begin somewhere on it, so that most commands meet a state they can change.
+USUAL = [
+    Step(CREATE, ADMIN, 0),
+    Step(IMPORT, AUTHOR, 0),
+    Step(CAMPAIGN_BEGUN, AUTHOR, 0),
+    Step(REGISTER, ADMIN, 0),
+    Step(READY, SYSTEM, 0),
+    Step(CONSENT, AUTHOR, 0),
+    Step(SUBMIT, AUTHOR, 0),
+    Step(job.ApproveJob, MODERATOR, 0),
+    Step(START, SYSTEM, 0),
+    Step(GRANT, SYSTEM, 0),
+    Step(delivery.IntendSend(DELIVERY, JOB, ANA, NORTH, 1, 0, 7), SYSTEM, 0),
+    Step(delivery.ConfirmSend(DELIVERY, 0), SYSTEM, 0),
+    Step(delivery.IntendSend(DELIVERY, JOB, ANA, NORTH, 1, 1, 7), SYSTEM, 0),
+]
+HISTORIES = st.builds(
+    lambda length, steps: USUAL[:length] + steps, st.integers(0, len(USUAL)), st.lists(STEPS, max_size=25)
+)
+
+
+def play(steps: list[Step]) -> tuple[Given, list[tuple[datetime, Event]]]:
+    """A history, and every event of it with the time it was decided at."""
+    world, now, log = Given(frozen=FROZEN, imported=IMPORTED.digest), NOW, list[tuple[datetime, Event]]()
+    for step in steps:
+        now += step.seconds * SECOND
+        command = step.on(world)
+        outcome = world.when(command, by=step.by, at=now)
+        log += [(now, event) for event in outcome.events]
+        world = outcome.after
+        again = world.when(command, by=step.by, at=now)
+        assert list(again.events) == [], "the same command again at once did something again"
+    return world, log
+
+
+def of(kind: type[Event] | tuple[type[Event], ...], log: list[tuple[datetime, Event]]) -> list[Any]:
+    return [event for _, event in log if isinstance(event, kind)]
+
+
+def test_the_usual_way_reaches_its_end() -> None:
+    end = [Step(delivery.ConfirmSend(DELIVERY, 1), SYSTEM, 0), Step(COMPLETE, SYSTEM, 0)]
+    world, _ = play(USUAL + end)
+    assert world.state(DELIVERY_STREAM).status is delivery.Status.SENT
+    assert world.state(JOB_STREAM).status is job.Status.COMPLETED
+
+
+@settings(max_examples=300)
+@given(HISTORIES)
+def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: list[Step]) -> None:
+    world, log = play(steps)
+    assert all(type(event) in catalog.EVENT_NAMES for _, event in log)
+
+    intents = of(delivery.SendIntended, log)
+    assert len({intent.wa_id for intent in intents}) == len(intents) <= 2
+    assert [intent.part for intent in intents] == list(range(len(intents)))
+    assert sum(terminal_step(event) for _, event in log) <= 1
+    confirmations = of(delivery.SendConfirmed, log)
+    assert len({event.part for event in confirmations}) == len(confirmations) <= len(intents)
+    for receipts in (of(delivery.DeliveryDelivered, log), of(delivery.DeliveryRead, log)):
+        assert len({event.part for event in receipts}) == len(receipts)
+        assert {event.part for event in receipts} <= {event.part for event in confirmations}
+
+    assert len(of((job.JobCompleted, job.JobStopped, job.JobRejected), log)) <= 1
+    approvals = of(job.JobApprovalGiven, log)
+    assert len({approval.by for approval in approvals}) == len(approvals)
+    if of(job.JobStarted, log):
+        [submission] = of(job.JobSubmitted, log)
+        assert len(approvals) >= submission.approvals
+        assert submission.own_approval or submission.submitted_by not in {approval.by for approval in approvals}
+
+    blocks = of(account.AllowanceGranted, log)
+    assert len({block.block for block in blocks}) == len(blocks) == world.state(NORTH_STREAM).blocks
+    assert all(later.since >= earlier.until for earlier, later in pairwise(blocks))
+
+
+@settings(max_examples=300)
+@given(HISTORIES)
+def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step]) -> None:
+    running = agreed = ready = paused = False
+    until = None
+    for now, event in play(steps)[1]:
+        match event:
+            case job.JobStarted() | job.JobResumed():
+                running = True
+            case job.JobPaused() | job.JobStopped() | job.JobCompleted():
+                running = False
+            case recipient.ConsentRecorded():
+                agreed = True
+            case recipient.RecipientOptedOut():
+                agreed = False
+            case account.AccountReady():
+                ready = True
+            case account.AccountDegraded() | account.AccountRestricted() | account.AccountUnlinked():
+                ready = False
+            case account.AccountPaused() | account.AccountResumed():
+                paused = isinstance(event, account.AccountPaused)
+            case account.AllowanceGranted():
+                until = event.until
+            case delivery.SendIntended():
+                assert (running, agreed, ready, paused) == (True, True, True, False)
+                assert until is not None
+                assert now < until
+            case delivery.DeliverySkipped():
+                assert running
+                assert not agreed
