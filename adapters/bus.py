@@ -83,8 +83,11 @@ class Bus:
         self._pulls: list[Pulls] = []
 
     @classmethod
-    async def connect(cls, url: str, name: str) -> "Bus":
-        """Connect and stay connected: a lost connection is tried again without end."""
+    async def connect(cls, url: str, name: str, inbox_prefix: str = "_INBOX") -> "Bus":
+        """Connect and stay connected: a lost connection is tried again without end.
+
+        A principal may listen only under `_INBOX.<its id>`; drumline itself everywhere.
+        """
         nc = Client()
         bus = cls(nc)
         await nc.connect(
@@ -93,6 +96,7 @@ class Bus:
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             pending_size=PENDING_BYTES,
+            inbox_prefix=inbox_prefix,
             closed_cb=bus._on_closed,
             reconnected_cb=bus._on_reconnected,
             error_cb=on_error,

@@ -1,6 +1,7 @@
 """Reading a queue: two overlapped pulls, so that one fills while the other is worked on."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 import orjson
@@ -13,71 +14,48 @@ from adapters.streams import require
 
 GRACE = 1.0  # seconds beyond a pull's end before it counts as lost
 NO_RESPONDERS = "503"
-HEARTBEAT = "100"
-
-
-class Slot:
-    """One pull: an inbox, how many messages it may still bring, and until when."""
-
-    def __init__(self, pulls: "Pulls") -> None:
-        self._pulls = pulls
-        self.inbox = pulls.nc.new_inbox()
-        self.subscription: Subscription | None = None
-        self.left = 0
-        self.until = 0.0
-
-    async def take(self, message: Msg) -> None:
-        """A message, or (without a reply subject) the server's word that this pull is over."""
-        if message.reply:
-            self.left -= 1
-            self._pulls.arrived(message)
-            return
-        status = (message.headers or {}).get("Status", "")
-        if status == HEARTBEAT:
-            return
-        self.left = 0
-        self._pulls.over(missing=status == NO_RESPONDERS or b"Deleted" in describe(message))
-
-
-def describe(message: Msg) -> bytes:
-    """The server's own words beside a status."""
-    return (message.headers or {}).get("Description", "").encode()
+LEFT_OVER = "Nats-Pending-Messages"  # what an ended pull did not bring
+PENDING_BYTES = 128 << 20
 
 
 class Pulls:
-    """What has arrived on a queue, up to a batch at a time. One reader."""
+    """What has arrived on a queue, in its order, up to a batch at a time. One reader.
+
+    All pulls answer to one inbox: with one each, messages would overtake each other between two subscriptions.
+    """
 
     def __init__(
         self, nc: Client, js: JetStreamContext, stream: str, consumer: str, batch: int = 500, seconds: float = 5.0
     ) -> None:
-        self.nc = nc
+        self._nc = nc
         self._js = js
         self._stream = stream
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = nc.new_inbox()
         self._batch = batch
+        self._wanted = orjson.dumps({"batch": batch, "expires": int(seconds * 1e9)})
         self._seconds = seconds
+        self._coming = 0  # messages that the pulls may still bring
+        self._until = 0.0  # when the last pull is over at the latest
         self._arrived: deque[Msg] = deque()
         self._changed = asyncio.Event()
         self._missing = False
-        self._slots: list[Slot] = []
+        self._subscription: Subscription | None = None
 
     async def start(self) -> None:
         """Raises NotDeclared when the queue is not there."""
         await require(self._js, self._stream)
-        self._slots = [Slot(self), Slot(self)]
-        for slot in self._slots:
-            slot.subscription = await self.nc.subscribe(
-                slot.inbox, cb=slot.take, pending_msgs_limit=self._batch * 4, pending_bytes_limit=64 << 20
-            )
+        self._subscription = await self._nc.subscribe(
+            self._inbox, cb=self._take, pending_msgs_limit=self._batch * 8, pending_bytes_limit=PENDING_BYTES
+        )
 
     async def stop(self) -> None:
         """Give back what was not taken, for another reader to have at once."""
-        for slot in self._slots:
-            if slot.subscription is not None:
-                await slot.subscription.unsubscribe()
-        for message in self._arrived:
-            await self.nc.publish(message.reply, b"-NAK")
-        self._slots, self._arrived = [], deque()
+        if self._subscription is not None and not self._nc.is_closed:
+            await self._subscription.unsubscribe()
+            for message in self._arrived:
+                await self._nc.publish(message.reply, b"-NAK")
+        self._arrived.clear()
 
     async def next(self) -> list[Msg]:
         """What has arrived: at least one message, at most a batch."""
@@ -86,11 +64,9 @@ class Pulls:
             if self._arrived:
                 return [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]
             self._changed.clear()
-            try:
+            with contextlib.suppress(TimeoutError):  # then a pull was lost, and is asked for again
                 async with asyncio.timeout(self._seconds + GRACE):
                     await self._changed.wait()
-            except TimeoutError:
-                continue  # a pull was lost: it is asked for again
             if self._missing:
                 self._missing = False
                 await require(self._js, self._stream)
@@ -98,22 +74,26 @@ class Pulls:
 
     def renew(self) -> None:
         """Ask again: the connection was lost, and the pulls with it."""
-        for slot in self._slots:
-            slot.left = 0
+        self._coming = 0
         self._changed.set()
 
-    def arrived(self, message: Msg) -> None:
-        self._arrived.append(message)
-        self._changed.set()
-
-    def over(self, *, missing: bool) -> None:
-        self._missing = self._missing or missing
+    async def _take(self, message: Msg) -> None:
+        """A message, or (without a reply subject) the server's word that a pull is over."""
+        if message.reply:
+            self._coming -= 1
+            self._arrived.append(message)
+        else:
+            headers = message.headers or {}
+            self._coming -= int(headers.get(LEFT_OVER, 0))
+            if headers.get("Status") == NO_RESPONDERS or "Deleted" in headers.get("Description", ""):
+                self._coming, self._missing = 0, True
         self._changed.set()
 
     async def _ask(self) -> None:
         now = asyncio.get_running_loop().time()
-        for slot in self._slots:
-            if (slot.left <= 0 or now > slot.until) and len(self._arrived) <= self._batch:
-                slot.left, slot.until = self._batch, now + self._seconds + GRACE
-                wanted = orjson.dumps({"batch": self._batch, "expires": int(self._seconds * 1e9)})
-                await self.nc.publish(self._subject, wanted, reply=slot.inbox)
+        if now > self._until:
+            self._coming = 0
+        while self._coming <= self._batch and len(self._arrived) <= self._batch:
+            self._coming = max(self._coming, 0) + self._batch
+            self._until = now + self._seconds + GRACE
+            await self._nc.publish(self._subject, self._wanted, reply=self._inbox)
