@@ -1,1 +1,1 @@
-"""HTTP: routers that translate requests into commands and projection queries. They decide nothing."""
+"""The REST API: it sends commands and asks read models, and never loads an aggregate."""

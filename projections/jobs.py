@@ -21,32 +21,16 @@ from domain.job import (
     JobSubmitted,
     Status,
 )
-from domain.message import Digest, Event, PrincipalId, Recorded, Ref, WorkspaceId
+from domain.message import Event, PrincipalId, Recorded, Ref, WorkspaceId
 from projections.projection import Handler, Projection, begins, known, of, sets, time
-from projections.table import COMMA, NEVER, Keyed, Table, stamp_keyed
+from projections.submission import Submission, submission
+from projections.table import COMMA, NEVER, Table
 
 
 @dataclass(slots=True)
-class Row(Keyed):
+class Row(Submission):
     """A job: what was submitted, who answered, and when it ran."""
 
-    campaign_id: UUID
-    campaign_version: int
-    title: Ref
-    parts: list[Ref]
-    audience_id: UUID
-    audience: Digest
-    recipients: int
-    accounts: list[str]
-    start_at: datetime | None
-    messages: int
-    seconds: int
-    approvals_needed: int
-    own_approval: bool
-    submitted_by: PrincipalId
-    submitted_at: datetime
-    review_hash: Digest
-    approved_by: list[PrincipalId]
     status: Status = Status.SUBMITTED
     rejected_by: PrincipalId | None = None
     note: Ref | None = None
@@ -57,26 +41,7 @@ class Row(Keyed):
 
 @begins
 def submitted(event: JobSubmitted, recorded: Recorded) -> Row:
-    return Row(
-        *stamp_keyed(recorded),
-        campaign_id=event.campaign_id,
-        campaign_version=event.campaign_version,
-        title=event.title,
-        parts=[part.text for part in event.parts],
-        audience_id=event.audience_id,
-        audience=event.audience,
-        recipients=event.recipients,
-        accounts=[str(account) for account in event.accounts],
-        start_at=event.start_at,
-        messages=event.messages,
-        seconds=event.seconds,
-        approvals_needed=event.approvals,
-        own_approval=event.own_approval,
-        submitted_by=event.submitted_by,
-        submitted_at=recorded.envelope.time,
-        review_hash=event.review_hash,
-        approved_by=[],
-    )
+    return Row(*submission(event, recorded))
 
 
 @known
@@ -125,6 +90,11 @@ class Job:
 
     row: Row
     counts: Counts
+
+    @property
+    def texts(self) -> list[Ref | None]:
+        """The references to its texts."""
+        return [self.row.title, *self.row.parts, self.row.note]
 
 
 def shown(found: Sequence[Any]) -> Job:

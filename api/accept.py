@@ -1,0 +1,246 @@
+"""Accepting a command over HTTP: checked, written as pending, published as on the bus, and waited for if asked."""
+
+import asyncio
+import logging
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import orjson
+from fastapi import Depends, Header, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from adapters import cloudevents, wire
+from adapters.cloudevents import Address
+from adapters.inbox import CommandRow, Pending
+from adapters.outages import OUTAGES
+from api.auth import Caller
+from api.deps import Given, Services
+from api.errors import ApiError, refused
+from domain.message import Actor, Refused, derive
+
+log = logging.getLogger(__name__)
+
+LONGEST_KEY = 255
+LONGEST_WAIT = 30.0  # seconds
+LOOK_AGAIN = 0.25  # seconds after which a waiting request looks without a signal
+LOOK_PAUSE = 0.02  # seconds at least between two looks
+WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\"?", re.ASCII | re.IGNORECASE)
+
+
+class CommandAnswer(BaseModel):
+    """What became of a command so far."""
+
+    command_id: UUID
+    name: str = Field(description="The command's permanent name.", examples=["campaign.create"])
+    state: str = Field(description="pending, applied, refused or crashed.", examples=["applied"])
+    campaign_id: UUID | None = Field(None, description="The campaign it made or changed; so are the following.")
+    job_id: UUID | None = None
+    account_id: UUID | None = None
+    audience_id: UUID | None = None
+    recipient_id: UUID | None = None
+    rule: str | None = Field(None, description="Why it was refused, for programs.")
+    field: str | None = Field(None, description="What in the command the rule is about.")
+    detail: str | None = Field(None, description="Why it was refused, for people.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Limits and numbers the rule speaks of.")
+    version: int | None = Field(None, description="Of the aggregate, after the command.")
+    position: int | None = Field(None, description="Of its last event in the log; null when nothing new happened.")
+    received_at: datetime | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Accepts commands from one request."""
+
+    services: Services
+    actor: Actor
+    request: Request
+    idempotency_key: str | None
+    wait: float
+
+    async def __call__(self, name: str, *, new: str | None = None, **ids: UUID) -> Response:
+        """Take the request's body as a command. `ids` are fields that the path gives; `new` is one that we make."""
+        command_id = self.command_id()
+        if new is not None:
+            ids[new] = derive(new, self.actor.workspace, command_id)
+        body = await json_body(self.request, ids)
+        return await self.command(name, command_id, body, ids.get(f"{name.partition('.')[0]}_id"))
+
+    def command_id(self) -> UUID:
+        """The command's id: the same for the same Idempotency-Key on the same route."""
+        if self.idempotency_key is None:
+            return uuid4()
+        route = f"{self.request.method} {self.request.url.path}"
+        return self.services.keys.command_id(self.actor, route, self.idempotency_key)
+
+    async def command(
+        self, name: str, command_id: UUID, body: dict[str, Any], about: UUID | None, **members: Any
+    ) -> Response:
+        """Accept one command `about` an aggregate; `members` are added to the answer."""
+        raw = orjson.dumps(body)
+        wire.parse(name, raw)
+        row = await self.pending(name, command_id, raw)
+        if row.state == "pending" and self.wait:
+            row = await self.outcome(row)
+        return self.answer(row, about, members)
+
+    async def pending(self, name: str, command_id: UUID, raw: bytes) -> CommandRow:
+        """The command's row, made and published now, or as it stands since an earlier request with the same key."""
+        services, actor, now = self.services, self.actor, self.services.clock()
+        key = derive("command", actor.workspace, actor.id, command_id)
+        sealed = services.contents.seal(actor.workspace, key, raw)
+        trace = cloudevents.traceparent(dict(self.request.headers))
+        pending = Pending(
+            key, command_id, actor.workspace, actor.id, name, wire.digest(name, raw), sealed, traceparent=trace
+        )
+        if (row := await services.inbox.accept(pending)) is not None:
+            if row.digest != pending.digest:
+                raise ApiError(422, "idempotency_key_reused", "Idempotency-Key")
+            return row
+        try:
+            await services.bus.command(Address(actor.workspace, actor.id, name), command_id, raw, now, trace)
+        except OUTAGES as error:  # it is accepted: the sweeper publishes it once the bus is back
+            log.warning("api: a command waits for the bus: %s", type(error).__name__)
+        return fresh(pending, now)
+
+    async def outcome(self, row: CommandRow) -> CommandRow:
+        """The row once it is answered and its events can be read, or as it is when the wait is over."""
+        services = self.services
+        try:
+            async with asyncio.timeout(self.wait):
+                while True:
+                    seen = services.signal.count
+                    row = (await services.inbox.find([row.key])).get(row.key, row)
+                    if row.state != "pending" and await services.models.position() >= (row.position or 0):
+                        return row
+                    await asyncio.sleep(LOOK_PAUSE)
+                    if row.state == "pending":
+                        await services.signal.wait(LOOK_AGAIN, seen)
+        except TimeoutError:
+            return row
+
+    def answer(self, row: CommandRow, about: UUID | None, members: dict[str, Any]) -> Response:
+        """202 while pending, 200 when applied, a problem when refused."""
+        headers = {"Location": f"/v1/commands/{row.command_id}"}
+        if self.wait:
+            headers["Preference-Applied"] = f"wait={self.wait:g}"
+        if row.state in ("refused", "crashed"):
+            raise refusal_of(row, about, headers)
+        told = told_of(row, about).model_dump(mode="json", exclude_none=True) | members
+        return JSONResponse(told, 202 if row.state == "pending" else 200, headers)
+
+
+def refusal_of(row: CommandRow, about: UUID | None, headers: dict[str, str]) -> ApiError:
+    """The problem of a command that was not applied; 404 when the address itself names what does not exist."""
+    rule, field = row.rule or "crashed", row.field or "command_id"
+    problem = refused(Refused(rule, field=field, **(row.detail or {})), command_id=str(row.command_id))
+    aggregate = row.name.partition(".")[0]
+    if about is not None and (rule, field) == (f"unknown_{aggregate}", f"{aggregate}_id"):
+        problem.become(404)
+    elif row.state == "crashed":
+        problem.become(500)
+    problem.headers |= headers
+    return problem
+
+
+def told_of(row: CommandRow, about: UUID | None = None) -> CommandAnswer:
+    """A row of the commands table as it is shown."""
+    aggregate = row.name.partition(".")[0]
+    found = about or (row.stream or "").partition("-")[2]
+    told = CommandAnswer(
+        command_id=row.command_id,
+        name=row.name,
+        state=row.state,
+        rule=row.rule,
+        field=row.field,
+        detail=refused(Refused(row.rule, field="", **(row.detail or {}))).document.detail if row.rule else None,
+        params=dict(row.detail or {}),
+        version=row.version,
+        position=row.position,
+        received_at=row.received_at,
+        answered_at=row.answered_at,
+    )
+    if found and f"{aggregate}_id" in CommandAnswer.model_fields:
+        setattr(told, f"{aggregate}_id", UUID(str(found)))
+    return told
+
+
+def fresh(pending: Pending, now: datetime) -> CommandRow:
+    """The row that has just been written."""
+    return CommandRow(
+        key=pending.key,
+        command_id=pending.command_id,
+        workspace=pending.workspace,
+        principal=pending.principal,
+        name=pending.name,
+        digest=pending.digest,
+        state="pending",
+        rule=None,
+        field=None,
+        detail=None,
+        stream=None,
+        version=None,
+        position=None,
+        received_at=now,
+        answered_at=None,
+        traceparent=pending.traceparent,
+    )
+
+
+async def json_body(request: Request, ids: dict[str, UUID]) -> dict[str, Any]:
+    """The body's JSON object with the path's ids in it; no body is an empty object. Raises Refused or ApiError."""
+    raw = await request.body()
+    if not raw:
+        return {name: str(value) for name, value in ids.items()}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "application/json"})
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise unreadable(raw) from None
+    if not isinstance(body, dict):
+        raise Refused("not_an_object", field="body")
+    for name in ids:
+        if name in body:
+            raise Refused("unknown_field", field=name)
+    return body | {name: str(value) for name, value in ids.items()}
+
+
+def unreadable(raw: bytes) -> Refused:
+    """Why bytes are no JSON."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return Refused("not_utf8", field="body")
+    return Refused("not_json", field="body")
+
+
+def waiting(prefer: Annotated[str | None, Header()] = None) -> float:
+    """Seconds to wait for the outcome (`Prefer: wait=N`, at most 30); a preference we do not know is passed over."""
+    found = WAIT.search(prefer or "")
+    return min(float(found[1]), LONGEST_WAIT) if found else 0.0
+
+
+def checked_key(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
+    """The Idempotency-Key, if it has one's form."""
+    if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", idempotency_key):
+        raise ApiError(422, "bad_idempotency_key", "Idempotency-Key", params={"maximum": LONGEST_KEY})
+    return idempotency_key
+
+
+def accepting(
+    request: Request,
+    services: Given,
+    actor: Caller,
+    key: Annotated[str | None, Depends(checked_key)],
+    wait: Annotated[float, Depends(waiting)],
+) -> Accept:
+    return Accept(services, actor, request, key, wait)
+
+
+Accepting = Annotated[Accept, Depends(accepting)]

@@ -1,0 +1,86 @@
+"""Who asks, and what they may do: a key is an actor, and each route declares who may use it."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from adapters.wire import check_role
+from api.deps import Given
+from api.errors import ApiError
+from domain.message import Actor
+
+bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="A key made by `drumline keys create`.")
+
+
+async def authenticated(
+    services: Given, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Actor:
+    """The actor whose key was sent."""
+    actor = await services.keys.verify(given.credentials) if given else None
+    if actor is None:
+        raise ApiError(401, "unauthenticated", "Authorization", headers={"WWW-Authenticate": "Bearer"})
+    return actor
+
+
+Caller = Annotated[Actor, Depends(authenticated)]
+
+
+class Access:
+    """What a route declares; one without it does not start."""
+
+
+class Public(Access):
+    """Anybody may use the route."""
+
+    async def __call__(self) -> None:
+        pass
+
+
+class Reader(Access):
+    """Any key of a workspace may read what is the workspace's."""
+
+    async def __call__(self, actor: Caller) -> Actor:
+        return actor
+
+
+class Giver(Access):
+    """Keys whose roles may give a command."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, actor: Caller) -> Actor:
+        check_role(self.name, actor.roles)
+        return actor
+
+
+READER = Reader()
+Asking = Annotated[Actor, Depends(READER)]
+ANYBODY = Depends(Public())
+
+
+class UndeclaredAccess(Exception):
+    """Routes that do not say who may use them."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        super().__init__(f"No access is declared for {', '.join(paths)}.")
+
+
+def declared(dependant: Dependant) -> bool:
+    """Whether a dependency of a route, or one behind it, is an Access."""
+    calls: list[tuple[object, Dependant]] = [(one.call, one) for one in dependant.dependencies]
+    return any(isinstance(call, Access) or declared(one) for call, one in calls)
+
+
+def require_access(app: FastAPI) -> None:
+    """Raise UndeclaredAccess unless every route says who may use it."""
+    contexts: list[Any] = [
+        context for context in iter_route_contexts(app.routes) if isinstance(context.original_route, APIRoute)
+    ]
+    open_ones = [f"{sorted(route.methods)} {route.path}" for route in contexts if not declared(route.dependant)]
+    if open_ones:
+        raise UndeclaredAccess(open_ones)

@@ -1,0 +1,106 @@
+"""Campaigns: what to say, and to whom."""
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from api.accept import Accepting
+from api.auth import Asking
+from api.deps import Given, Page, PageBounds, Reading, Texts, opened, page_of
+from api.errors import not_found
+from api.openapi import gives, pages, reads
+from projections import campaigns
+
+router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
+
+EXAMPLE: dict[str, Any] = {
+    "id": "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77",
+    "title": "Spring opening",
+    "parts": ["Hello {{name}}, we open on Saturday."],
+    "audience_id": "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10",
+    "version": 1,
+    "archived": False,
+    "created_by": "Zk3Pq81x",
+    "created_at": "2026-11-21T09:30:00Z",
+    "changed_at": "2026-11-21T09:30:00Z",
+}
+NEW = {
+    "title": EXAMPLE["title"],
+    "parts": [{"text": text} for text in EXAMPLE["parts"]],
+    "audience_id": EXAMPLE["audience_id"],
+}
+
+
+class Campaign(BaseModel):
+    """A campaign's current version."""
+
+    id: UUID
+    title: str | None
+    parts: list[str | None] = Field(description="The texts in order; variables stand in double braces.")
+    audience_id: UUID | None
+    version: int
+    archived: bool
+    created_by: str
+    created_at: datetime
+    changed_at: datetime
+
+    @classmethod
+    def of(cls, row: campaigns.Row, texts: Texts) -> Self:
+        return cls(
+            id=row.id,
+            title=texts.of(row.title),
+            parts=[texts.of(part) for part in row.parts],
+            audience_id=row.audience_id,
+            version=row.version,
+            archived=row.archived,
+            created_by=row.created_by,
+            created_at=row.created_at,
+            changed_at=row.changed_at,
+        )
+
+
+@router.get("", **pages(EXAMPLE))
+async def list_campaigns(actor: Asking, read: Reading, bounds: PageBounds, services: Given) -> Page[Campaign]:
+    """The workspace's campaigns, the newest first."""
+    rows = await campaigns.TABLE.newest(read, actor.workspace, bounds.behind, bounds.limit)
+    texts = await opened(services, actor.workspace, [ref for row in rows for ref in (row.title, *row.parts)])
+    return page_of([Campaign.of(row, texts) for row in rows], bounds, rows[-1].born if rows else None)
+
+
+@router.get("/{campaign_id}", **reads(EXAMPLE, of_one=True))
+async def get_campaign(campaign_id: UUID, actor: Asking, read: Reading, services: Given) -> Campaign:
+    """One campaign."""
+    row = await campaigns.TABLE.one(read, actor.workspace, campaign_id)
+    if row is None:
+        raise not_found("campaign")
+    return Campaign.of(row, await opened(services, actor.workspace, [row.title, *row.parts]))
+
+
+@router.post(
+    "",
+    **gives("campaign.create", made="campaign_id", example=NEW),
+)
+async def create_campaign(accept: Accepting) -> Response:
+    """Begin a campaign of 1 to 10 texts; its id is in the answer."""
+    return await accept("campaign.create", new="campaign_id")
+
+
+@router.post(
+    "/{campaign_id}/revise",
+    **gives("campaign.revise", path="campaign_id", example=NEW),
+)
+async def revise_campaign(campaign_id: UUID, accept: Accepting) -> Response:
+    """Replace what a campaign says and to whom; jobs submitted before keep what they had."""
+    return await accept("campaign.revise", campaign_id=campaign_id)
+
+
+@router.post(
+    "/{campaign_id}/archive",
+    **gives("campaign.archive", path="campaign_id"),
+)
+async def archive_campaign(campaign_id: UUID, accept: Accepting) -> Response:
+    """Close a campaign to new jobs."""
+    return await accept("campaign.archive", campaign_id=campaign_id)

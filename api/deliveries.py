@@ -1,0 +1,103 @@
+"""Deliveries: what became of each recipient of a job."""
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from api.auth import Asking
+from api.deps import Page, PageBounds, Reading, page_of
+from api.errors import not_found
+from api.openapi import pages, reads
+from projections import jobs, outcomes
+from projections.outcomes import Outcome
+
+router = APIRouter(prefix="/v1", tags=["deliveries"])
+
+EXAMPLE: dict[str, Any] = {
+    "id": "a4b0d6a1-7a0d-5f4e-9a8f-3d0f1c2b3a44",
+    "job_id": "d0a3b7f4-2f2f-5a0c-9a43-6f0c6f3b8e21",
+    "recipient_id": "e7e9a1f0-55f0-5b5a-8a0c-2b1c0d9e8f33",
+    "account_id": "0f6d7a52-1b1c-5d0e-8f57-1a1d3a0f6c22",
+    "ordinal": 7,
+    "state": "read",
+    "reason": None,
+    "part": 1,
+    "parts": 1,
+    "attempt": 1,
+    "wa_id": "3EB05C1F0A9B8C7D6E5F4A",
+    "intended_at": "2026-11-21T09:40:00Z",
+    "sent_at": "2026-11-21T09:40:01Z",
+    "delivered_at": "2026-11-21T09:40:03Z",
+    "read_at": "2026-11-21T09:41:10Z",
+    "position": 4711,
+}
+
+
+class Delivery(BaseModel):
+    """A recipient of a job. A pending or stopped one was never begun: it has no times, and no position in the log."""
+
+    id: UUID
+    job_id: UUID
+    recipient_id: UUID
+    account_id: UUID
+    ordinal: int = Field(description="The recipient's place in the frozen audience, from 1.")
+    state: Outcome
+    reason: str | None = Field(None, description="Why it was skipped, failed, or is unknown.")
+    part: int | None = Field(None, description="The part that was begun last, from 1.")
+    parts: int | None = None
+    attempt: int | None = None
+    wa_id: str | None = Field(None, description="WhatsApp's id of that part.")
+    intended_at: datetime | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    position: int | None = None
+
+    @classmethod
+    def of(cls, told: outcomes.Delivery) -> Self:
+        whom = {name: getattr(told, name) for name in ("id", "job_id", "recipient_id", "account_id", "ordinal")}
+        row = told.row
+        if row is None:
+            return cls(**whom, state=told.outcome)
+        return cls(
+            **whom,
+            state=told.outcome,
+            reason=row.reason,
+            part=row.part + 1,
+            parts=row.parts,
+            attempt=row.attempt,
+            wa_id=row.wa_id,
+            intended_at=row.intended_at,
+            sent_at=row.sent_at,
+            delivered_at=row.delivered_at,
+            read_at=row.read_at,
+            position=row.position,
+        )
+
+
+@router.get("/jobs/{job_id}/deliveries", **pages(EXAMPLE, missing=True))
+async def list_deliveries(
+    job_id: UUID,
+    actor: Asking,
+    read: Reading,
+    bounds: PageBounds,
+    state: Outcome | None = Query(None, description="Only recipients in this state."),  # noqa: B008  # FastAPI's way
+) -> Page[Delivery]:
+    """Every recipient of a job in the audience's order, reached or not."""
+    job = await jobs.one(read, actor.workspace, job_id)
+    if job is None:
+        raise not_found("job")
+    found = await outcomes.of_job(read, job, bounds.behind or 0, bounds.limit, state)
+    return page_of([Delivery.of(one) for one in found], bounds, found[-1].ordinal if found else None)
+
+
+@router.get("/deliveries/{delivery_id}", **reads(EXAMPLE, of_one=True))
+async def get_delivery(delivery_id: UUID, actor: Asking, read: Reading) -> Delivery:
+    """One delivery that was begun."""
+    found = await outcomes.one(read, actor.workspace, delivery_id)
+    if found is None:
+        raise not_found("delivery")
+    return Delivery.of(found)

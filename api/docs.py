@@ -1,0 +1,56 @@
+"""The API's pages for people: Swagger UI and ReDoc, from files of ours, without any outside address."""
+
+from importlib.resources import files
+from typing import Final
+
+import fastapi_offline
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from api.auth import ANYBODY
+
+STATIC: Final = "/docs/static"
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def install(app: FastAPI) -> None:
+    """Serve /docs and /redoc."""
+    router = APIRouter(include_in_schema=False, dependencies=[ANYBODY])
+    openapi_url = app.openapi_url or ""
+
+    @router.get("/docs")
+    async def swagger() -> HTMLResponse:
+        page = get_swagger_ui_html(
+            openapi_url=openapi_url,
+            title=f"{app.title}: Swagger UI",
+            swagger_js_url=f"{STATIC}/swagger-ui-bundle.js",
+            swagger_css_url=f"{STATIC}/swagger-ui.css",
+            swagger_favicon_url=f"{STATIC}/favicon.png",
+            swagger_ui_parameters={"persistAuthorization": False, "defaultModelsExpandDepth": 0},
+        )
+        return guarded(page)
+
+    @router.get("/redoc")
+    async def redoc() -> HTMLResponse:
+        page = get_redoc_html(
+            openapi_url=openapi_url,
+            title=f"{app.title}: ReDoc",
+            redoc_js_url=f"{STATIC}/redoc.standalone.js",
+            redoc_favicon_url=f"{STATIC}/favicon.png",
+            with_google_fonts=False,
+        )
+        return guarded(page)
+
+    app.include_router(router)
+    app.mount(STATIC, StaticFiles(directory=str(files(fastapi_offline) / "static")), name="docs-static")
+
+
+def guarded(page: HTMLResponse) -> HTMLResponse:
+    """A page that may load nothing from elsewhere."""
+    page.headers["Content-Security-Policy"] = POLICY
+    return page

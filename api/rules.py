@@ -1,0 +1,104 @@
+"""What each rule means: a sentence for people, and the HTTP status of a refusal by it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SENTENCES = {
+    # of the HTTP interface
+    "no_such_route": "There is nothing at this address.",
+    "method_not_allowed": "This address does not take this method; `Allow` names those it takes.",
+    "too_large": "The body is larger than this address takes.",
+    "bad_request": "The request cannot be read.",
+    "unauthenticated": "Send an API key: `Authorization: Bearer drl_live_…`.",
+    "role_required": "This needs the role {role}.",
+    "unsupported_media_type": "The body must be {media_type}.",
+    "idempotency_key_reused": "This Idempotency-Key was used for another body.",
+    "bad_idempotency_key": "An Idempotency-Key has 1 to {maximum} printable ASCII characters.",
+    "bad_cursor": "A cursor is the `next` of a page of this list.",
+    "unavailable": "A server that drumline needs is away for the moment. Nothing was done; try again.",
+    "internal_error": "drumline made a mistake. It was logged.",
+    "no_session": "No session worker holds this account now.",
+    "no_qr": "The session shows no QR now: it is {status}.",
+    "crashed": "The command could not be decided; it was put aside and can be replayed.",
+    # of a body
+    "missing": "This field is required.",
+    "unknown_field": "There is no such field.",
+    "not_json": "The body is not JSON.",
+    "not_utf8": "The text is not UTF-8.",
+    "not_an_object": "The body must be a JSON object.",
+    "malformed": "The text does not have the form this field has.",
+    "malformed_variable": "Variables are written {{{{name}}}}: a lower-case name between double braces.",
+    "id_reused": "This command id was used for another body.",
+    "unknown_command": "There is no such command.",
+    "mismatch": "This header does not fit the subject.",
+    "unknown_principal": "There is no such key.",
+    "foreign_workspace": "The key belongs to another workspace.",
+    # of the business
+    "unknown_workspace": "The workspace does not exist yet: an admin creates it with POST /v1/workspace.",
+    "unknown_account": "There is no such account in this workspace.",
+    "unknown_audience": "There is no such audience in this workspace.",
+    "unknown_campaign": "There is no such campaign in this workspace.",
+    "unknown_job": "There is no such job in this workspace.",
+    "unknown_delivery": "No delivery with this id was begun in this workspace.",
+    "unknown_recipient": "Nothing is recorded of this recipient in this workspace.",
+    "unknown_command_id": "There is no command with this id in this workspace.",
+    "id_taken": "This id is taken.",
+    "out_of_range": "The number must be from {minimum} to {maximum}.",
+    "empty": "At least one is needed.",
+    "too_many": "At most {maximum} are allowed.",
+    "repeated": "Each may be named once.",
+    "archived": "The campaign is archived.",
+    "no_audience": "The campaign names no audience yet.",
+    "empty_audience": "Nobody is in the campaign's audience.",
+    "variable_missing": "{recipients} recipients have no value for the variable {variable}.",
+    "account_not_linked": "The account is not linked to a phone (it is {status}): scan its QR first.",
+    "account_not_ready": "The account cannot send now (it is {status}).",
+    "no_time_zone": "The time must name its offset, as in 2026-11-21T09:00:00+01:00.",
+    "in_the_past": "The time has passed.",
+    "in_the_future": "The time is still to come.",
+    "not_in_the_vault": "No import with this digest lies in the vault.",
+    "opted_out": "This person opted out; a newer consent of their own is needed.",
+    "own_job": "A job is answered by another than its submitter.",
+    "not_what_was_reviewed": "The hash is not that of the job: look at it again.",
+    "not_awaiting_review": "The job does not await review (it is {status}).",
+    "not_approved": "The job is not approved (it is {status}).",
+    "not_running": "The job is not running (it is {status}).",
+    "not_paused": "The job is not paused (it is {status}).",
+    "already_over": "The job is over (it is {status}).",
+}
+FORBIDDEN = {"role_required", "foreign_workspace", "own_job"}
+CONFLICTS = {
+    "id_taken",
+    "archived",
+    "opted_out",
+    "account_not_linked",
+    "account_not_ready",
+    "not_what_was_reviewed",
+    "not_awaiting_review",
+    "not_approved",
+    "not_running",
+    "not_paused",
+    "already_over",
+}
+
+
+class Spoken(dict[str, Any]):
+    """Parameters of a sentence; one that was not given is left as an ellipsis."""
+
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+def sentence(rule: str, params: Mapping[str, Any]) -> str:
+    """The rule in words."""
+    known = SENTENCES.get(rule)
+    return known.format_map(Spoken(params)) if known else f"{rule.replace('_', ' ').capitalize()}."
+
+
+def status_of(rule: str) -> int:
+    """403 for who one is, 409 for how something stands, 422 for what was sent."""
+    if rule in FORBIDDEN:
+        return 403
+    if rule == "too_large":
+        return 413
+    return 409 if rule in CONFLICTS else 422

@@ -1,0 +1,179 @@
+"""A list of people as it is uploaded: a form read in memory (a spool file would lay people's data on a disk)."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import Depends, Request
+from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from adapters import cloudevents, streams, wire
+from adapters.audience_csv import LARGEST
+from adapters.audience_import import Consent, ImportReport
+from adapters.bus import BatchRefused, Message
+from adapters.cloudevents import Address
+from adapters.wire import LONGEST_TITLE
+from api.accept import CommandAnswer
+from api.auth import Giver
+from api.deps import Services
+from api.errors import ApiError
+from api.openapi import COMMAND_ID, COMMANDING, example_of, problems
+from domain.message import Actor, Refused, derive
+
+FORM_OVERHEAD = 10_000  # bytes beside the file
+BATCH = 500  # consents published at once
+COMMAND, CONSENT = "audience.import", "recipient.record-consent"
+AUDIENCE_ID = "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10"
+FILE = (
+    "CSV in UTF-8; the first row names the columns. `number` (or `phone`) is needed; `name`, `consent` (yes or no), "
+    "`consent_source`, `consent_at` and `consent_proof` are understood; every other column is a variable."
+)
+
+
+class BadLine(BaseModel):
+    """A row that was left out."""
+
+    line: int
+    reason: str
+    column: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What a form brought: the list's title, its bytes, and the country assumed for numbers that name none."""
+
+    title: str
+    file: bytes
+    country: str | None
+
+
+class InMemory(MultiPartParser):
+    """The framework's parser, with files that never touch a disk."""
+
+    spool_max_size = LARGEST + FORM_OVERHEAD
+
+
+async def upload(request: Request) -> Upload:
+    """The form in a request; Refused or ApiError name what is wrong with it."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+        raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "multipart/form-data"})
+    try:
+        form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=2).parse()
+    except (MultiPartException, KeyError):
+        raise Refused("malformed", field="body") from None
+    for name in form:
+        if name not in ("title", "file", "country"):
+            raise Refused("unknown_field", field="body")
+    title, file, country = form.get("title"), form.get("file"), form.get("country")
+    if not isinstance(title, str):
+        raise Refused("missing", field="title")
+    if not isinstance(file, UploadFile):
+        raise Refused("missing", field="file")
+    if isinstance(country, UploadFile):
+        raise Refused("malformed", field="country")
+    wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
+    try:
+        return Upload(title, await file.read(), country or None)
+    finally:
+        await form.close()
+
+
+def body_of(title: str, audience_id: UUID, report: ImportReport | None = None) -> dict[str, Any]:
+    """The body of the command that names an import; without a report, one to check the title by."""
+    return {
+        "audience_id": str(audience_id),
+        "title": title,
+        "count": report.recipients if report else 0,
+        "rejected": report.bad if report else 0,
+        "merged": report.merged if report else 0,
+        "digest": report.digest if report else "0" * 64,
+    }
+
+
+def told(report: ImportReport) -> dict[str, Any]:
+    """What an import came to, with its bad rows by line."""
+    return {
+        "rows": report.rows,
+        "bad": report.bad,
+        "merged": report.merged,
+        "recipients": report.recipients,
+        "consents": len(report.consents),
+        "bad_rows": [{"line": row.line, "reason": row.reason, "column": row.column} for row in report.bad_rows],
+    }
+
+
+async def publish_consents(services: Services, actor: Actor, report: ImportReport) -> None:
+    """Give the commands for the consents a list states; a repeated import repeats their ids, and so nothing."""
+    address, now = Address(actor.workspace, actor.id, CONSENT), services.clock()
+    given = [(derive("consent", report.audience_id, one.recipient_id), consent_body(one)) for one in report.consents]
+    for start in range(0, len(given), BATCH):
+        part = given[start : start + BATCH]
+        messages = [
+            Message(address.subject, body, cloudevents.command_headers(address, command_id, now))
+            for command_id, body in part
+        ]
+        try:
+            await services.bus.batch(streams.COMMANDS, messages)
+        except BatchRefused:  # the broker has some of them already: one by one it drops just those
+            for command_id, body in part:
+                await services.bus.command(address, command_id, body, now)
+
+
+def consent_body(consent: Consent) -> bytes:
+    """The body of the command for one consent."""
+    body = {"recipient_id": consent.recipient_id, "source": consent.source, "given_at": consent.given_at}
+    return orjson.dumps(body if consent.proof is None else body | {"proof": consent.proof})
+
+
+class ImportAnswer(CommandAnswer):
+    """What became of the import's command, and of the list's rows: rows = bad + merged + recipients."""
+
+    rows: int
+    bad: int
+    merged: int
+    recipients: int
+    consents: int = Field(description="People for whom the list states a consent.")
+    bad_rows: list[BadLine] = Field(description="Rows left out, by line, with the reason and the column.")
+
+
+def declared() -> dict[str, Any]:
+    """What the route declares: who may use it, its form, its answers."""
+    known = example_of({"command_id": COMMAND_ID, "name": COMMAND, "audience_id": AUDIENCE_ID, "state": "applied"})
+    counts = {"rows": 40, "bad": 1, "merged": 2, "recipients": 37, "consents": 36}
+    bad_rows = [{"line": 12, "reason": "number_invalid", "column": "number"}]
+    example = known | counts | {"bad_rows": bad_rows}
+    content = {"application/json": {"example": example}}
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"model": ImportAnswer, "description": "Applied (with `Prefer: wait=N`).", "content": content},
+        202: {"model": ImportAnswer, "description": "The list is kept, its command accepted.", "content": content},
+    }
+    form = {
+        "type": "object",
+        "required": ["title", "file"],
+        "additionalProperties": False,
+        "properties": {
+            "title": {"type": "string", "minLength": 1, "maxLength": LONGEST_TITLE},
+            "file": {"type": "string", "contentMediaType": "text/csv", "description": FILE},
+            "country": {"type": "string", "description": "ISO 3166-1: assumed for numbers that do not begin with +."},
+        },
+    }
+    example_form = {
+        "title": "Customers, autumn",
+        "file": "number,name,consent\n+12025550101,Ada,yes\n",
+        "country": "US",
+    }
+    return {
+        "status_code": 202,
+        "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT))],
+        "max_body_size": LARGEST + FORM_OVERHEAD,
+        "responses": answers | problems(*COMMANDING),
+        "openapi_extra": {
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": form, "example": example_form}},
+            }
+        },
+    }
