@@ -1,13 +1,14 @@
 """The composition root: the only place that builds objects, and knows which worker needs what."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import uvicorn
 from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
@@ -30,6 +31,8 @@ from adapters.timers import TimerTable
 from adapters.vault import Vault
 from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
+from api import app as rest
+from api.deps import Services
 from domain.ports import Messenger
 from infra.embedded import EmbeddedServers, NatsUser
 from infra.migrate import migrate
@@ -199,6 +202,46 @@ def core(parts: Parts) -> dict[str, Run]:
         "dispatch": dispatch.run,
         "bus": parts.bus.lost,
     }
+
+
+class Server(uvicorn.Server):
+    """A server that leaves the process's signals alone, and ends when its task is cancelled."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def run_until_cancelled(self) -> None:
+        serving = asyncio.create_task(self.serve())
+        try:
+            await asyncio.shield(serving)
+        finally:
+            self.should_exit = True
+            await serving
+
+
+def api(parts: Parts) -> dict[str, Run]:
+    """The loops of `work api`, by name."""
+    services = Services(
+        keys=parts.keys,
+        models=parts.models,
+        contents=parts.contents,
+        inbox=parts.inbox,
+        bus=parts.bus,
+        store=parts.store,
+        signal=parts.signal,
+        imports=parts.imports,
+        clock=clock,
+    )
+    config = uvicorn.Config(
+        rest.create(services),
+        host=parts.settings.http_host,
+        port=parts.settings.http_port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
+    return {"api": Server(config).run_until_cancelled, "bus": parts.bus.lost}
 
 
 @asynccontextmanager

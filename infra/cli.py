@@ -11,7 +11,12 @@ from rich.table import Table
 
 from infra.settings import Settings, SettingsError, read
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Many messages, one cadence, nothing unproven.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Many messages, one cadence, nothing unproven.",
+)
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: each is a principal over HTTP and on the bus.")
 audience_app = typer.Typer(no_args_is_help=True, help="Lists of people.")
 audit_app = typer.Typer(no_args_is_help=True, help="What happened, from the log itself.")
@@ -157,11 +162,10 @@ def main() -> None:
     """Run the command line; what a person can mend is one sentence on stderr, and exit code 2."""
     from infra.child import ServerError
     from infra.migrate import MigrationRefused
-    from infra.up import NotReady
 
     try:
         app()
-    except (SettingsError, ServerError, MigrationRefused, NotReady) as error:
+    except (SettingsError, ServerError, MigrationRefused) as error:
         print(f"drumline: {error}", file=sys.stderr)
         sys.exit(2)
 

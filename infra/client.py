@@ -65,6 +65,10 @@ class Api:
         """Give a command and wait for its outcome. Raises Problem when it is refused."""
         return self._read(await self._http.post(path, json=body if body is not None else {}))
 
+    async def put(self, path: str, body: Any) -> Any:
+        """Set a policy and wait for the outcome. Raises Problem when it is refused."""
+        return self._read(await self._http.put(path, json=body))
+
     async def upload(self, path: str, file: Path, **form: str) -> Any:
         """Send a file as a form. Raises Problem."""
         files = {"file": (file.name, file.read_bytes(), "text/csv")}  # noqa: ASYNC240  # read whole: it is small

@@ -111,7 +111,7 @@ class Demo:
         return team
 
     async def _rules(self, admin: Api) -> None:
-        await admin.post("/v1/workspace/sending-policy", PACE)
+        await admin.put("/v1/workspace/sending-policy", PACE)
         told = [recorded for recorded in await self._log() if recorded.stream.startswith("workspace-")][-1]
         pace = json.dumps({"messages": PACE["messages"], "seconds": PACE["seconds"]})
         self.screen.step(
@@ -178,7 +178,7 @@ class Demo:
             with self.screen.progress() as show:
                 while True:
                     job = await author.get(f"/v1/jobs/{job_id}")
-                    counts = job["counts"]
+                    counts = job["counts"] | {"recipients": job["recipients"]}
                     show(counts, job["status"])
                     if job["status"] in ("completed", "stopped") or over(counts):
                         return

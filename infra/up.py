@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from adapters.keys import Keys
 from infra import bootstrap
+from infra.child import ServerError
 from infra.client import Api, until
 from infra.embedded import EmbeddedServers
 from infra.people import People, people
@@ -26,7 +27,7 @@ MARK = "demo"  # a file of this name in a data directory: nobody but demos has u
 Say = Callable[[str], None]
 
 
-class NotReady(Exception):
+class NotReady(ServerError):
     """A part did not come up in time; the message names it and where its log lies."""
 
 
