@@ -52,7 +52,7 @@ class Contents:
     """Puts texts in and opens them again; also seals bodies that wait elsewhere (pending commands, dead messages)."""
 
     def __init__(
-        self, pool: AsyncConnectionPool, sealing: Sealing, *, known: int = 100_000, opened: int = 2_000
+        self, pool: AsyncConnectionPool, sealing: Sealing, *, known: int = 20_000, opened: int = 2_000
     ) -> None:
         self._pool = pool
         self._sealing = sealing
