@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,9 @@ FLAGS = (
 )
 LOCKS = ("SingletonLock", "SingletonSocket", "SingletonCookie")
 PROC = Path("/proc")
+
+# A process beyond doubt: its id, and when it started (in ticks since boot).
+Identity = tuple[int, int]
 
 
 class ChromiumMissing(Exception):
@@ -69,28 +72,37 @@ def process_group_of(profile: Path) -> int | None:
     """The process group of the browser that has this profile open, or None."""
     profile = profile.resolve()
     for process in _processes():
-        if process.names(profile) and b"--type=" not in process.command:
+        if process.names(profile) and process.pid == process.group:
             return process.group
     return None
 
 
-async def kill_former(profile: Path, process_group: int | None, *, within: float = 10.0) -> int:
+def members_of(process_group: int) -> set[Identity]:
+    """The processes of a group that is known to be ours now; they stay recognisable when the group's id is not."""
+    return {p.identity for p in _processes() if p.group == process_group}
+
+
+async def kill_former(
+    profile: Path, process_group: int | None, *, known: Collection[Identity] = (), within: float = 10.0
+) -> int:
     """Kill whatever still uses this profile and wait until it is gone; returns how many processes were killed.
 
     The recorded group dies only if one of its processes really uses the profile: a group id that the system gave
-    to somebody else is left alone. Chromium's singleton locks go last, with their owners proven dead.
-    Raises FormerBrowserAlive when something survives for `within` seconds.
+    to somebody else is left alone. `known` processes die in any case. Chromium's singleton locks go last, with their
+    owners proven dead. Raises FormerBrowserAlive when something survives for `within` seconds.
     """
-    killed: set[int] = set()
-    victims: set[int] = set()
+    doomed = set(known)
+    killed: set[Identity] = set()
+    victims: set[Identity] = set()
     try:
         async with asyncio.timeout(within):
-            # Killed ones are asked for again: without their browser, children no longer show whose they were.
-            while victims := _users(profile, process_group) | (killed & {p.pid for p in _processes()}):
-                for pid in victims:
+            # The doomed are looked for again: without their browser, children no longer show whose they were.
+            while victims := _users(profile, process_group) | (doomed & {p.identity for p in _processes()}):
+                for pid, _ in victims:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 killed |= victims
+                doomed |= victims
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise FormerBrowserAlive(f"{len(victims)} processes of a former browser did not die") from None
@@ -103,7 +115,12 @@ async def kill_former(profile: Path, process_group: int | None, *, within: float
 class _Process:
     pid: int
     group: int
+    started: int
     command: bytes
+
+    @property
+    def identity(self) -> Identity:
+        return self.pid, self.started
 
     def names(self, profile: Path) -> bool:
         """Chromium's children join their arguments with spaces, the browser itself with NULs."""
@@ -120,14 +137,14 @@ class _Process:
         return False
 
 
-def _users(profile: Path, process_group: int | None) -> set[int]:
+def _users(profile: Path, process_group: int | None) -> set[Identity]:
     """Who must go: processes that name the profile, the groups these lead, and the recorded group if it is ours."""
     profile, alive = profile.resolve(), list(_processes())
     groups = {p.group for p in alive if p.names(profile) and p.group in (p.pid, process_group)}
     if process_group is not None and process_group not in groups:
         groups |= {p.group for p in alive if p.group == process_group and p.has_open(profile)}
     groups.discard(os.getpgrp())
-    return {p.pid for p in alive if p.group in groups or p.names(profile)} - {os.getpid()}
+    return {p.identity for p in alive if p.pid != os.getpid() and (p.group in groups or p.names(profile))}
 
 
 def _processes() -> Iterator[_Process]:
@@ -136,9 +153,10 @@ def _processes() -> Iterator[_Process]:
             continue
         with contextlib.suppress(OSError):
             # The command's name is in brackets and may contain anything: the fields start after the last one.
-            state, _parent, group = (entry / "stat").read_bytes().rpartition(b")")[2].split()[:3]
+            fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+            state, group, started = fields[0], int(fields[2]), int(fields[19])
             if state not in (b"Z", b"X"):
-                yield _Process(int(entry.name), int(group), (entry / "cmdline").read_bytes() + b"\0")
+                yield _Process(int(entry.name), group, started, (entry / "cmdline").read_bytes() + b"\0")
 
 
 def _executable(path: Path) -> bool:

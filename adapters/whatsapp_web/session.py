@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from playwright.async_api import BrowserContext, Page
 from playwright.async_api import Error as PlaywrightError
 
-from adapters.whatsapp_web.browser import kill_former, process_group_of
+from adapters.whatsapp_web.browser import kill_former, members_of, process_group_of
 from adapters.whatsapp_web.states import ack_of, judge
 from domain.ports import Ack, AckChanged, SendRejected, SendUncertain, SessionState, StateChanged
 
@@ -100,12 +100,13 @@ class WhatsAppWebSession:
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
         context, self._context, self._page = self._context, None, None
+        ours = set() if self._group is None else await asyncio.to_thread(members_of, self._group)
         if context is not None:
             with contextlib.suppress(PlaywrightError, TimeoutError):
                 async with asyncio.timeout(CLOSE_WITHIN):
                     await context.close()
         if self._group is not None:
-            await kill_former(self._profile, self._group)
+            await kill_former(self._profile, self._group, known=ours)
             self._group = None
 
     async def qr(self) -> str | None:

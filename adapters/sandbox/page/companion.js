@@ -1,7 +1,9 @@
-// The linked browser itself: pairing, the message collection, the outbox. What wpp.js offers, this does.
+// The linked browser itself: pairing, the stream, the outbox. What wpp.js offers, this does.
 
-/** @import { Chat, ChatRow, Contact, Identity, MessageRow, Msg, Session, Stanza } from './surface.js' */
+/** @import { ChatRow, Contact, Identity, MessageRow, Session, Stanza } from './surface.js' */
 
+import { Codes, newIdentity } from './codes.js';
+import { Collection } from './collection.js';
 import { Emitter } from './events.js';
 import { DuplicateMessageError, key, newId, parseKey, wid, WppError } from './ids.js';
 import { Store } from './store.js';
@@ -13,44 +15,23 @@ import { Wire } from './wire.js';
 const SYNC_SECONDS = 0.15;
 const FAILED = -1;
 
-/** @param {number} size */
-function random(size) {
-  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(size))));
-}
-
-/** @returns {Identity} */
-function newIdentity() {
-  return {
-    device: newId(),
-    secret: random(24),
-    staticKeyPair: random(32),
-    identityKeyPair: random(32),
-    secretKey: random(32),
-  };
-}
-
 export class Companion {
   events = new Emitter();
   /** @type {Mode} */ mode = 'OFFLINE';
   /** @type {Info} */ info = 'OFFLINE';
-  /** @type {string | null} the QR reference on show */ ref = null;
-  /** When the reference on show ends, in milliseconds since 1970. */ refUntil = 0;
-  idle = false;
   online = false;
   mainReady = false;
   /** @type {Contact | null} */ me = null;
-  /** @type {Map<string, ChatRow>} */ chats = new Map();
-  /** @type {Map<string, MessageRow>} messages in memory only: after a restart the rest is cold */ memory = new Map();
   /** @type {Map<string, {row: MessageRow, settle: (result: 'OK' | 'ERROR_UNKNOWN') => void}>} */ #outbox = new Map();
-  /** @type {string[]} */ #refs = [];
-  #refTimer = 0;
   /** What the view does when anything changed. */ changed = () => {};
 
-  /** @param {Store} store @param {Identity} identity @param {Session | undefined} session */
-  constructor(store, identity, session) {
+  /** @param {Store} store @param {Identity} identity @param {Session | undefined} session @param {ChatRow[]} chats */
+  constructor(store, identity, session, chats) {
     this.store = store;
     this.wire = new Wire(identity);
     this.wire.linked = Boolean(session);
+    this.codes = new Codes(identity, () => this.#codeChanged());
+    this.collection = new Collection(store, chats, () => this.changed());
     this.me = session?.me ?? null;
     if (!session) this.#stream('QR', 'PAIRING');
   }
@@ -58,9 +39,7 @@ export class Companion {
   static async open() {
     const store = await Store.open();
     const session = await store.session();
-    const companion = new Companion(store, session ?? newIdentity(), session);
-    for (const chat of await store.chats()) companion.chats.set(chat.lid, chat);
-    return companion;
+    return new Companion(store, session ?? newIdentity(newId()), session, await store.chats());
   }
 
   run() {
@@ -73,60 +52,25 @@ export class Companion {
   }
 
   get authCode() {
-    if (this.linked || !this.ref) return null;
-    const { staticKeyPair, identityKeyPair, secretKey } = this.wire.identity;
-    const fullCode = [this.ref, staticKeyPair, identityKeyPair, secretKey].join(',');
-    return { type: /** @type {const} */ ('multidevice'), ref: this.ref, staticKeyPair, identityKeyPair, secretKey, fullCode };
+    return this.linked ? null : this.codes.current;
   }
 
-  // -- chats and messages ------------------------------------------------------------------------------------
+  /** @param {MessageRow} row */
+  message(row) {
+    return this.collection.message(row, this.me);
+  }
 
-  /** @param {string} id a number's or a linked id @returns {Promise<ChatRow>} */
+  /** The chat of a number's or a linked id. @param {string} id */
   async find(id) {
-    const { user, server } = wid(id);
-    const known = this.chats.get(server === 'lid' ? user : '') ?? [...this.chats.values()].find((c) => c.number === `+${user}`);
+    const known = this.collection.chat(id);
     if (known) return known;
+    const { user, server } = wid(id);
     const contact = server === 'c.us' ? await this.wire.exists(`+${user}`) : null;
     if (!contact) throw new Error('No LID for user');
-    return this.#chat(contact);
+    return this.collection.chatOf(contact);
   }
 
-  /** @param {ChatRow} row @returns {Chat} */
-  model(row) {
-    const title = row.name || row.number;
-    return { id: wid(`${row.lid}@lid`), name: title, formattedTitle: title, unreadCount: row.unread, t: row.t };
-  }
-
-  /** @param {MessageRow} row @returns {Msg} */
-  message(row) {
-    const me = wid(`${this.me?.lid}@lid`);
-    const them = wid(row.chat + '@lid');
-    return {
-      id: parseKey(row.key),
-      body: row.body,
-      type: 'chat',
-      t: row.t,
-      ack: row.ack,
-      isNewMsg: true,
-      isSendFailure: row.isSendFailure,
-      from: row.fromMe ? me : them,
-      to: row.fromMe ? them : me,
-    };
-  }
-
-  /** Bring rows of the profile into memory. @param {string} serialized */
-  async warm(serialized) {
-    const row = this.memory.get(serialized) ?? (await this.store.message(serialized));
-    if (row) this.memory.set(serialized, row);
-    return row;
-  }
-
-  /** @param {string} serialized */
-  get(serialized) {
-    const row = this.memory.get(serialized);
-    if (!row) throw new WppError('msg_not_found', `Message ${serialized} not found`);
-    return row;
-  }
+  // -- messages -----------------------------------------------------------------------------------------------
 
   /**
    * One text: its row first, then the wire, as WhatsApp Web does it.
@@ -144,29 +88,12 @@ export class Companion {
       t: Date.now() / 1000, ack: 0, isSendFailure: false,
     };
     this.events.emit('chat.new_message', this.message(row));
-    if (this.memory.has(row.key)) throw new DuplicateMessageError();
-    await this.#add(row, chat);
+    if (this.collection.memory.has(row.key)) throw new DuplicateMessageError();
+    await this.collection.add(row, chat);
     /** @type {Promise<'OK' | 'ERROR_UNKNOWN'>} */
     const result = new Promise((settle) => this.#outbox.set(row.id, { row, settle }));
     void this.#transmit(row);
     return { row, result };
-  }
-
-  /** @param {ChatRow} chat */
-  async open(chat) {
-    for (const row of await this.store.lastOf(chat.lid, 200)) {
-      if (!this.memory.has(row.key)) this.memory.set(row.key, row);
-    }
-    if (chat.unread) {
-      chat.unread = 0;
-      await this.store.saveChat(chat);
-    }
-    this.changed();
-  }
-
-  /** @param {ChatRow} chat */
-  messagesOf(chat) {
-    return [...this.memory.values()].filter((row) => row.chat === chat.lid).sort((a, b) => a.t - b.t);
   }
 
   // -- QR codes ----------------------------------------------------------------------------------------------
@@ -175,35 +102,14 @@ export class Companion {
     if (!this.linked) await this.wire.newCodes();
   }
 
+  #codeChanged() {
+    this.events.emit('conn.auth_code_change', this.authCode);
+    if (this.codes.idle && !this.linked) this.events.emit('conn.qrcode_idle', undefined);
+    this.changed();
+  }
+
   async logout() {
     await this.wire.logout();
-  }
-
-  /** @param {string[]} refs @param {number} first @param {number} next seconds */
-  #rotate(refs, first, next) {
-    clearTimeout(this.#refTimer);
-    this.#refs = refs.slice(1);
-    this.idle = false;
-    this.#show(refs[0] ?? null, first);
-    const turn = () => {
-      const ref = this.#refs.shift() ?? null;
-      this.#show(ref, next);
-      if (ref) this.#refTimer = window.setTimeout(turn, next * 1000);
-      else {
-        this.idle = true;
-        this.events.emit('conn.qrcode_idle', undefined);
-        this.changed();
-      }
-    };
-    this.#refTimer = window.setTimeout(turn, first * 1000);
-  }
-
-  /** @param {string | null} ref @param {number} seconds */
-  #show(ref, seconds) {
-    this.ref = ref;
-    this.refUntil = ref ? Date.now() + seconds * 1000 : 0;
-    this.events.emit('conn.auth_code_change', this.authCode);
-    this.changed();
   }
 
   // -- what the server says ----------------------------------------------------------------------------------
@@ -212,7 +118,7 @@ export class Companion {
   async #take(stanza) {
     switch (stanza.type) {
       case 'codes':
-        this.#rotate(stanza.refs, stanza.first, stanza.next);
+        this.codes.rotate(stanza.refs, stanza.first, stanza.next);
         this.events.emit('conn.require_auth', undefined);
         return;
       case 'paired':
@@ -233,12 +139,10 @@ export class Companion {
 
   /** @param {Contact} me */
   async #paired(me) {
-    clearTimeout(this.#refTimer);
     await this.store.saveSession({ ...this.wire.identity, me });
     this.wire.linked = true;
     this.me = me;
-    this.ref = null;
-    this.events.emit('conn.auth_code_change', null);
+    this.codes.stop();
     this.events.emit('conn.authenticated', undefined);
     await this.#sync('SYNCING');
   }
@@ -267,7 +171,7 @@ export class Companion {
 
   /** @param {string} serialized @param {number} ack */
   async #receipt(serialized, ack) {
-    const row = this.memory.get(serialized) ?? (await this.store.message(serialized));
+    const row = await this.collection.peek(serialized);
     if (!row || row.ack >= ack) return;
     await this.#change(row, ack, false);
     this.#settle(row.id, 'OK');
@@ -275,11 +179,11 @@ export class Companion {
 
   /** @param {{id: string, at: number, body: string} & Contact} message */
   async #received({ id, at, body, ...contact }) {
-    const chat = this.#chat(contact);
+    const chat = this.collection.chatOf(contact);
     chat.unread += 1;
     const serialized = key(false, `${chat.lid}@lid`, id)._serialized;
     const row = { key: serialized, chat: chat.lid, id, fromMe: false, body, t: at, ack: 2, isSendFailure: false };
-    await this.#add(row, chat);
+    await this.collection.add(row, chat);
     this.events.emit('chat.new_message', this.message(row));
   }
 
@@ -327,28 +231,6 @@ export class Companion {
     const id = parseKey(row.key);
     this.events.emit('chat.msg_ack_change', { ack, chat: id.remote, ids: [id] });
     this.changed();
-  }
-
-  /** @param {MessageRow} row @param {ChatRow} chat */
-  async #add(row, chat) {
-    const updated = { ...chat, t: row.t, last: row.key };
-    await this.store.add(row, updated);
-    Object.assign(chat, updated);
-    this.memory.set(row.key, row);
-    this.changed();
-  }
-
-  /** @param {Contact} contact */
-  #chat(contact) {
-    const known = this.chats.get(contact.lid);
-    if (known) {
-      known.name = contact.name || known.name;
-      return known;
-    }
-    /** @type {ChatRow} */
-    const chat = { lid: contact.lid, number: contact.number, name: contact.name, t: 0, unread: 0, last: null };
-    this.chats.set(chat.lid, chat);
-    return chat;
   }
 
   /** @param {boolean} online */

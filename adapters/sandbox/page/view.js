@@ -129,7 +129,7 @@ export class View {
   /** @param {ChatRow | null} chat */
   #show(chat) {
     this.#open = chat;
-    if (chat) void this.companion.open(chat);
+    if (chat) void this.companion.collection.open(chat);
     byId('messages').replaceChildren();
     this.#render();
   }
@@ -146,7 +146,7 @@ export class View {
 
   #renderCode() {
     const code = this.companion.authCode?.fullCode ?? '';
-    byId('renew').hidden = !this.companion.idle;
+    byId('renew').hidden = !this.companion.codes.idle;
     byId('qr').classList.toggle('stale', !code);
     if (code && code !== this.#drawn) draw(byId('qr'), code);
     this.#drawn = code;
@@ -154,10 +154,10 @@ export class View {
   }
 
   #countdown() {
-    const { refUntil, idle, linked } = this.companion;
-    if (linked) return;
-    const left = Math.max(0, Math.ceil((refUntil - Date.now()) / 1000));
-    byId('countdown').textContent = idle ? 'The code has run out' : refUntil ? `New code in ${left} s` : 'Asking for a code…';
+    if (this.companion.linked) return;
+    const { until, idle } = this.companion.codes;
+    const left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+    byId('countdown').textContent = idle ? 'The code has run out' : until ? `New code in ${left} s` : 'Asking for a code…';
   }
 
   #renderMe() {
@@ -172,7 +172,7 @@ export class View {
 
   #renderChats() {
     const wanted = /** @type {HTMLInputElement} */ (byId('search')).value.toLowerCase();
-    const chats = [...this.companion.chats.values()]
+    const chats = [...this.companion.collection.chats.values()]
       .filter((chat) => chat.last && `${chat.name} ${pretty(chat.number)} ${chat.number}`.toLowerCase().includes(wanted))
       .sort((a, b) => b.t - a.t);
     byId('chats').replaceChildren(...chats.slice(0, SHOWN).map((chat) => this.#chatItem(chat)));
@@ -202,7 +202,7 @@ export class View {
   /** A chat's last message. A look at the list warms nothing: that a message is cold is for the library's users to see.
    * @param {string} key */
   #preview(key) {
-    const known = this.companion.memory.get(key) ?? this.#previews.get(key);
+    const known = this.companion.collection.memory.get(key) ?? this.#previews.get(key);
     if (!known) {
       void this.companion.store.message(key).then((row) => {
         if (row) this.#previews.set(key, row);
@@ -220,7 +220,7 @@ export class View {
     const list = byId('messages');
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
     let before = '';
-    const items = this.companion.messagesOf(chat).slice(-SHOWN).flatMap((row) => {
+    const items = this.companion.collection.messagesOf(chat).slice(-SHOWN).flatMap((row) => {
       const today = day(row.t);
       const line = today === before ? [] : [element('li', 'day', today)];
       before = today;

@@ -35,7 +35,7 @@ export function surface(companion) {
       getMyUserId: () => (companion.me ? wid(`${companion.me.number.slice(1)}@c.us`) : undefined),
       getStreamData: () => ({ mode: companion.mode, info: companion.info }),
       isAuthenticated: () => companion.linked,
-      isIdle: () => companion.idle,
+      isIdle: () => companion.codes.idle,
       isMainReady: () => companion.mainReady,
       isOnline: () => companion.online,
       isRegistered: () => companion.linked,
@@ -55,8 +55,8 @@ export function surface(companion) {
     },
 
     chat: {
-      find: async (id) => companion.model(await find(id)),
-      list: async () => [...companion.chats.values()].sort((a, b) => b.t - a.t).map((row) => companion.model(row)),
+      find: async (id) => companion.collection.model(await find(id)),
+      list: async () => [...companion.collection.chats.values()].sort((a, b) => b.t - a.t).map((row) => companion.collection.model(row)),
       sendTextMessage: async (id, content, options = {}) => {
         const chat = await find(id).catch(() => {
           throw new WppError('chat_not_found', `Chat not found for ${id}`);
@@ -71,9 +71,9 @@ export function surface(companion) {
           sendMsgResult: messageSendResult && { messageSendResult, t: Math.floor(Date.now() / 1000) },
         };
       },
-      getMessageById: async (id) => companion.message(companion.get(String(id))),
+      getMessageById: async (id) => companion.message(companion.collection.get(String(id))),
       getMessageACK: async (id) => {
-        const { ack, fromMe } = companion.get(String(id));
+        const { ack, fromMe } = companion.collection.get(String(id));
         return {
           ack,
           fromMe,
@@ -100,7 +100,7 @@ export function moduleLoader(companion) {
   const MsgCollection = {
     /** @param {unknown[]} ids */
     getMessagesById: async (ids) => {
-      const rows = await Promise.all(ids.map((id) => companion.warm(String(id))));
+      const rows = await Promise.all(ids.map((id) => companion.collection.warm(String(id))));
       return { messages: rows.flatMap((row) => (row ? [companion.message(row)] : [])) };
     },
   };
