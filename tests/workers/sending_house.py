@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -82,7 +83,8 @@ class House:
     timers: Timers
     dispatch: Dispatch
     world: World
-    used: dict[UUID, InstantMessenger] = field(default_factory=dict)
+    used: dict[UUID, InstantMessenger] = field(default_factory=dict)  # each account's latest
+    phones: dict[UUID, str] = field(default_factory=dict)
 
     async def give(self, command: Command, actor: Actor = AUTHOR) -> Outcome:
         """A command from outside, applied."""
@@ -106,6 +108,10 @@ class House:
     def wire(self) -> list[ledger.Entry]:
         """What reached the wire, read from the file."""
         return list(ledger.read(self.data / "ledger.jsonl"))
+
+    async def declare(self) -> None:
+        """What a deploy does for the bus."""
+        await declare(self.bus.js, LIMITS)
 
     async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         async with self.pool.connection() as connection:
@@ -231,18 +237,20 @@ async def link(home: House, count: int) -> list[UUID]:
     label = (await home.contents.put_many(HERE, ["Front desk"]))[0]
     for account in accounts:
         await home.give(RegisterAccount(account, label))
-    for number, account in enumerate(accounts):
-
-        async def scanned(account: UUID = account, phone: str = f"+4670174060{5 + number}") -> bool:
-            answer = await home.bus.ask(f"ctl.session.{account}.qr")
-            payload = orjson.loads(answer)["qr"] if answer else None
-            if payload:
-                home.world.scan(payload, phone)
-            return payload is not None
-
-        await until(scanned)
+    for account in accounts:
+        await until(partial(scan, home, account))
     await until(lambda: all_ready(home, accounts))
     return accounts
+
+
+async def scan(home: House, account: UUID) -> bool:
+    """Scan an account's code with its phone, if it shows one."""
+    answer = await home.bus.ask(f"ctl.session.{account}.qr")
+    payload = orjson.loads(answer)["qr"] if answer else None
+    if payload:
+        phone = home.phones.setdefault(account, f"+4670174060{5 + len(home.phones)}")
+        home.world.scan(payload, phone)
+    return payload is not None
 
 
 async def all_ready(home: House, accounts: Sequence[UUID]) -> bool:
