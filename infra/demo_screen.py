@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -45,7 +45,7 @@ class Screen:
     def wrong(self, sentence: str) -> None:
         self._console.print(Text(f"✗ {sentence}", style="bold red"))
 
-    def table(self, rows: Table) -> None:
+    def table(self, rows: RenderableType) -> None:
         self._console.print()
         self._console.print(rows)
         self._console.print()

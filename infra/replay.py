@@ -5,34 +5,29 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from domain.catalog import DECIDERS, EVENT_NAMES
 from domain.message import Recorded
 
 SHOWN = 44  # characters of one value
+INDENT = 13
+HEAD = f"{'log':>6} {'v':>4}  {'UTC':<12}  {'by':<16} {'event':<26} state"
 
 
-def table(title: str, history: Iterable[Recorded]) -> Table:
-    """One row an event; `state` is the status that the fold has after it, where the aggregate has one."""
-    rows = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column, justify in (("log", "right"), ("v", "right"), ("time (UTC)", "left"), ("by", "left")):
-        rows.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich's literal type
-    rows.add_column("event", no_wrap=True)
-    rows.add_column("state", no_wrap=True)
-    rows.add_column("what", overflow="ellipsis", no_wrap=True)
+def table(title: str, history: Iterable[Recorded]) -> Group:
+    """Two lines an event: where, when, who and what it is, with the state the fold has after it; then what it says."""
+    lines: list[RenderableType] = [Text(title, style="bold"), Text(HEAD, style="dim")]
     for recorded, state in states(history):
-        rows.add_row(
-            str(recorded.position),
-            str(recorded.version),
-            recorded.envelope.time.strftime("%H:%M:%S.%f")[:-3],
-            recorded.envelope.actor,
-            EVENT_NAMES[type(recorded.event)],
-            str(getattr(state, "status", "")),
-            Text(what(recorded.event), style="dim"),
-        )
-    return rows
+        time = recorded.envelope.time.strftime("%H:%M:%S.%f")[:-3]
+        row = f"{recorded.position:>6} {recorded.version:>4}  {time}  {recorded.envelope.actor:<16} "
+        status = str(getattr(state, "status", ""))
+        lines.append(Text.assemble(row, (f"{EVENT_NAMES[type(recorded.event)]:<26} ", "bold"), (status, "green")))
+        if said := what(recorded.event):
+            lines.append(Padding(Text(said, style="dim", overflow="fold"), (0, 0, 0, INDENT)))
+    return Group(*lines)
 
 
 def states(history: Iterable[Recorded]) -> Iterable[tuple[Recorded, Any]]:
