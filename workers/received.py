@@ -72,8 +72,8 @@ class Received:
             raise Refused("unknown_principal", field="actor")
         if self.actor.workspace != self.address.workspace:
             raise Refused("foreign_workspace", field="workspace")
-        cloudevents.check_headers(self.address, self.message.headers or {})
         wire.check_role(self.address.name, self.actor.roles)
+        cloudevents.check_headers(self.address, self.message.headers or {})
         return wire.parse(self.address.name, self.message.data)
 
     def turn_away(self, refused: Refused) -> None:

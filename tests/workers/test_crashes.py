@@ -1,0 +1,102 @@
+"""A message that brings its handler down is tried five times, then kept for a person; the others go through."""
+
+import asyncio
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from adapters import streams, wire
+from adapters.event_store import LogUnavailable
+from tests.workers.core import HERE, Client, Core, campaign, until
+
+POISON = "Poison"
+
+
+@pytest.fixture
+def poisoned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A fault in the handling of one title, as a bug of ours would be; counts how often it strikes."""
+    struck: list[int] = []
+    parse = wire.parse
+
+    def faulty(name: str, raw: bytes) -> wire.Draft:
+        if POISON.encode() in raw:
+            struck.append(1)
+            raise ZeroDivisionError("a text that quotes what somebody wrote")
+        return parse(name, raw)
+
+    monkeypatch.setattr(wire, "parse", faulty)
+    return struck
+
+
+async def test_after_five_tries_it_has_crashed_and_its_neighbours_are_applied(
+    house: Core, author: Client, poisoned: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {**campaign(), "title": POISON}
+    for _ in range(3):
+        await author.give("campaign.create", campaign())
+    bad = await author.give("campaign.create", body)
+    async with house.running(house.intake().run):
+        outcomes = {outcome["command_id"]: outcome for outcome in [await author.outcome() for _ in range(4)]}
+        crashed = outcomes.pop(str(bad))
+        await until(lambda: drained(house))
+    assert (crashed["state"], crashed["rule"]) == ("crashed", "crashed")
+    assert {outcome["state"] for outcome in outcomes.values()} == {"applied"}
+    # Once in the batch, once more alone at the same delivery, then once or twice at each of the further four.
+    assert 6 <= len(poisoned) <= 7
+    assert (await house.row(author.actor, bad)).state == "crashed"
+    _, dead = await house.bus.last(streams.DEAD)
+    assert dead is not None
+    assert (dead.headers["Drl-Reason"], dead.headers["ce-id"]) == ("crashed", str(bad))
+    assert orjson.loads(house.contents.unseal(HERE, dead.headers["Drl-Key"], dead.body)) == body
+    assert "somebody wrote" not in caplog.text
+
+
+async def test_what_crashed_stays_crashed_when_it_is_sent_again(
+    house: Core, author: Client, poisoned: list[int]
+) -> None:
+    body = {**campaign(), "title": POISON}
+    async with house.running(house.intake().run):
+        bad = await author.give("campaign.create", body)
+        await author.outcome()
+        again = await author.ask("campaign.create", body, command_id=bad, headers={"Nats-Msg-Id": str(uuid4())})
+    assert (again["state"], again["repeated"]) == ("crashed", True)
+
+
+async def test_a_message_that_was_delivered_too_often_is_kept_without_another_try(
+    house: Core, author: Client, poisoned: list[int]
+) -> None:
+    """As after an intake that was killed each time: nobody counted but the broker."""
+    bad = await author.give("campaign.create", {**campaign(), "title": POISON})
+    subscription = await house.bus.js.pull_subscribe_bind(streams.INTAKE, streams.COMMANDS)
+    for _ in range(5):
+        (message,) = await subscription.fetch(1, timeout=5)
+        await message.nak()
+    async with house.running(house.intake().run):
+        outcome = await author.outcome()
+    assert (outcome["command_id"], outcome["state"]) == (str(bad), "crashed")
+    assert poisoned == []
+
+
+async def test_while_the_log_is_away_nothing_is_given_up(
+    house: Core, author: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, away = house.store.append, asyncio.Event()
+
+    async def gone(items: object) -> object:
+        away.set()
+        raise LogUnavailable("away")
+
+    monkeypatch.setattr(house.store, "append", gone)
+    ids = {str(await author.give("campaign.create", campaign())) for _ in range(10)}
+    async with house.running(house.intake().run):
+        async with asyncio.timeout(10):
+            await away.wait()
+        monkeypatch.setattr(house.store, "append", append)
+        outcomes = [await author.outcome() for _ in ids]
+    assert {outcome["command_id"] for outcome in outcomes} == ids
+    assert {outcome["state"] for outcome in outcomes} == {"applied"}
+
+
+async def drained(house: Core) -> bool:
+    return (await house.bus.js.stream_info(streams.COMMANDS)).state.messages == 0
