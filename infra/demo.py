@@ -24,6 +24,7 @@ from infra.client import Api, Problem, until
 from infra.demo_screen import Screen
 from infra.embedded import refuse_in_use
 from infra.people import People
+from infra.ports import free_port, in_use
 from infra.replay import table
 from infra.report import Report, report
 from infra.settings import Settings, SettingsError
@@ -52,6 +53,7 @@ class Demo:
         """Run it all; the exit code: 0 only when every sum holds and nothing is doubled, lost or unknown."""
         if not self.contacts.is_file():
             raise SettingsError(f"{self.contacts} is not a file.")
+        self.settings = self.settings.model_copy(update=out_of_the_way(self.settings))
         begin_anew(self.settings.data_dir)
         task = asyncio.current_task()
         assert task is not None
@@ -216,11 +218,27 @@ def fault_named(name: str) -> str:
     raise SettingsError(f"The sandbox knows no fault {name!r}: choose among {', '.join(FAULTS)}.")
 
 
+def out_of_the_way(settings: Settings) -> dict[str, object]:
+    """What nobody chose and is taken by an `up`, chosen anew: a demo is to run beside it."""
+    chosen: dict[str, object] = {}
+    if "data_dir" not in settings.model_fields_set and not is_demos(settings.data_dir):
+        chosen["data_dir"] = settings.data_dir.with_name(f"{settings.data_dir.name}-demo")
+    for name in ("http_port", "sandbox_port"):
+        if name not in settings.model_fields_set and in_use(getattr(settings, name)):
+            chosen[name] = free_port()
+    return chosen
+
+
+def is_demos(data_dir: Path) -> bool:
+    """Whether a demo may empty this directory: nothing is in it, or only demos have used it."""
+    return not data_dir.exists() or not any(data_dir.iterdir()) or (data_dir / MARK).exists()
+
+
 def begin_anew(data_dir: Path) -> None:
     """Empty a directory that only a demo has used; refuse one that holds anybody's data, or that is in use."""
-    if data_dir.exists() and any(data_dir.iterdir()):
-        if not (data_dir / MARK).exists():
-            raise SettingsError(f"{data_dir} holds data that is not a demo's: give the demo another --data-dir.")
+    if not is_demos(data_dir):
+        raise SettingsError(f"{data_dir} holds data that is not a demo's: give the demo another --data-dir.")
+    if data_dir.exists():
         refuse_in_use(data_dir)
         shutil.rmtree(data_dir)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

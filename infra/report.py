@@ -81,7 +81,7 @@ class Report:
             f"lost {self.lost} = 0": self.lost == 0,
             f"unknown {of[delivery.Status.UNKNOWN]} = 0": of[delivery.Status.UNKNOWN] == 0,
         }
-        return [f"{rule} does not hold" for rule, holds in rules.items() if not holds]
+        return [f"does not hold: {rule}" for rule, holds in rules.items() if not holds]
 
 
 def outcomes(job_id: UUID, log: Iterable[Recorded]) -> dict[StreamId, Outcome]:

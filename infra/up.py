@@ -18,6 +18,7 @@ from infra.child import ServerError
 from infra.client import Api, until
 from infra.embedded import EmbeddedServers
 from infra.people import People, people
+from infra.ports import in_use
 from infra.settings import Settings
 from infra.supervisor import Supervisor
 
@@ -73,7 +74,15 @@ class House:
             await admin.post("/v1/workspace")
         return team
 
+    def _refuse_ports(self) -> None:
+        """Say at once which port is taken, instead of starting a process again and again."""
+        for name, host in (("http_port", self.settings.http_host), ("sandbox_port", "127.0.0.1")):
+            port = getattr(self.settings, name)
+            if in_use(port, host):
+                raise ServerError(f"Port {port} is in use by another program: end it, or set DRUMLINE_{name.upper()}.")
+
     async def _start(self) -> None:
+        self._refuse_ports()
         given = self.settings_given
         own = {"postgres": given.database_url is None, "nats": given.nats_url is None}
         await asyncio.to_thread(self._servers.start, **own)
@@ -138,9 +147,10 @@ def first_steps(settings: Settings) -> str:
     body = json.dumps({"title": "Hello", "parts": [{"text": "Hello {{name}}"}]})
     return f"""\
 KEY=$(python3 -c 'import json; print(json.load(open("{settings.keys_file}"))["keys"]["author"])')
-curl -s -H "Authorization: Bearer $KEY" -H 'Prefer: wait=5' --json '{body}' {settings.api_url}/v1/campaigns
+curl -s -H "Authorization: Bearer $KEY" -H 'Prefer: wait=5' -H 'Content-Type: application/json' \\
+  -d '{body}' {settings.api_url}/v1/campaigns
 curl -s -H "Authorization: Bearer $KEY" {settings.api_url}/v1/campaigns
-curl -s -H "Authorization: Bearer $KEY" {settings.api_url}/v1/accounts"""
+curl -s -H "Authorization: Bearer $KEY" {settings.api_url}/v1/review-queue"""
 
 
 async def run_up(settings: Settings, workspace: str) -> None:
