@@ -127,22 +127,11 @@ class _Process:
         flag = b"--user-data-dir=" + os.fsencode(profile)
         return self.command.replace(b" ", b"\0").find(flag.replace(b" ", b"\0") + b"\0") >= 0
 
-    def has_open(self, profile: Path) -> bool:
-        inside = os.fspath(profile) + os.sep
-        with contextlib.suppress(OSError):
-            for entry in (PROC / str(self.pid) / "fd").iterdir():
-                with contextlib.suppress(OSError):
-                    if os.fspath(entry.readlink()).startswith(inside):
-                        return True
-        return False
-
 
 def _users(profile: Path, process_group: int | None) -> set[Identity]:
     """Who must go: processes that name the profile, the groups these lead, and the recorded group if it is ours."""
     profile, alive = profile.resolve(), list(_processes())
     groups = {p.group for p in alive if p.names(profile) and p.group in (p.pid, process_group)}
-    if process_group is not None and process_group not in groups:
-        groups |= {p.group for p in alive if p.group == process_group and p.has_open(profile)}
     groups.discard(os.getpgrp())
     return {p.identity for p in alive if p.pid != os.getpid() and (p.group in groups or p.names(profile))}
 
