@@ -330,4 +330,4 @@ def test_root_without_namespaces_is_told_which_directory_keeps_others_out(
     closed = scratch / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(ServerError, match=f"may not enter {closed}: "):
-        EmbeddedServers(closed / "data").start()
+        unprivileged.disguise([closed])
