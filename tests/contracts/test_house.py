@@ -2,58 +2,75 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("domain", "adapters", "projections", "api", "workers", "infra")
 LONGEST = 300
+IMPURE = {"asyncio", "os", "random", "secrets", "socket", "subprocess", "time"}
 READS_ENVIRONMENT = {
     "infra/settings.py",
     "infra/install.py",  # runs before there is anything to read settings with
 }
 
 
-def modules(*packages: str) -> list[str]:
-    return [str(path.relative_to(ROOT)) for package in packages for path in sorted((ROOT / package).rglob("*.py"))]
+@cache
+def modules() -> dict[str, str]:
+    """The text of every module of the six packages, by its path."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return {path.relative_to(ROOT).as_posix(): path.read_text() for path in paths}
 
 
-def imported(module: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse((ROOT / module).read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield (node.module or "").partition(".")[0]
+@cache
+def nodes(module: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(modules()[module])))
 
 
-@pytest.mark.parametrize("module", modules("domain"))
-def test_the_domain_imports_the_standard_library_and_itself(module: str) -> None:
-    assert set(imported(module)) <= set(sys.stdlib_module_names) | {"domain"}
+def imported(module: str) -> set[str]:
+    """The first names of what a module imports."""
+    plain = [alias.name for node in nodes(module) if isinstance(node, ast.Import) for alias in node.names]
+    parts = [node.module or "" for node in nodes(module) if isinstance(node, ast.ImportFrom) and node.level == 0]
+    return {name.partition(".")[0] for name in [*plain, *parts]}
 
 
-@pytest.mark.parametrize("module", modules("domain"))
-def test_the_domain_has_no_clock_no_random_and_no_input(module: str) -> None:
-    assert not set(imported(module)) & {"asyncio", "os", "random", "secrets", "socket", "subprocess", "time"}
-
-
-@pytest.mark.parametrize("module", sorted(set(modules(*PACKAGES)) - READS_ENVIRONMENT))
-def test_only_the_settings_read_the_environment(module: str) -> None:
-    nodes = list(ast.walk(ast.parse((ROOT / module).read_text())))
-    set_for_children = [n.value for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)]
+def reads_of_environment(module: str) -> list[int]:
+    """Lines that use it, but for those that set a variable for children or hand the whole of it on to one."""
+    every = nodes(module)
+    set_for_children = [n.value for n in every if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)]
     handed_on = [
-        v for n in nodes if isinstance(n, ast.Dict) for k, v in zip(n.keys, n.values, strict=True) if k is None
+        v for n in every if isinstance(n, ast.Dict) for k, v in zip(n.keys, n.values, strict=True) if k is None
     ]
-    used = [n for n in nodes if isinstance(n, ast.Attribute) and n.attr in {"environ", "environb", "getenv"}]
-    assert not [node.lineno for node in used if node not in [*set_for_children, *handed_on]]
+    used = [n for n in every if isinstance(n, ast.Attribute) and n.attr in {"environ", "environb", "getenv"}]
+    return [node.lineno for node in used if node not in [*set_for_children, *handed_on]]
 
 
-@pytest.mark.parametrize("module", modules(*PACKAGES))
-def test_a_module_is_short_enough_to_read(module: str) -> None:
-    assert len((ROOT / module).read_text().splitlines()) <= LONGEST
+def domain() -> list[str]:
+    return [module for module in modules() if module.startswith("domain/")]
 
 
-@pytest.mark.parametrize("module", modules(*PACKAGES))
-def test_a_module_says_what_it_is(module: str) -> None:
-    assert ast.get_docstring(ast.parse((ROOT / module).read_text()))
+def test_there_is_a_house_to_look_at() -> None:
+    assert {module.partition("/")[0] for module in modules()} == set(PACKAGES)
+
+
+def test_the_domain_imports_the_standard_library_and_itself() -> None:
+    allowed = set(sys.stdlib_module_names) | {"domain"}
+    assert {module: imported(module) - allowed for module in domain() if imported(module) - allowed} == {}
+
+
+def test_the_domain_has_no_clock_no_random_and_no_input() -> None:
+    assert {module: imported(module) & IMPURE for module in domain() if imported(module) & IMPURE} == {}
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    read = {module: reads_of_environment(module) for module in modules() if module not in READS_ENVIRONMENT}
+    assert {module: lines for module, lines in read.items() if lines} == {}
+
+
+def test_a_module_is_short_enough_to_read() -> None:
+    lengths = {module: text.count("\n") for module, text in modules().items()}
+    assert {module: length for module, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_a_module_says_what_it_is() -> None:
+    assert [module for module, text in modules().items() if not ast.get_docstring(ast.parse(text))] == []
