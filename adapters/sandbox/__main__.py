@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import signal
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,6 +20,9 @@ def main() -> None:
         parser.add_argument(f"--{setting.name.replace('_', '-')}", type=kind, default=setting.default)
     options = vars(parser.parse_args())
     port, data_dir = options.pop("port"), options.pop("data_dir")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops cleanly and then hands the signal on, to a handler that needs no traceback.
+        signal.signal(number, lambda *_: sys.exit(0))
     asyncio.run(serve(port, data_dir, Timings(**options)))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,7 +138,7 @@ async def _lines(world: World, device: Device, queue: asyncio.Queue[Stanza], sin
             except TimeoutError:
                 stanza = {"type": "ping"}
             yield json.dumps(stanza) + "\n"
-            if stanza["type"] == "logout":
+            if stanza["type"] in ("logout", "bye"):
                 return
     finally:
         world.disconnect(device, sink)
@@ -224,6 +225,18 @@ def _control(app: FastAPI, world: World) -> None:
         return {"messages": sent}
 
 
+class _Server(uvicorn.Server):
+    """A server that ends its open streams when it is told to stop, instead of waiting for them."""
+
+    def __init__(self, config: uvicorn.Config, world: World) -> None:
+        super().__init__(config)
+        self._world = world
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._world.hang_up()
+        await super().shutdown(sockets)
+
+
 async def serve(port: int, data_dir: Path, timings: Timings | None = None) -> None:
     """Run the sandbox on 127.0.0.1 until cancelled or told to stop (SIGINT, SIGTERM)."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything is served
@@ -232,6 +245,6 @@ async def serve(port: int, data_dir: Path, timings: Timings | None = None) -> No
         create_app(world), "127.0.0.1", port, log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )
     try:
-        await uvicorn.Server(config).serve()
+        await _Server(config, world).serve()
     finally:
         world.close()

@@ -173,6 +173,12 @@ class World:
         now = time.time()
         return next((f"{ref},{device.keys}" for ref, until in device.codes if now <= until), None)
 
+    def hang_up(self) -> None:
+        """End every connection; browsers that are linked come back by themselves when they can."""
+        for device in self.devices.values():
+            if device.sink is not None:
+                device.sink({"type": "bye"})
+
     def close(self) -> None:
         self.ledger.close()
 

@@ -79,7 +79,7 @@ export interface ChatRow { lid: string; number: string; name: string; t: number;
 
 /** What the server pushes, a line each. */
 export type Stanza =
-  | { type: 'ping' } | { type: 'logout' }
+  | { type: 'ping' } | { type: 'bye' } | { type: 'logout' }
   | { type: 'codes'; refs: string[]; first: number; next: number }
   | { type: 'paired'; me: Contact } | { type: 'online'; me: Contact }
   | { type: 'acks'; acks: Record<string, number> }
