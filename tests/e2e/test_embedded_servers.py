@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from nats.aio.client import Client
 from infra import unprivileged
 from infra.child import Child, birth, wait_until
 from infra.embedded import EmbeddedNats, EmbeddedPostgres, EmbeddedServers, NatsUser, ServerError
-from infra.embedded_postgres import binaries
+from infra.embedded_postgres import HELD, binaries
 
 SUPERVISOR = """
 import sys, time
@@ -172,6 +173,21 @@ def test_postgres_starts_though_its_former_pid_is_another_programs_today(servers
             assert another.poll() is None
         finally:
             another.kill()
+    assert rows(servers) == [(42,)]
+
+
+def test_postgres_waits_for_what_is_left_of_one_that_was_killed(servers: EmbeddedServers) -> None:
+    write_row(servers)
+    with psycopg.connect(servers.database_url) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)  # it still holds the shared memory when the server is gone
+        servers.postgres.kill()
+        starting = threading.Thread(target=servers.postgres.start)
+        starting.start()
+        assert wait_until(lambda: HELD in (servers.postgres.home / "postgres.log").read_text(), 10)
+        os.kill(backend, signal.SIGCONT)
+        starting.join(30)
+    assert servers.postgres.alive()
     assert rows(servers) == [(42,)]
 
 

@@ -1,0 +1,133 @@
+"""The main job, run as a user runs it: a process, its last line, its exit code, and nothing left behind."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.sandbox.ledger import recount
+from infra.child import wait_until
+from infra.ports import free_port
+
+ROOT = Path(__file__).parents[2]
+SECOND = ROOT / "examples" / "contacts-second.csv"
+COMMAND = [sys.executable, "-m", "infra.cli"]
+LONGEST = 100  # seconds for a whole run beside other tests
+
+
+def environment() -> dict[str, str]:
+    ports = {"DRUMLINE_HTTP_PORT": str(free_port()), "DRUMLINE_SANDBOX_PORT": str(free_port())}
+    return {**os.environ, **ports}
+
+
+def demo(data_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "demo", "--data-dir", str(data_dir), *options],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+
+
+def last_line(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return line
+
+
+def processes_on(data_dir: Path) -> list[str]:
+    """The command lines of processes that name this directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(data_dir) in line:
+            found.append(line)
+    return found
+
+
+def test_a_demo_accounts_for_every_row_and_leaves_nothing_running(scratch: Path) -> None:
+    run = demo(scratch / "data")
+    assert run.returncode == 0, run.stdout + run.stderr
+    said = last_line(run)
+    assert said["rows"] == 40 == said["bad"] + said["merged"] + said["recipients"]
+    assert said["bad"] > 0
+    assert said["merged"] > 0
+    ended = said["sent"] + said["partial"] + said["failed"] + sum(said["skipped"].values())
+    assert said["recipients"] == ended + said["stopped"] + said["given_up"] + said["unknown"] + said["lost"]
+    assert said["skipped"]["no_consent"] > 0
+    assert said["parts"] == said["wire"] == said["sent"] > 20
+    assert said["duplicates"] == said["lost"] == said["unknown"] == 0
+    wire = recount(Path(said["ledger"]))
+    assert (wire.distinct, wire.entries) == (said["wire"], said["wire"])
+    assert said["seconds"] < 60
+    assert "rule own_job, field actor" in run.stdout
+    assert "workspace.sending-policy-set" in run.stdout
+    assert "job.completed" in run.stdout
+    assert processes_on(scratch) == []
+
+
+def test_a_doubled_message_on_the_wire_is_noticed_in_another_list(scratch: Path) -> None:
+    run = demo(scratch / "data", "--contacts", str(SECOND), "--fault", "F19")
+    assert run.returncode == 1, run.stdout + run.stderr
+    said = last_line(run)
+    with SECOND.open() as rows:
+        assert said["rows"] == len(list(csv.DictReader(rows)))
+    assert said["duplicates"] == 1
+    assert said["wire"] == said["parts"]
+    assert "does not hold: duplicates 1 = 0" in run.stdout
+
+
+def test_an_interrupted_demo_ends_cleanly(scratch: Path) -> None:
+    data_dir = scratch / "data"
+    line = [*COMMAND, "demo", "--data-dir", str(data_dir)]
+    with subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for said in run.stdout:
+            if "Account" in said:
+                break
+        assert processes_on(data_dir)
+        run.send_signal(signal.SIGINT)
+        rest = run.stdout.read()
+        assert run.wait(LONGEST) == 130
+    assert "Stopped" in rest
+    assert wait_until(lambda: not processes_on(data_dir), 10)
+
+
+def test_a_demo_empties_no_data_of_somebody_else(scratch: Path) -> None:
+    (scratch / "kept.txt").write_text("somebody's")
+    run = demo(scratch)
+    assert run.returncode == 2
+    assert "holds data that is not a demo's" in run.stderr
+    assert (scratch / "kept.txt").read_text() == "somebody's"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"name\nAna\n", "number"), (b"\xff\xfe\x00bad", "")],
+    ids=["a list without numbers", "a list that is not UTF-8"],
+)
+def test_an_unusable_list_is_one_clear_sentence(scratch: Path, content: bytes, said: str) -> None:
+    path = scratch / "list.csv"
+    path.write_bytes(content)
+    run = demo(scratch / "data", "--contacts", str(path))
+    assert run.returncode == 2
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("drumline: list.csv: ")
+    assert said in last
+
+
+def test_a_missing_list_is_named_before_anything_starts(scratch: Path) -> None:
+    run = demo(scratch / "data", "--contacts", str(scratch / "none.csv"))
+    assert run.returncode == 2
+    assert "none.csv is not a file" in run.stderr
+    assert not (scratch / "data").exists()

@@ -1,0 +1,119 @@
+"""`drumline up`: what it prints works as pasted, who dies comes back, and external servers change nothing else."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.child import wait_until
+from infra.ports import free_port
+
+COMMAND = [sys.executable, "-m", "infra.cli"]
+WAIT = 60.0
+
+
+@contextmanager
+def up(data_dir: Path, **settings: str) -> Iterator[tuple[str, str]]:
+    """A running `up`: its API's address, and what it printed until it was ready."""
+    port = str(free_port())
+    given = {"DRUMLINE_HTTP_PORT": port, "DRUMLINE_SANDBOX_PORT": str(free_port())}
+    given |= {f"DRUMLINE_{name.upper()}": value for name, value in settings.items()}
+    line = [*COMMAND, "up", "--data-dir", str(data_dir)]
+    with subprocess.Popen(line, env={**os.environ, **given}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed = ""
+        for said in process.stdout:
+            printed += said
+            if "review-queue" in said:
+                break
+        assert "review-queue" in printed, printed
+        try:
+            yield f"http://127.0.0.1:{port}", printed
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(WAIT) == 0
+
+
+def pasted(printed: str) -> list[httpx.Response]:
+    """What the printed curl lines answer; done without a shell, for a bare machine has no curl."""
+    lines = printed[printed.index("KEY=") :].replace("\\\n", " ").splitlines()
+    program = shlex.split(lines[0].removeprefix("KEY=$(").removesuffix(")"))
+    key = subprocess.run([sys.executable, *program[1:]], capture_output=True, text=True, check=True).stdout.strip()
+    answers = []
+    for line in lines[1:]:
+        if not line.startswith("curl"):
+            continue
+        words = shlex.split(line.replace("$KEY", key))[1:]
+        headers = [words[i + 1].split(": ", 1) for i, word in enumerate(words) if word == "-H"]
+        body = next((words[i + 1] for i, word in enumerate(words) if word == "-d"), None)
+        request = httpx.Request("POST" if body else "GET", words[-1], headers=dict(headers), content=body)
+        with httpx.Client(trust_env=False, timeout=WAIT) as client:
+            answers.append(client.send(request))
+    return answers
+
+
+def test_the_first_steps_work_as_pasted_and_the_keys_are_private(scratch: Path) -> None:
+    with up(scratch / "data") as (_, printed):
+        created, listed, queue = pasted(printed)
+        assert created.status_code == 200, created.text
+        assert created.json()["state"] == "applied"
+        assert [item["title"] for item in listed.json()["items"]] == ["Hello"]
+        assert queue.json()["items"] == []
+        keys = scratch / "data" / "keys.json"
+        assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+        assert {"author", "moderator"} <= set(json.loads(keys.read_text())["keys"])
+
+
+def test_external_servers_change_nothing_else_and_data_outlives_a_restart(
+    scratch: Path, database_url: str, nats_url: str
+) -> None:
+    for expected in (1, 2):
+        with up(scratch / "data", database_url=database_url, nats_url=nats_url) as (_, printed):
+            _, listed, _ = pasted(printed)
+            assert len(listed.json()["items"]) == expected
+    assert not (scratch / "data" / "postgres").exists()
+    assert not (scratch / "data" / "nats").exists()
+
+
+def test_a_killed_worker_and_a_killed_server_come_back(scratch: Path) -> None:
+    with up(scratch / "data") as (url, printed):
+        for name in ("run/core", "run/api", "nats", "postgres"):
+            record = scratch / "data" / name / "process"
+            before = record.read_text()
+            os.kill(int(before.split()[0]), signal.SIGKILL)
+            assert wait_until(lambda record=record, before=before: record.read_text() != before, 20), name  # type: ignore[misc]  # defaults bind the loop's values
+        assert wait_until(lambda: ready(url), WAIT)
+        assert pasted(printed)[0].json()["state"] == "applied"
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False, timeout=2).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("name", ["HTTP_PORT", "SANDBOX_PORT"])
+def test_a_taken_port_is_said_in_one_sentence(scratch: Path, name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = [*COMMAND, "up", "--data-dir", str(scratch / "data")]
+        given = {"DRUMLINE_HTTP_PORT": str(free_port()), "DRUMLINE_SANDBOX_PORT": str(free_port())}
+        given[f"DRUMLINE_{name}"] = str(port)
+        run = subprocess.run(
+            line, env={**os.environ, **given}, capture_output=True, text=True, timeout=WAIT, check=False
+        )
+    assert run.returncode == 2
+    assert run.stderr == (f"drumline: Port {port} is in use by another program: end it, or set DRUMLINE_{name}.\n")
