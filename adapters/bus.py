@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 import nats
 import orjson
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
@@ -19,6 +18,7 @@ from nats.js.errors import NotFoundError
 
 from adapters import cloudevents, streams
 from adapters.cloudevents import Address, Answer, Headers
+from adapters.lean_client import LeanClient, frame
 from adapters.pulls import Pulls
 from domain.message import WorkspaceId
 
@@ -62,6 +62,16 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An outcome, whose it is, and where it goes."""
+
+    answer: Answer
+    sender: Address
+    to: str = ""  # an inbox, besides the principal's own subject
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dead:
     """Why a message could not be handled; its body is sealed under `key`."""
 
@@ -76,7 +86,7 @@ class Dead:
 class Bus:
     """A connected client and what drumline does with it."""
 
-    def __init__(self, nc: Client) -> None:
+    def __init__(self, nc: LeanClient) -> None:
         self.nc = nc
         self.js: JetStreamContext = nc.jetstream(timeout=PATIENCE)
         self._closed = asyncio.Event()
@@ -88,7 +98,7 @@ class Bus:
 
         A principal may listen only under `_INBOX.<its id>`; drumline itself everywhere.
         """
-        nc = Client()
+        nc = LeanClient()
         bus = cls(nc)
         await nc.connect(
             url,
@@ -125,14 +135,15 @@ class Bus:
         headers = {cloudevents.MSG_ID: msg_id}
         await self.js.publish(f"send.{account}", body, stream=streams.SENDS, headers=headers)
 
-    async def outcome(
-        self, answer: Answer, sender: Address, now: datetime, *, to: str = "", traceparent: str = ""
-    ) -> None:
-        """Tell a principal what came of its command: on its own subject, and at the inbox it named."""
-        headers, body = cloudevents.outcome_message(answer, sender.workspace, now, traceparent)
-        await self.nc.publish(f"out.{sender.workspace}.{sender.principal}", body, headers=headers)
-        if to:
-            await self.nc.publish(to, body, headers=headers)
+    async def outcomes(self, told: Sequence[Told], now: datetime) -> None:
+        """Tell principals what came of their commands: each on its own subject, and at the inbox it named."""
+        frames = []
+        for one in told:
+            headers, body = cloudevents.outcome_message(one.answer, one.sender.workspace, now, one.traceparent)
+            frames.append(frame(f"out.{one.sender.workspace}.{one.sender.principal}", body, headers))
+            if one.to:
+                frames.append(frame(one.to, body, headers))
+        await self.nc.put(frames)
 
     async def bury(self, dead: Dead) -> None:
         """Keep what could not be handled, with its sealed body if the server takes it whole."""
@@ -156,9 +167,12 @@ class Bus:
         """
         batch_id = uuid4().hex
         *others, last = messages
-        for number, message in enumerate(others, 1):
-            headers = in_batch(message, batch_id, number, expected)
-            await self.nc.publish(message.subject, message.body, headers=headers)
+        await self.nc.put(
+            [
+                frame(message.subject, message.body, in_batch(message, batch_id, number, expected))
+                for number, message in enumerate(others, 1)
+            ]
+        )
         headers = in_batch(last, batch_id, len(messages), expected) | {"Nats-Batch-Commit": "1"}
         try:
             reply = await self.nc.request(last.subject, last.body, timeout=PATIENCE, headers=headers)
@@ -192,9 +206,9 @@ class Bus:
         self._pulls.append(pulls)
         return pulls
 
-    async def ack(self, message: Msg) -> None:
-        """This message is done with."""
-        await self.nc.publish(message.reply, b"+ACK")
+    async def ack(self, messages: Sequence[Msg]) -> None:
+        """These messages are done with."""
+        await self.nc.put([frame(message.reply, b"+ACK") for message in messages])
 
     async def working(self, message: Msg) -> None:
         """This message is being worked on: do not deliver it again yet."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 import orjson
@@ -39,6 +40,7 @@ class Address:
     name: str
 
     @classmethod
+    @lru_cache(maxsize=4_096)
     def read(cls, subject: str) -> "Address | None":
         """The address in a subject; None when workspace and principal cannot be read."""
         prefix, *tokens = subject.split(".")

@@ -106,8 +106,7 @@ async def consume(bus: Bus, count: int) -> float:
     left = count
     while left > 0:
         messages = await pulls.next()
-        for message in messages:
-            await bus.ack(message)
+        await bus.ack(messages)
         left -= len(messages)
     await bus.nc.flush()
     taken = count / (time.monotonic() - began)

@@ -136,11 +136,10 @@ class Intake:
                 batch.commands.append(Received.read(message))
             except Unreadable as error:
                 batch.unreadable.append((message, str(error)))
-        for principal in {command.address.principal for command in batch.commands}:
-            actor = await self._keys.actor(principal)
-            for command in batch.commands:
-                if command.address.principal == principal:
-                    command.actor = actor
+        principals = {command.address.principal for command in batch.commands}
+        actors = {principal: await self._keys.actor(principal) for principal in principals}
+        for command in batch.commands:
+            command.belongs_to(actors[command.address.principal])
         rows = await self._inbox.find([command.key for command in batch.commands]) if batch.commands else {}
         drafts: list[tuple[Received, wire.Draft]] = []
         for command in batch.commands:
@@ -167,6 +166,7 @@ class Intake:
                     command.address.name,
                     command.digest,
                     traceparent=command.traceparent,
+                    known_key=command.key,
                 )
 
     async def _finish(self, batch: Batch) -> None:
@@ -180,20 +180,8 @@ class Intake:
         outcomes = await self._decisions.make([command.request for command in asked if command.request])
         for command, outcome in zip(asked, outcomes, strict=True):
             command.outcome = outcome
-        for command in batch.commands:
-            assert command.outcome is not None
-            await self._answer(command, command.outcome)
-        for message in batch.messages:
-            await self._bus.ack(message)
-
-    async def _answer(self, command: Received, outcome: Outcome) -> None:
-        await self._bus.outcome(
-            command.answer(outcome),
-            command.sender,
-            self._clock(),
-            to=command.reply_to,
-            traceparent=command.traceparent,
-        )
+        await self._bus.outcomes([command.told() for command in batch.commands], self._clock())
+        await self._bus.ack(batch.messages)
 
     async def _bury_unreadable(self, batch: Batch) -> None:
         for message, reason in batch.unreadable:
@@ -211,10 +199,11 @@ class Intake:
         await self._bury(message, "crashed")
         with contextlib.suppress(Unreadable):
             command = Received.read(message)
-            command.actor = await self._keys.actor(command.address.principal)
+            command.belongs_to(await self._keys.actor(command.address.principal))
             await self._inbox.crash(command.pending(), "crashed")
-            await self._answer(command, Outcome("crashed", NO_STREAM, 0, rule="crashed"))
-        await self._bus.ack(message)
+            command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
+            await self._bus.outcomes([command.told()], self._clock())
+        await self._bus.ack([message])
 
     async def _wait(self, messages: Sequence[Msg], pause: float) -> None:
         """Pause, telling the server meanwhile that these are being worked on."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from nats.aio.msg import Msg
 
 from adapters import cloudevents, wire
+from adapters.bus import Told
 from adapters.cloudevents import Address, Answer
 from adapters.inbox import CommandRow, Pending
 from domain.message import Actor, Refused
@@ -24,6 +25,10 @@ class Received:
     address: Address
     command_id: UUID
     digest: bytes
+    key: UUID
+    sender: Address  # whose command this is: the workspace is the principal's own, whichever the subject names
+    traceparent: str = ""
+    reply_to: str = ""
     actor: Actor | None = None
     request: Request | None = None  # to be decided
     turned: Turned | None = None  # to be recorded as refused
@@ -35,29 +40,21 @@ class Received:
         address = Address.read(message.subject)
         if address is None:
             raise Unreadable("no_principal")
-        command_id = cloudevents.command_id(message.headers or {})
+        headers = message.headers or {}
+        command_id = cloudevents.command_id(headers)
         if command_id is None:
             raise Unreadable("no_command_id")
-        return cls(message, address, command_id, wire.digest(address.name, message.data))
+        trace, to = cloudevents.traceparent(headers), cloudevents.reply_to(headers)
+        digest = wire.digest(address.name, message.data)
+        key = command_key(address.workspace, address.principal, command_id)
+        return cls(message, address, command_id, digest, key, address, trace, to)
 
-    @property
-    def sender(self) -> Address:
-        """Whose command this is: the workspace is the principal's own, whichever the subject names."""
-        if self.actor is None:
-            return self.address
-        return Address(self.actor.workspace, self.actor.id, self.address.name)
-
-    @property
-    def key(self) -> UUID:
-        return command_key(self.sender.workspace, self.sender.principal, self.command_id)
-
-    @property
-    def traceparent(self) -> str:
-        return cloudevents.traceparent(self.message.headers or {})
-
-    @property
-    def reply_to(self) -> str:
-        return cloudevents.reply_to(self.message.headers or {})
+    def belongs_to(self, actor: Actor | None) -> None:
+        """It was given by this actor (None: by a principal that nobody knows)."""
+        if actor is not None and actor.workspace != self.address.workspace:
+            self.sender = Address(actor.workspace, actor.id, self.address.name)
+            self.key = command_key(actor.workspace, actor.id, self.command_id)
+        self.actor = actor
 
     def answered_by(self, row: CommandRow | None) -> bool:
         """Whether the table's row answers this: it was answered before, or the id stands for another body."""
@@ -90,9 +87,11 @@ class Received:
             self.key, self.command_id, to.workspace, to.principal, to.name, self.digest, b"", self.traceparent
         )
 
-    def answer(self, outcome: Outcome) -> Answer:
-        """The outcome as the sender sees it."""
-        return Answer(
+    def told(self) -> Told:
+        """Its outcome, as its sender gets it."""
+        outcome = self.outcome
+        assert outcome is not None
+        answer = Answer(
             self.command_id,
             outcome.state,
             outcome.rule,
@@ -103,3 +102,4 @@ class Received:
             outcome.position,
             outcome.repeated,
         )
+        return Told(answer, self.sender, self.reply_to, self.traceparent)

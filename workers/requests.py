@@ -35,11 +35,12 @@ class Request:
     correlation: UUID | None = None
     traceparent: str = ""
     lease: Lease | None = None  # held for any append; one permit of it is spent when a send is intended
+    known_key: UUID | None = None
 
     @property
     def key(self) -> UUID:
         """The key of its row in `commands`."""
-        return command_key(self.actor.workspace, self.actor.id, self.command_id)
+        return self.known_key or command_key(self.actor.workspace, self.actor.id, self.command_id)
 
     @property
     def known_as(self) -> str:

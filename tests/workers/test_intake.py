@@ -1,6 +1,7 @@
 """Commands from the bus: decided once, answered to their sender, whatever is delivered how often."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import orjson
@@ -123,7 +124,7 @@ async def test_a_batch_killed_between_append_and_ack_is_applied_once(house: Core
     appended = asyncio.Event()
     ack = house.bus.ack
 
-    async def killed(message: Msg) -> None:
+    async def killed(messages: Sequence[Msg]) -> None:
         appended.set()
         await asyncio.Event().wait()  # it never comes to the acknowledgement
 
