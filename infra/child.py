@@ -17,13 +17,13 @@ class ServerError(Exception):
     """An embedded server cannot run; the message is one sentence for the person at the terminal."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Poll until the condition holds; False when the seconds are over."""
+def wait_until(condition: Callable[[], bool], seconds: float, step: float = 0.004) -> bool:
+    """Ask every `step` seconds until the condition holds; False when the seconds are over."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.004)
+        time.sleep(step)
     return True
 
 

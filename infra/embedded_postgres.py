@@ -101,7 +101,7 @@ class EmbeddedPostgres:
         self._open_sockets(place)
         write_private(self.data / "postgresql.conf", SETTINGS.format(sockets=self.sockets))
         place.give(self.data / "postgresql.conf")
-        if not wait_until(lambda: self._started(place), 30):
+        if not wait_until(lambda: self._started(place), 30, step=0.2):
             raise ServerError(f"The embedded PostgreSQL does not start: {HELD} (all of it in {self._child.log}).")
         self._ensure_database()
 
