@@ -2,8 +2,8 @@
 
 Publishing with ten headers takes it 10 µs, reading them 6.5 µs; here it is 2 and 3. A publish is made as bytes, and
 many are handed over at once. That leans on names that are not public (`_send_command`, `_flush_pending`,
-`_max_pending_size`, `_parse_header_lines`): hence the narrow pin in pyproject.toml, and the tests that compare both ways
-with the library's own.
+`_max_pending_size`, `_parse_header_lines`): hence the narrow pin in pyproject.toml, and the tests that compare both
+ways with the library's own.
 """
 
 from collections.abc import Mapping, Sequence
