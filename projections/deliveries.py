@@ -18,7 +18,7 @@ from domain.delivery import (
     SendRejected,
     SendUnknown,
 )
-from domain.message import Event, Recorded, WaId
+from domain.message import Event, Recorded, WaId, WorkspaceId
 from projections.jobs import COUNTED
 from projections.projection import Handler, Projection, known
 from projections.table import COMMA, Keyed, Table, stamp_keyed
@@ -36,6 +36,9 @@ class State(StrEnum):
     PARTIAL = "partial"
     SKIPPED = "skipped"
     UNKNOWN = "unknown"
+
+
+ARRIVED = (State.SENT, State.DELIVERED, State.READ)
 
 
 @dataclass(slots=True)
@@ -73,8 +76,15 @@ def intended(row: Row | None, event: SendIntended, recorded: Recorded) -> Row:
 
 @known
 def confirmed(row: Row, event: SendConfirmed, recorded: Recorded) -> None:
-    row.state, row.reason = (State.SENT if event.final else State.BETWEEN), None
+    row.state, row.reason = (arrived(row) if event.final else State.BETWEEN), None
     row.part, row.sent_at = event.part, recorded.envelope.time
+
+
+def arrived(row: Row) -> State:
+    """How far a message got whose last part was sent; receipts may have come before."""
+    if row.read_at:
+        return State.READ
+    return State.DELIVERED if row.delivered_at else State.SENT
 
 
 @known
@@ -97,14 +107,14 @@ def skipped(row: Row | None, event: DeliverySkipped, recorded: Recorded) -> Row:
 def delivered(row: Row, event: DeliveryDelivered, recorded: Recorded) -> None:
     if event.final:
         row.delivered_at = recorded.envelope.time
-        row.state = State.DELIVERED if row.state == State.SENT else row.state
+        row.state = arrived(row) if row.state in ARRIVED else row.state
 
 
 @known
 def was_read(row: Row, event: DeliveryRead, recorded: Recorded) -> None:
     if event.final:
         row.read_at = recorded.envelope.time
-        row.state = State.READ if row.state in (State.SENT, State.DELIVERED) else row.state
+        row.state = arrived(row) if row.state in ARRIVED else row.state
 
 
 ADD = (
@@ -123,17 +133,18 @@ ADD = (
 
 async def count(connection: AsyncConnection, changed: Sequence[tuple[Row | None, Row]]) -> None:
     """Add to each job's counts what a page of changes comes to."""
-    moved: dict[tuple[UUID, str], Counter[str]] = {}
+    workspaces: dict[UUID, WorkspaceId] = {}
+    moved: dict[UUID, Counter[str]] = {}
     for before, after in changed:
-        counter = moved.setdefault((after.job_id, after.workspace), Counter())
+        workspaces[after.job_id] = after.workspace
+        counter = moved.setdefault(after.job_id, Counter())
         counter[after.state] += 1
         if before is not None:
             counter[before.state] -= 1
-    jobs = {job: counter for job, counter in moved.items() if any(counter.values())}
+    jobs = [job for job, counter in moved.items() if any(counter.values())]
     if jobs:
-        ids, workspaces = zip(*jobs, strict=True)
-        sums = [[counter[state] for counter in jobs.values()] for state in COUNTED]
-        await connection.execute(ADD, [list(ids), list(workspaces), *sums])
+        sums = [[moved[job][state] for job in jobs] for state in COUNTED]
+        await connection.execute(ADD, [jobs, [workspaces[job] for job in jobs], *sums])
 
 
 TABLE = Table("read_deliveries", Row)

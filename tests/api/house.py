@@ -1,0 +1,241 @@
+"""The API on a test session's own servers, with the workers that answer its commands, in a thread of its own."""
+
+import asyncio
+import random
+import socket
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import httpx
+import uvicorn
+from psycopg_pool import AsyncConnectionPool
+
+from adapters import streams
+from adapters.audience_import import AudienceImport
+from adapters.audiences import Audiences, SubmissionFacts
+from adapters.bus import Bus
+from adapters.contents import Contents
+from adapters.event_store import EventStore
+from adapters.inbox import Inbox
+from adapters.keys import Keys
+from adapters.log_signal import LogSignal
+from adapters.sealing import Sealing
+from adapters.vault import Vault
+from api.app import create
+from api.deps import Services
+from domain.account import ReportReady
+from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
+from projections.apply import ReadModels
+from workers.commands import Intake
+from workers.decisions import Decisions, Outcome, Request
+from workers.projector import Projector
+from workers.sweeper import Sweeper
+
+MASTER, PEPPER = bytes(range(32)), bytes(range(32, 64))
+PORTS = range(20_000, 32_768)
+SWEEP = 0.5  # seconds
+
+T = TypeVar("T")
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class House:
+    """What a test can reach: the address of the API, and what is behind it (through `run`)."""
+
+    url: str
+    loop: asyncio.AbstractEventLoop
+    services: Services
+    decisions: Decisions
+    pool: AsyncConnectionPool
+    server: uvicorn.Server
+    loops: dict[str, asyncio.Task[None]]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Let the house's own loop do something, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    def tenant(self, *, created: bool = True) -> "Tenant":
+        """A new workspace with a key for each role; other tests' data are not in it."""
+        workspace = WorkspaceId(f"w{uuid4().hex[:12]}")
+        keys = {role: self.key(workspace, role) for role in set(Role) - {Role.SYSTEM}}
+        tenant = Tenant(self, workspace, keys)
+        if created:
+            tenant.ok("POST", "/v1/workspace", role=Role.ADMIN)
+        return tenant
+
+    def key(self, workspace: WorkspaceId, *roles: Role) -> str:
+        return self.run(self.services.keys.create(workspace, roles)).secret
+
+    def decide(self, command: Command, workspace: WorkspaceId) -> Outcome:
+        """What the system decides for itself."""
+        system = Actor(PrincipalId("system-test"), workspace, frozenset({Role.SYSTEM}))
+        return self.run(self.decisions.one(Request(command, system, uuid4())))
+
+
+@dataclass
+class Tenant:
+    """A workspace, and whoever acts in it."""
+
+    house: House
+    workspace: WorkspaceId
+    keys: dict[Role, str]
+    clients: dict[Role, httpx.Client] = field(default_factory=dict)
+
+    def ask(self, method: str, path: str, *, role: Role = Role.AUTHOR, **options: Any) -> httpx.Response:
+        """One request under a role's key."""
+        headers = {"Authorization": f"Bearer {self.keys[role]}"} | options.pop("headers", {})
+        with httpx.Client(base_url=self.house.url, trust_env=False, timeout=40) as client:
+            return client.request(method, path, headers=headers, **options)
+
+    def ok(self, method: str, path: str, body: Any = None, *, role: Role = Role.AUTHOR, **options: Any) -> Any:
+        """A request that must succeed; commands are waited for."""
+        headers = {"Prefer": "wait=20"} | options.pop("headers", {})
+        options |= {} if body is None else {"json": body}
+        response = self.ask(method, path, role=role, headers=headers, **options)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def problem(self, method: str, path: str, body: Any = None, *, role: Role = Role.AUTHOR, **options: Any) -> Any:
+        """A request that must be refused; the problem document."""
+        headers = {"Prefer": "wait=20"} | options.pop("headers", {})
+        options |= {} if body is None else {"json": body}
+        return problem_in(self.ask(method, path, role=role, headers=headers, **options))
+
+    def campaign(self, **fields: Any) -> UUID:
+        body = {"title": "Spring", "parts": [{"text": "Hello {{name}}"}]} | fields
+        return UUID(self.ok("POST", "/v1/campaigns", body)["campaign_id"])
+
+    def audience(self, rows: int = 3) -> UUID:
+        answer = self.ok("POST", "/v1/audiences", files=csv_of(people(rows)), data={"title": "Customers"})
+        return UUID(answer["audience_id"])
+
+    def account(self, *, ready: bool = True) -> UUID:
+        account = UUID(self.ok("POST", "/v1/accounts", {"label": "Desk"}, role=Role.OPERATOR)["account_id"])
+        if ready:
+            outcome = self.house.decide(ReportReady(account), self.workspace)
+            assert outcome.state == "applied"
+        return account
+
+    def job(self, rows: int = 3, **fields: Any) -> dict[str, Any]:
+        """A submitted job, as the API shows it."""
+        campaign = self.campaign(audience_id=str(self.audience(rows)))
+        body = {"campaign_id": str(campaign), "accounts": [str(self.account())]} | fields
+        answer = self.ok("POST", "/v1/jobs", body)
+        job: dict[str, Any] = self.ok("GET", f"/v1/jobs/{answer['job_id']}")
+        return job
+
+
+def people(rows: int) -> str:
+    """A list of people with numbers kept for fiction."""
+    lines = [f"+1202555{100 + row:04},Person {row},yes" for row in range(rows)]
+    return "\n".join(["number,name,consent", *lines])
+
+
+def csv_of(text: str) -> dict[str, Any]:
+    return {"file": ("people.csv", text.encode(), "text/csv")}
+
+
+def problem_in(response: httpx.Response) -> dict[str, Any]:
+    """The problem document in an answer, whose form is checked here for every test."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    document: dict[str, Any] = response.json()
+    assert response.status_code == document["status"] >= 400
+    assert document["rule"]
+    assert document["field"]
+    assert document["detail"].strip(), document
+    assert document["type"] == f"urn:drumline:rule:{document['rule']}"
+    return document
+
+
+@contextmanager
+def house(database_url: str, nats_url: str) -> Iterator[House]:
+    """A running house."""
+    loop, end = asyncio.new_event_loop(), asyncio.Event()
+    ready: Future[House] = Future()
+
+    def live() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve(database_url, nats_url, ready, end))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="house") as thread:
+        living = thread.submit(live)
+        both: list[Future[Any]] = [living, ready]
+        wait(both, timeout=60, return_when=FIRST_COMPLETED)
+        if living.done():
+            living.result()  # tells why it did not start
+        yield ready.result(0)
+        loop.call_soon_threadsafe(end.set)
+        living.result(30)
+
+
+class Server(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: asyncio.Event) -> None:
+    """Build the house, run it until the end, and close it."""
+    async with AsyncExitStack() as stack:
+        pool = AsyncConnectionPool(database_url, min_size=1, max_size=10, kwargs={"autocommit": True}, open=False)
+        await stack.enter_async_context(pool)
+        bus = await Bus.connect(nats_url, "test-api")
+        stack.push_async_callback(bus.close)
+        await streams.declare(bus.js, streams.Limits(duplicate_window=0.5))
+        signal, store = LogSignal(database_url), EventStore(database_url)
+        await signal.start()
+        stack.push_async_callback(signal.stop)
+        store.start()
+        stack.push_async_callback(store.stop)
+        sealing = Sealing(MASTER, PEPPER)
+        contents, audiences, keys = Contents(pool, sealing), Audiences(pool), Keys(pool, PEPPER, ttl=0.2)
+        models, inbox = ReadModels(pool), Inbox(pool)
+        decisions = Decisions(store, SubmissionFacts(audiences, contents), clock)
+        imports = AudienceImport(pool, Vault(pool, sealing), sealing, clock)
+        services = Services(keys, models, contents, inbox, bus, store, signal, imports, clock)
+        port, listening = free_port()
+        server = Server(uvicorn.Config(create(services), log_level="warning", access_log=False, lifespan="off"))
+        runs = {
+            "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
+            "projector": Projector(store, models, signal).run,
+            "sweeper": Sweeper(bus, inbox, contents, clock, after=SWEEP).run,
+        }
+        loops = {name: asyncio.create_task(run(), name=name) for name, run in runs.items()}
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await server.up.wait()
+        url = f"http://127.0.0.1:{port}"
+        ready.set_result(House(url, asyncio.get_running_loop(), services, decisions, pool, server, loops))
+        await end.wait()
+        server.should_exit = True
+        await serving
+        for task in loops.values():
+            task.cancel()
+        await asyncio.gather(*loops.values(), return_exceptions=True)
+
+
+def free_port() -> tuple[int, socket.socket]:
+    """A listening socket below the kernel's own range."""
+    for port in random.sample(PORTS, 50):
+        listening = socket.socket()
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError:
+            listening.close()
+            continue
+        return port, listening
+    raise AssertionError("no free port")
