@@ -26,7 +26,7 @@ from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
 from workers.persevering import through_outages
 from workers.receipts import Receipts
-from workers.sending import LeaseLost, NotReady, Sender
+from workers.sending import LONGEST_ACT, LeaseLost, NotReady, Sender
 from workers.session_reports import Report, report
 
 NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
@@ -70,6 +70,7 @@ class Tools:
     receipts: Receipts
     open_messenger: OpenMessenger
     kill_former: KillFormer
+    deadline: float = LONGEST_ACT
 
 
 class AccountSession:
@@ -86,7 +87,15 @@ class AccountSession:
         self._linking = False
         self.was_ready = False
         self._messenger = tools.open_messenger(self._account, self._launched)
-        self._sender = Sender(tools.decisions, tools.batches, tools.receipts, wanted.workspace, claim, self._messenger)
+        self._sender = Sender(
+            tools.decisions,
+            tools.batches,
+            tools.receipts,
+            wanted.workspace,
+            claim,
+            self._messenger,
+            deadline=tools.deadline,
+        )
 
     def offer(self, message: Msg) -> None:
         """A queue message for this account."""

@@ -27,7 +27,7 @@ from workers.decisions import Decisions, Outcome, Request
 from workers.persevering import through_outages
 from workers.receipts import Receipts
 
-DEADLINE = 30.0  # seconds for one text: the longest act
+LONGEST_ACT = 30.0  # seconds for one text
 REJECTIONS = {
     "not_on_whatsapp": Rejection.NOT_ON_WHATSAPP,
     "invalid_number": Rejection.NOT_ON_WHATSAPP,
@@ -67,6 +67,8 @@ class Sender:
         workspace: WorkspaceId,
         claim: Claim,
         messenger: Messenger,
+        *,
+        deadline: float = LONGEST_ACT,
     ) -> None:
         self._decisions = decisions
         self._batches = batches
@@ -74,6 +76,7 @@ class Sender:
         self._workspace = workspace
         self._claim = claim
         self._messenger = messenger
+        self._deadline = deadline
 
     async def work(self, batch: Batch) -> None:
         """Send what of a batch is not sent yet. Raises NotReady or LeaseLost."""
@@ -150,7 +153,7 @@ class Sender:
             return RejectSend(delivery, part, text)
         live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
         try:
-            await self._messenger.send_text(recipient.number, text, intended.wa_id, DEADLINE)
+            await self._messenger.send_text(recipient.number, text, intended.wa_id, self._deadline)
         except SendRejected as rejected:
             return RejectSend(delivery, part, REJECTIONS.get(rejected.reason, Rejection.REFUSED))
         except SendUncertain as uncertain:

@@ -43,17 +43,19 @@ class Victim:
     data: Path
 
     @asynccontextmanager
-    async def process(self, role: str, crashpoint: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    async def process(
+        self, role: str, crashpoint: str = "", page: str = ""
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tests.faults.worker", role, self.database_url, self.nats_url, str(self.data), crashpoint),
+            *("-m", "tests.faults.worker", role, self.database_url, self.nats_url, str(self.data), crashpoint, page),
             cwd=ROOT,
         )
         try:
             yield process
         finally:
             if process.returncode is None:
-                process.kill()
+                process.send_signal(signal.SIGINT)  # it closes its browsers
             await process.wait()
 
     async def dies(self, process: asyncio.subprocess.Process) -> None:

@@ -34,6 +34,8 @@ from adapters.sessions import Sessions
 from adapters.streams import Limits, declare
 from adapters.timers import TimerTable
 from adapters.vault import Vault
+from adapters.whatsapp_web import browser
+from adapters.whatsapp_web.driver import WhatsAppWeb
 from domain import job as jobs
 from domain.account import RegisterAccount
 from domain.audience import ImportAudience
@@ -119,8 +121,8 @@ class House:
 
 
 @asynccontextmanager
-async def house(database_url: str, nats_url: str, data: Path) -> AsyncIterator[House]:
-    """Builds everything as the composition root does; nothing runs yet."""
+async def house(database_url: str, nats_url: str, data: Path, page: str = "") -> AsyncIterator[House]:
+    """Builds everything as the composition root does; nothing runs yet. Sessions open the page, if one is given."""
     async with AsyncExitStack() as stack:
         pool: AsyncConnectionPool[AsyncConnection[Any]] = await stack.enter_async_context(
             AsyncConnectionPool(database_url, min_size=2, max_size=8, kwargs={"autocommit": True}, open=False)
@@ -144,12 +146,18 @@ async def house(database_url: str, nats_url: str, data: Path) -> AsyncIterator[H
         stack.callback(world.close)
         used: dict[UUID, InstantMessenger] = {}
 
+        web = await stack.enter_async_context(WhatsAppWeb(url=page)) if page else None
+
         def open_messenger(account: UUID, launched: Launched) -> Messenger:
+            if web is not None:
+                return web.session(data / "profiles" / str(account), launched=launched)
             messenger = used[account] = InstantMessenger(world, profile_of(world, account))
             return messenger
 
         async def kill_former(account: UUID, process_group: int | None) -> None:
-            if account in used:
+            if web is not None:
+                await browser.kill_former(data / "profiles" / str(account), process_group)
+            elif account in used:
                 await used[account].stop()
 
         tools = Tools(
