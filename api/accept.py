@@ -11,45 +11,25 @@ from uuid import UUID, uuid4
 import orjson
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 
 from adapters import cloudevents, wire
 from adapters.cloudevents import Address
 from adapters.inbox import CommandRow, Pending
 from adapters.outages import OUTAGES
+from api.answers import refusal_of, told_of
 from api.auth import Caller
 from api.deps import Given, Services
-from api.errors import ApiError, refused
+from api.errors import ApiError
 from domain.message import Actor, Refused, derive
 
 log = logging.getLogger(__name__)
 
 LONGEST_KEY = 255
 LONGEST_WAIT = 30.0  # seconds
+PUBLISH_PATIENCE = 2.0  # seconds for the broker to take it; after that the sweeper sees to it
 LOOK_AGAIN = 0.25  # seconds after which a waiting request looks without a signal
 LOOK_PAUSE = 0.02  # seconds at least between two looks
 WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\"?", re.ASCII | re.IGNORECASE)
-
-
-class CommandAnswer(BaseModel):
-    """What became of a command so far."""
-
-    command_id: UUID
-    name: str = Field(description="The command's permanent name.", examples=["campaign.create"])
-    state: str = Field(description="pending, applied, refused or crashed.", examples=["applied"])
-    campaign_id: UUID | None = Field(None, description="The campaign it made or changed; so are the following.")
-    job_id: UUID | None = None
-    account_id: UUID | None = None
-    audience_id: UUID | None = None
-    recipient_id: UUID | None = None
-    rule: str | None = Field(None, description="Why it was refused, for programs.")
-    field: str | None = Field(None, description="What in the command the rule is about.")
-    detail: str | None = Field(None, description="Why it was refused, for people.")
-    params: dict[str, Any] = Field(default_factory=dict, description="Limits and numbers the rule speaks of.")
-    version: int | None = Field(None, description="Of the aggregate, after the command.")
-    position: int | None = Field(None, description="Of its last event in the log; null when nothing new happened.")
-    received_at: datetime | None = None
-    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +82,8 @@ class Accept:
                 raise ApiError(422, "idempotency_key_reused", "Idempotency-Key")
             return row
         try:
-            await services.bus.command(Address(actor.workspace, actor.id, name), command_id, raw, now, trace)
+            async with asyncio.timeout(PUBLISH_PATIENCE):
+                await services.bus.command(Address(actor.workspace, actor.id, name), command_id, raw, now, trace)
         except OUTAGES as error:  # it is accepted: the sweeper publishes it once the bus is back
             log.warning("api: a command waits for the bus: %s", type(error).__name__)
         return fresh(pending, now)
@@ -132,41 +113,6 @@ class Accept:
             raise refusal_of(row, about, headers)
         told = told_of(row, about).model_dump(mode="json", exclude_none=True) | members
         return JSONResponse(told, 202 if row.state == "pending" else 200, headers)
-
-
-def refusal_of(row: CommandRow, about: UUID | None, headers: dict[str, str]) -> ApiError:
-    """The problem of a command that was not applied; 404 when the address itself names what does not exist."""
-    rule, field = row.rule or "crashed", row.field or "command_id"
-    problem = refused(Refused(rule, field=field, **(row.detail or {})), command_id=str(row.command_id))
-    aggregate = row.name.partition(".")[0]
-    if about is not None and (rule, field) == (f"unknown_{aggregate}", f"{aggregate}_id"):
-        problem.become(404)
-    elif row.state == "crashed":
-        problem.become(500)
-    problem.headers |= headers
-    return problem
-
-
-def told_of(row: CommandRow, about: UUID | None = None) -> CommandAnswer:
-    """A row of the commands table as it is shown."""
-    aggregate = row.name.partition(".")[0]
-    found = about or (row.stream or "").partition("-")[2]
-    told = CommandAnswer(
-        command_id=row.command_id,
-        name=row.name,
-        state=row.state,
-        rule=row.rule,
-        field=row.field,
-        detail=refused(Refused(row.rule, field="", **(row.detail or {}))).document.detail if row.rule else None,
-        params=dict(row.detail or {}),
-        version=row.version,
-        position=row.position,
-        received_at=row.received_at,
-        answered_at=row.answered_at,
-    )
-    if found and f"{aggregate}_id" in CommandAnswer.model_fields:
-        setattr(told, f"{aggregate}_id", UUID(str(found)))
-    return told
 
 
 def fresh(pending: Pending, now: datetime) -> CommandRow:
@@ -220,13 +166,21 @@ def unreadable(raw: bytes) -> Refused:
     return Refused("not_json", field="body")
 
 
-def waiting(prefer: Annotated[str | None, Header()] = None) -> float:
+WAIT_HELP = "`wait=N`: answer when the outcome is known, or after N seconds (at most 30)."
+KEY_HELP = "The same key and body on the same route is the same command, however often it is sent."
+
+
+def waiting(
+    prefer: Annotated[str | None, Header(description=WAIT_HELP, examples=["wait=5"])] = None,
+) -> float:
     """Seconds to wait for the outcome (`Prefer: wait=N`, at most 30); a preference we do not know is passed over."""
     found = WAIT.search(prefer or "")
     return min(float(found[1]), LONGEST_WAIT) if found else 0.0
 
 
-def checked_key(idempotency_key: Annotated[str | None, Header()] = None) -> str | None:
+def checked_key(
+    idempotency_key: Annotated[str | None, Header(description=KEY_HELP, examples=["campaign-2026-11-21"])] = None,
+) -> str | None:
     """The Idempotency-Key, if it has one's form."""
     if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", idempotency_key):
         raise ApiError(422, "bad_idempotency_key", "Idempotency-Key", params={"maximum": LONGEST_KEY})

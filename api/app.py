@@ -37,6 +37,18 @@ Event-sourced, queue-driven WhatsApp campaigns.
 * **Keys** (`Authorization: Bearer drl_live_…`) belong to one workspace and see only what is in it. Every key may read;
   what it may do follows from its roles.
 """
+TAGS = {
+    "campaigns": "What to say, and to whom; in versions.",
+    "audiences": "Lists of people, imported from CSV. The people lie sealed in a vault and are shown to nobody.",
+    "recipients": "Whether a person, known by an id alone, wants to be written to.",
+    "jobs": "A submitted campaign with its frozen audience, on its way through review to its recipients.",
+    "deliveries": "What became of each recipient of a job.",
+    "review": "Jobs that await a moderator's answer.",
+    "accounts": "WhatsApp numbers, how they stand, and the QR that links a phone.",
+    "workspace": "The rules that jobs are approved and sent under.",
+    "commands": "What became of a command, whichever way it came.",
+    "health": "For supervisors and load balancers; no key is needed.",
+}
 
 
 class SafeHeaders:
@@ -61,6 +73,7 @@ def create(services: Services) -> FastAPI:
     """The application on these services, which stay the caller's to close. Raises UndeclaredAccess."""
     app = FastAPI(
         title="drumline",
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         version=version("drumline"),
         docs_url=None,
         redoc_url=None,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from api.accept import CommandAnswer, told_of
+from api.answers import CommandAnswer, told_of
 from api.auth import Asking
 from api.deps import Given
 from api.errors import ApiError

@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from adapters.wire import model
-from api.accept import CommandAnswer
+from api.answers import CommandAnswer
 from api.auth import Giver
 from api.errors import MEDIA_TYPE, ApiError, Problem
 

@@ -16,7 +16,7 @@ from adapters.audience_import import Consent, ImportReport
 from adapters.bus import BatchRefused, Message
 from adapters.cloudevents import Address
 from adapters.wire import LONGEST_TITLE
-from api.accept import CommandAnswer
+from api.answers import CommandAnswer
 from api.auth import Giver
 from api.deps import Services
 from api.errors import ApiError
