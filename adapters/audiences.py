@@ -15,10 +15,10 @@ from adapters.contents import Contents
 from domain import campaign as campaigns
 from domain import content
 from domain.audience import ImportAudience
-from domain.job import SubmitJob
 from domain.merkle import root
 from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
 from domain.ports import Gathered
+from domain.submission import SubmitJob
 
 MEMBERS = """
 SELECT m.ordinal, m.recipient_id, m.vault_version

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from domain import account, audience, campaign, delivery, job, recipient, workspace
+from domain import account, audience, campaign, delivery, job, recipient, send, submission, workspace
 from domain.message import Command, Decider, Event, Refused, Role
 
 DECIDERS: dict[str, Decider[Any]] = {
@@ -55,7 +55,7 @@ COMMANDS: dict[str, CommandType] = {
         command("campaign.create", campaign.CreateCampaign, AUTHOR, SERVICE, ADMIN),
         command("campaign.revise", campaign.ReviseCampaign, AUTHOR, SERVICE, ADMIN),
         command("campaign.archive", campaign.ArchiveCampaign, AUTHOR, SERVICE, ADMIN),
-        command("job.submit", job.SubmitJob, AUTHOR, SERVICE),
+        command("job.submit", submission.SubmitJob, AUTHOR, SERVICE),
         command("job.approve", job.ApproveJob, MODERATOR),
         command("job.reject", job.RejectJob, MODERATOR),
         command("job.start", job.StartJob, OPERATOR, MODERATOR, ADMIN),
@@ -72,11 +72,11 @@ DECISIONS: dict[type[Command], str] = {
     account.ReportTrouble: "account",
     account.GrantAllowance: "account",
     job.CompleteJob: "job",
-    delivery.IntendSend: "delivery",
-    delivery.ConfirmSend: "delivery",
-    delivery.RejectSend: "delivery",
-    delivery.DoubtSend: "delivery",
-    delivery.ReportReceipt: "delivery",
+    send.IntendSend: "delivery",
+    send.ConfirmSend: "delivery",
+    send.RejectSend: "delivery",
+    send.DoubtSend: "delivery",
+    send.ReportReceipt: "delivery",
 }
 
 EVENTS: dict[str, type[Event]] = {
@@ -98,7 +98,7 @@ EVENTS: dict[str, type[Event]] = {
     "campaign.created": campaign.CampaignCreated,
     "campaign.revised": campaign.CampaignRevised,
     "campaign.archived": campaign.CampaignArchived,
-    "job.submitted": job.JobSubmitted,
+    "job.submitted": submission.JobSubmitted,
     "job.approval-given": job.JobApprovalGiven,
     "job.approved": job.JobApproved,
     "job.scheduled": job.JobScheduled,
@@ -108,13 +108,13 @@ EVENTS: dict[str, type[Event]] = {
     "job.resumed": job.JobResumed,
     "job.stopped": job.JobStopped,
     "job.completed": job.JobCompleted,
-    "delivery.send-intended": delivery.SendIntended,
-    "delivery.send-confirmed": delivery.SendConfirmed,
-    "delivery.send-rejected": delivery.SendRejected,
-    "delivery.send-unknown": delivery.SendUnknown,
-    "delivery.skipped": delivery.DeliverySkipped,
-    "delivery.delivered": delivery.DeliveryDelivered,
-    "delivery.read": delivery.DeliveryRead,
+    "delivery.send-intended": send.SendIntended,
+    "delivery.send-confirmed": send.SendConfirmed,
+    "delivery.send-rejected": send.SendRejected,
+    "delivery.send-unknown": send.SendUnknown,
+    "delivery.skipped": send.DeliverySkipped,
+    "delivery.delivered": send.DeliveryDelivered,
+    "delivery.read": send.DeliveryRead,
 }
 
 EVENT_NAMES: dict[type[Event], str] = {kind: name for name, kind in EVENTS.items()}

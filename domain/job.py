@@ -6,9 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from domain import account as accounts
-from domain import campaign as campaigns
-from domain import workspace as ws
+from domain import submission
 from domain.content import TextPart
 from domain.message import (
     Command,
@@ -22,9 +20,8 @@ from domain.message import (
     StreamId,
     WorkspaceId,
 )
-from domain.moderation import check_reviewer, review_hash
-
-MOST_ACCOUNTS = 50
+from domain.moderation import check_reviewer
+from domain.submission import JobSubmitted, SubmitJob
 
 
 class Status(StrEnum):
@@ -43,16 +40,6 @@ class Status(StrEnum):
 
 BEFORE_REVIEW = (Status.SUBMITTED,)
 BEFORE_START = (Status.APPROVED, Status.SCHEDULED)
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitJob(Command):
-    """Freeze a campaign's version and audience, and ask for review; starts on approval, or at `start_at`."""
-
-    job_id: UUID
-    campaign_id: UUID
-    accounts: tuple[UUID, ...]
-    start_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +93,6 @@ class CompleteJob(Command):
 
     job_id: UUID
     terminal: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobSubmitted(Event):
-    """Everything a reviewer sees, frozen; `review_hash` covers it."""
-
-    campaign_id: UUID
-    campaign_version: int
-    title: Ref
-    parts: tuple[TextPart, ...]
-    audience_id: UUID
-    audience: Digest
-    recipients: int
-    accounts: tuple[UUID, ...]
-    start_at: datetime | None
-    messages: int
-    seconds: int
-    approvals: int
-    own_approval: bool
-    submitted_by: PrincipalId
-    review_hash: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +172,9 @@ class Job:
 
 def decide(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
     if isinstance(command, SubmitJob):
-        return submit(job, command, facts)
+        if job.status is not Status.UNKNOWN:
+            raise Refused("id_taken", field="job_id")
+        return submission.submit(command, facts)
     if job.status is Status.UNKNOWN:
         raise Refused("unknown_job", field="job_id")
     match command:
@@ -260,79 +228,6 @@ def allowed(job: Job, among: Sequence[Status], rule: str) -> None:
         raise Refused(rule, field="job_id", status=job.status)
 
 
-def submit(job: Job, command: SubmitJob, facts: Facts) -> Sequence[Event]:
-    rules = ws.rules(facts)
-    if job.status is not Status.UNKNOWN:
-        raise Refused("id_taken", field="job_id")
-    campaign = facts.state(campaigns.DECIDER.stream(command.campaign_id), campaigns.DECIDER.initial)
-    if not campaign.version or campaign.title is None:
-        raise Refused("unknown_campaign", field="campaign_id")
-    if campaign.archived:
-        raise Refused("archived", field="campaign_id")
-    if campaign.audience_id is None:
-        raise Refused("no_audience", field="campaign_id")
-    check_start(command.start_at, facts.now)
-    check_accounts(command.accounts, facts)
-    if facts.frozen is None or not facts.frozen.count:
-        raise Refused("empty_audience", field="campaign_id")
-    for name, count in sorted(facts.frozen.missing.items()):
-        raise Refused("variable_missing", field="campaign_id", variable=name, recipients=count)
-    shown = review_hash(
-        title=campaign.title,
-        parts=campaign.parts,
-        audience=facts.frozen.root,
-        recipients=facts.frozen.count,
-        accounts=command.accounts,
-        start_at=command.start_at,
-        pace=(rules.messages, rules.seconds),
-    )
-    return [
-        JobSubmitted(
-            campaign_id=command.campaign_id,
-            campaign_version=campaign.version,
-            title=campaign.title,
-            parts=campaign.parts,
-            audience_id=campaign.audience_id,
-            audience=facts.frozen.root,
-            recipients=facts.frozen.count,
-            accounts=command.accounts,
-            start_at=command.start_at,
-            messages=rules.messages,
-            seconds=rules.seconds,
-            approvals=rules.approvals,
-            own_approval=rules.own_approval,
-            submitted_by=facts.actor.id,
-            review_hash=shown,
-        )
-    ]
-
-
-def check_start(start_at: datetime | None, now: datetime) -> None:
-    """A start lies in the future and names its offset."""
-    if start_at is None:
-        return
-    if start_at.tzinfo is None:
-        raise Refused("no_time_zone", field="start_at")
-    if start_at <= now:
-        raise Refused("in_the_past", field="start_at")
-
-
-def check_accounts(chosen: Sequence[UUID], facts: Facts) -> None:
-    """A job names 1 to 50 different accounts of its workspace, each linked."""
-    if not chosen:
-        raise Refused("empty", field="accounts")
-    if len(chosen) > MOST_ACCOUNTS:
-        raise Refused("too_many", field="accounts", maximum=MOST_ACCOUNTS)
-    if len(set(chosen)) != len(chosen):
-        raise Refused("repeated", field="accounts")
-    for index, account_id in enumerate(chosen):
-        account = facts.state(accounts.DECIDER.stream(account_id), accounts.DECIDER.initial)
-        if account.status is accounts.Status.UNKNOWN:
-            raise Refused("unknown_account", field=f"accounts.{index}")
-        if not account.linked:
-            raise Refused("account_not_linked", field=f"accounts.{index}", status=account.status)
-
-
 def approve(job: Job, seen: Digest, facts: Facts) -> Sequence[Event]:
     """One more approval, and what follows when it is the last one needed."""
     given: list[Event] = [JobApprovalGiven(facts.actor.id, seen)]
@@ -379,13 +274,7 @@ def evolve(job: Job, event: Event) -> Job:
 
 
 def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:
-    if not isinstance(command, SubmitJob):
-        return ()
-    return (
-        ws.stream(workspace),
-        campaigns.DECIDER.stream(command.campaign_id),
-        *(accounts.DECIDER.stream(account_id) for account_id in command.accounts[:MOST_ACCOUNTS]),
-    )
+    return submission.reads(command, workspace) if isinstance(command, SubmitJob) else ()
 
 
 DECIDER = Decider("job", Job(), decide, evolve, reads)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from domain.delivery import DeliverySkipped, SendConfirmed, SendRejected, SendUnknown
 from domain.job import JobApproved, JobScheduled, StartJob
 from domain.message import Command, Event
+from domain.send import DeliverySkipped, SendConfirmed, SendRejected, SendUnknown
 
 
 def start_what_was_approved(stream_id: UUID, events: Sequence[Event]) -> Sequence[Command]:

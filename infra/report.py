@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.sandbox.ledger import Count
-from domain import delivery, job
+from domain import delivery, job, send
 from domain.message import Recorded, StreamId
 
 DELIVERY = delivery.DECIDER
@@ -100,7 +100,7 @@ def outcomes(job_id: UUID, log: Iterable[Recorded]) -> dict[StreamId, Outcome]:
 def outcome(history: Sequence[Any]) -> Outcome:
     """The end of one delivery's history."""
     reasons = [str(event.reason) for event in history if hasattr(event, "reason")]
-    confirmed = sum(isinstance(event, delivery.SendConfirmed) for event in history)
+    confirmed = sum(isinstance(event, send.SendConfirmed) for event in history)
     return Outcome(DELIVERY.fold(history).status, reasons[-1] if reasons else "", confirmed)
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 
-from domain.delivery import (
+from domain.message import Event, Recorded, WaId, WorkspaceId
+from domain.send import (
     DeliveryDelivered,
     DeliveryRead,
     DeliverySkipped,
@@ -18,7 +19,6 @@ from domain.delivery import (
     SendRejected,
     SendUnknown,
 )
-from domain.message import Event, Recorded, WaId, WorkspaceId
 from projections.jobs import COUNTED
 from projections.projection import Handler, Projection, known
 from projections.table import COMMA, Keyed, Table, stamp_keyed

@@ -18,10 +18,10 @@ from domain.job import (
     JobScheduled,
     JobStarted,
     JobStopped,
-    JobSubmitted,
     Status,
 )
 from domain.message import Event, PrincipalId, Recorded, Ref, WorkspaceId
+from domain.submission import JobSubmitted
 from projections.projection import Handler, Projection, begins, known, of, sets, time
 from projections.submission import Submission, submission
 from projections.table import COMMA, NEVER, Table

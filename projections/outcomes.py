@@ -9,8 +9,8 @@ from uuid import UUID
 from psycopg import AsyncConnection, sql
 
 from domain import job as jobs
-from domain.delivery import delivery_id
 from domain.message import WorkspaceId
+from domain.send import delivery_id
 from projections import deliveries
 from projections.deliveries import TABLE, Row, State
 from projections.jobs import Job

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection, sql
 
-from domain.job import JobApprovalGiven, JobApproved, JobRejected, JobStopped, JobSubmitted
+from domain.job import JobApprovalGiven, JobApproved, JobRejected, JobStopped
 from domain.message import Event, Recorded, WorkspaceId
+from domain.submission import JobSubmitted
 from projections.projection import Handler, Projection, begins, gone, known
 from projections.submission import Submission, submission
 from projections.table import Table

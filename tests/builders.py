@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain import account, audience, campaign, delivery, job, recipient, workspace
+from domain import account, audience, campaign, delivery, job, recipient, send, submission, workspace
 from domain.content import TextPart
 from domain.message import Actor, Digest, Event, Frozen, PrincipalId, Ref, Role, StreamId, WorkspaceId, derive
 from domain.moderation import review_hash
@@ -41,7 +41,7 @@ def a_digest(name: str) -> Digest:
 AUDIENCE, CAMPAIGN, JOB = an_id("audience"), an_id("campaign"), an_id("job")
 NORTH, SOUTH = an_id("north"), an_id("south")  # accounts
 ANA = an_id("ana")  # a recipient
-DELIVERY = delivery.delivery_id(JOB, ANA)
+DELIVERY = send.delivery_id(JOB, ANA)
 TITLE, HELLO, BYE = a_ref("title"), TextPart(a_ref("hello")), TextPart(a_ref("bye"))
 ROOT = a_digest("root")
 
@@ -77,9 +77,9 @@ def submitted(
     campaign_version: int = 1,
     pace: tuple[int, int] = (1, 30),
     frozen: Frozen = FROZEN,
-) -> job.JobSubmitted:
+) -> submission.JobSubmitted:
     """A submission of the campaign, as the decider makes it."""
-    return job.JobSubmitted(
+    return submission.JobSubmitted(
         campaign_id=CAMPAIGN,
         campaign_version=campaign_version,
         title=TITLE,
@@ -113,8 +113,8 @@ def running(parts: tuple[TextPart, ...] = (HELLO,)) -> tuple[Event, ...]:
     return begun, job.JobApprovalGiven(MODERATOR.id, shown), job.JobApproved(shown), job.JobStarted()
 
 
-def intended(part: int = 0, parts: int = 1, fence: int = 7) -> delivery.SendIntended:
-    return delivery.SendIntended(
+def intended(part: int = 0, parts: int = 1, fence: int = 7) -> send.SendIntended:
+    return send.SendIntended(
         job_id=JOB,
         recipient_id=ANA,
         account_id=NORTH,
@@ -122,14 +122,14 @@ def intended(part: int = 0, parts: int = 1, fence: int = 7) -> delivery.SendInte
         part=part,
         parts=parts,
         attempt=1,
-        wa_id=delivery.wa_id(DELIVERY, part),
+        wa_id=send.wa_id(DELIVERY, part),
         fence=fence,
         block=granted().block,
     )
 
 
-def confirmed(part: int = 0, *, final: bool = True) -> delivery.SendConfirmed:
-    return delivery.SendConfirmed(JOB, part, 1, delivery.wa_id(DELIVERY, part), final)
+def confirmed(part: int = 0, *, final: bool = True) -> send.SendConfirmed:
+    return send.SendConfirmed(JOB, part, 1, send.wa_id(DELIVERY, part), final)
 
 
 def stream(aggregate: str, identity: UUID) -> StreamId:

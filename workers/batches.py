@@ -14,8 +14,9 @@ from adapters.vault import Person, Vault
 from domain import content
 from domain import delivery as deliveries
 from domain import job as jobs
-from domain.delivery import Delivery, Rejection, delivery_id
+from domain.delivery import Delivery
 from domain.message import Ref, WorkspaceId
+from domain.send import Rejection, delivery_id
 
 
 class NotABatch(ValueError):

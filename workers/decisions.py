@@ -9,10 +9,10 @@ from adapters.event_store import EventStore, Item, Lease, Loaded, Verdict
 from domain import catalog
 from domain.account import AllowanceGranted
 from domain.audience import ImportAudience
-from domain.delivery import SendIntended
-from domain.job import SubmitJob
 from domain.message import Command, Decider, Event, Facts, Refused, Role, StreamId, WorkspaceId
 from domain.ports import Gather
+from domain.send import SendIntended
+from domain.submission import SubmitJob
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
 from workers.states import StateCache
 

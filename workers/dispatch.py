@@ -16,8 +16,8 @@ from domain import account as accounts
 from domain import delivery as deliveries
 from domain import job as jobs
 from domain.account import AllowanceGranted, GrantAllowance
-from domain.delivery import delivery_id
 from domain.message import Actor, PrincipalId, Role, StreamId, derive
+from domain.send import delivery_id
 from workers.batches import Batch
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Request

@@ -12,10 +12,10 @@ from adapters.log_signal import LogSignal
 from adapters.progress import Changes, Progress, Send, SentMessage, State, SubmittedJob
 from adapters.sends import ACCOUNTS, WORK, Sends
 from adapters.timers import Timer
-from domain import account, job
-from domain.delivery import DeliverySkipped, SendConfirmed, SendIntended
+from domain import account, job, submission
 from domain.message import Event, Recorded, derive
 from domain.reactors import doubtful_step, start_what_was_approved, terminal_step
+from domain.send import DeliverySkipped, SendConfirmed, SendIntended
 from workers.crashpoints import crashpoint
 from workers.leading import while_leading
 from workers.timers import Timers
@@ -128,7 +128,7 @@ def fold_job(job_id: UUID, decision: Sequence[Recorded], changes: Changes) -> No
     """A job's own events: its status, its start."""
     for recorded in decision:
         event, workspace = recorded.event, recorded.envelope.workspace
-        if isinstance(event, job.JobSubmitted):
+        if isinstance(event, submission.JobSubmitted):
             submitted = SubmittedJob(
                 job_id, workspace, event.audience, event.accounts, len(event.parts), event.recipients
             )

@@ -7,9 +7,9 @@ from functools import partial
 
 from adapters.progress import SentMessage
 from adapters.sessions import Sessions
-from domain.delivery import Receipt, ReportReceipt
 from domain.message import Actor, PrincipalId, Role, derive
 from domain.ports import Ack, AckChanged
+from domain.send import Receipt, ReportReceipt
 from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
 

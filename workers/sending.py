@@ -8,19 +8,10 @@ from uuid import UUID
 from adapters.event_store import Lease
 from adapters.leases import Claim
 from adapters.progress import SentMessage
-from domain.delivery import (
-    ConfirmSend,
-    DeliverySkipped,
-    Doubt,
-    DoubtSend,
-    IntendSend,
-    Rejection,
-    RejectSend,
-    SendIntended,
-    Status,
-)
+from domain.delivery import Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
 from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
+from domain.send import ConfirmSend, DeliverySkipped, Doubt, DoubtSend, IntendSend, Rejection, RejectSend, SendIntended
 from workers.batches import Batch, Batches, Recipient
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Outcome, Request

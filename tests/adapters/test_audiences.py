@@ -12,10 +12,10 @@ from domain.account import PauseAccount
 from domain.audience import ImportAudience
 from domain.campaign import Campaign
 from domain.content import TextPart
-from domain.job import SubmitJob
 from domain.merkle import root
 from domain.message import Actor, PrincipalId, Ref, Role, StreamId, WorkspaceId
 from domain.ports import Gather, Gathered
+from domain.submission import SubmitJob
 from tests.adapters.vaulted import HERE, THERE, Vaulted, vaulted
 
 NORTH, SOUTH = UUID(int=1), UUID(int=2)

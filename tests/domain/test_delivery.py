@@ -6,7 +6,12 @@ import pytest
 
 from domain.account import AccountDegraded, AccountPaused, Trouble
 from domain.account import Status as AccountStatus
-from domain.delivery import (
+from domain.delivery import Status
+from domain.job import JobCompleted, JobPaused, JobStopped
+from domain.job import Status as JobStatus
+from domain.message import Command, Event
+from domain.recipient import RecipientOptedOut
+from domain.send import (
     ConfirmSend,
     DeliveryDelivered,
     DeliveryRead,
@@ -21,14 +26,9 @@ from domain.delivery import (
     SendRejected,
     SendUnknown,
     SkipReason,
-    Status,
     delivery_id,
     wa_id,
 )
-from domain.job import JobCompleted, JobPaused, JobStopped
-from domain.job import Status as JobStatus
-from domain.message import Command, Event
-from domain.recipient import RecipientOptedOut
 from tests.builders import (
     ANA,
     ANA_STREAM,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import account, campaign, catalog, delivery, job, recipient, workspace
+from domain import account, campaign, catalog, delivery, job, recipient, send, submission, workspace
 from domain.audience import ImportAudience
 from domain.message import Actor, Command, Event
 from domain.reactors import terminal_step
@@ -73,7 +73,7 @@ REGISTER = account.RegisterAccount(NORTH, a_ref("label"))
 IMPORT = ImportAudience(AUDIENCE, IMPORTED.title, IMPORTED.count, IMPORTED.rejected, IMPORTED.merged, IMPORTED.digest)
 CONSENT = recipient.RecordConsent(ANA, recipient.ConsentSource.PAPER, NOW)
 CAMPAIGN_BEGUN = campaign.CreateCampaign(CAMPAIGN, TITLE, (HELLO, BYE), AUDIENCE)
-SUBMIT = job.SubmitJob(JOB, CAMPAIGN, (NORTH,))
+SUBMIT = submission.SubmitJob(JOB, CAMPAIGN, (NORTH,))
 START = job.StartJob(JOB)
 READY, GRANT, COMPLETE = account.ReportReady(NORTH), account.GrantAllowance(NORTH), job.CompleteJob(JOB, 3)
 
@@ -93,7 +93,7 @@ OUTSIDE: list[Command] = [
     campaign.ReviseCampaign(CAMPAIGN, TITLE, (HELLO,), AUDIENCE),
     campaign.ArchiveCampaign(CAMPAIGN),
     SUBMIT,
-    job.SubmitJob(JOB, CAMPAIGN, (NORTH, SOUTH), NOW + DAY),
+    submission.SubmitJob(JOB, CAMPAIGN, (NORTH, SOUTH), NOW + DAY),
     START,
     job.PauseJob(JOB),
     job.ResumeJob(JOB),
@@ -115,17 +115,17 @@ class Step:
         return self.command(JOB, shown(given)) if isinstance(self.command, type) else self.command
 
 
-INTENT = st.builds(delivery.IntendSend, *map(st.just, (DELIVERY, JOB, ANA, NORTH, 1)), PARTS, st.just(7))
+INTENT = st.builds(send.IntendSend, *map(st.just, (DELIVERY, JOB, ANA, NORTH, 1)), PARTS, st.just(7))
 COMMANDS = st.one_of(
     st.sampled_from(OUTSIDE),
     st.sampled_from(INSIDE),
     st.sampled_from([job.ApproveJob, job.RejectJob]),
     st.builds(account.ReportTrouble, st.just(NORTH), st.sampled_from(account.Trouble)),
     INTENT,
-    st.builds(delivery.ConfirmSend, st.just(DELIVERY), PARTS),
-    st.builds(delivery.RejectSend, st.just(DELIVERY), PARTS, st.sampled_from(delivery.Rejection)),
-    st.builds(delivery.DoubtSend, st.just(DELIVERY), PARTS, st.sampled_from(delivery.Doubt)),
-    st.builds(delivery.ReportReceipt, st.just(DELIVERY), PARTS, st.sampled_from(delivery.Receipt)),
+    st.builds(send.ConfirmSend, st.just(DELIVERY), PARTS),
+    st.builds(send.RejectSend, st.just(DELIVERY), PARTS, st.sampled_from(send.Rejection)),
+    st.builds(send.DoubtSend, st.just(DELIVERY), PARTS, st.sampled_from(send.Doubt)),
+    st.builds(send.ReportReceipt, st.just(DELIVERY), PARTS, st.sampled_from(send.Receipt)),
 )
 STEPS = st.builds(Step, COMMANDS, st.sampled_from([ADMIN, AUTHOR, EDITOR, MODERATOR, SYSTEM]), st.integers(0, 90))
 
@@ -141,9 +141,9 @@ USUAL = [
     Step(job.ApproveJob, MODERATOR, 0),
     Step(START, SYSTEM, 0),
     Step(GRANT, SYSTEM, 0),
-    Step(delivery.IntendSend(DELIVERY, JOB, ANA, NORTH, 1, 0, 7), SYSTEM, 0),
-    Step(delivery.ConfirmSend(DELIVERY, 0), SYSTEM, 0),
-    Step(delivery.IntendSend(DELIVERY, JOB, ANA, NORTH, 1, 1, 7), SYSTEM, 0),
+    Step(send.IntendSend(DELIVERY, JOB, ANA, NORTH, 1, 0, 7), SYSTEM, 0),
+    Step(send.ConfirmSend(DELIVERY, 0), SYSTEM, 0),
+    Step(send.IntendSend(DELIVERY, JOB, ANA, NORTH, 1, 1, 7), SYSTEM, 0),
 ]
 HISTORIES = st.builds(
     lambda length, steps: USUAL[:length] + steps, st.integers(0, len(USUAL)), st.lists(STEPS, max_size=25)
@@ -169,7 +169,7 @@ def of(kind: type[Event] | tuple[type[Event], ...], log: list[tuple[datetime, Ev
 
 
 def test_the_usual_way_reaches_its_end() -> None:
-    end = [Step(delivery.ConfirmSend(DELIVERY, 1), SYSTEM, 0), Step(COMPLETE, SYSTEM, 0)]
+    end = [Step(send.ConfirmSend(DELIVERY, 1), SYSTEM, 0), Step(COMPLETE, SYSTEM, 0)]
     world, _ = play(USUAL + end)
     assert world.state(DELIVERY_STREAM).status is delivery.Status.SENT
     assert world.state(JOB_STREAM).status is job.Status.COMPLETED
@@ -181,13 +181,13 @@ def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: l
     world, log = play(steps)
     assert all(type(event) in catalog.EVENT_NAMES for _, event in log)
 
-    intents = of(delivery.SendIntended, log)
+    intents = of(send.SendIntended, log)
     assert len({intent.wa_id for intent in intents}) == len(intents) <= 2
     assert [intent.part for intent in intents] == list(range(len(intents)))
     assert sum(terminal_step(event) for _, event in log) <= 1
-    confirmations = of(delivery.SendConfirmed, log)
+    confirmations = of(send.SendConfirmed, log)
     assert len({event.part for event in confirmations}) == len(confirmations) <= len(intents)
-    for receipts in (of(delivery.DeliveryDelivered, log), of(delivery.DeliveryRead, log)):
+    for receipts in (of(send.DeliveryDelivered, log), of(send.DeliveryRead, log)):
         assert len({event.part for event in receipts}) == len(receipts)
         assert {event.part for event in receipts} <= {event.part for event in confirmations}
 
@@ -195,9 +195,9 @@ def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: l
     approvals = of(job.JobApprovalGiven, log)
     assert len({approval.by for approval in approvals}) == len(approvals)
     if of(job.JobStarted, log):
-        [submission] = of(job.JobSubmitted, log)
-        assert len(approvals) >= submission.approvals
-        assert submission.own_approval or submission.submitted_by not in {approval.by for approval in approvals}
+        [submitted] = of(submission.JobSubmitted, log)
+        assert len(approvals) >= submitted.approvals
+        assert submitted.own_approval or submitted.submitted_by not in {approval.by for approval in approvals}
 
     blocks = of(account.AllowanceGranted, log)
     assert len({block.block for block in blocks}) == len(blocks) == world.state(NORTH_STREAM).blocks
@@ -227,10 +227,10 @@ def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step]) -
                 paused = isinstance(event, account.AccountPaused)
             case account.AllowanceGranted():
                 until = event.until
-            case delivery.SendIntended():
+            case send.SendIntended():
                 assert (running, agreed, ready, paused) == (True, True, True, False)
                 assert until is not None
                 assert now < until
-            case delivery.DeliverySkipped():
+            case send.DeliverySkipped():
                 assert running
                 assert not agreed

@@ -21,16 +21,15 @@ from domain.job import (
     JobScheduled,
     JobStarted,
     JobStopped,
-    JobSubmitted,
     PauseJob,
     RejectJob,
     ResumeJob,
     StartJob,
     Status,
     StopJob,
-    SubmitJob,
 )
 from domain.message import Actor, Command, Event, Frozen
+from domain.submission import JobSubmitted, SubmitJob
 from domain.workspace import ModerationPolicySet, SendingPolicySet
 from tests.builders import (
     AUTHOR,

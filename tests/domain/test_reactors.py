@@ -1,6 +1,8 @@
 """What follows from an event by itself."""
 
-from domain.delivery import (
+from domain.job import JobApprovalGiven, JobApproved, JobScheduled, StartJob
+from domain.reactors import doubtful_step, start_what_was_approved, terminal_step
+from domain.send import (
     DeliveryDelivered,
     DeliveryRead,
     DeliverySkipped,
@@ -11,8 +13,6 @@ from domain.delivery import (
     SkipReason,
     wa_id,
 )
-from domain.job import JobApprovalGiven, JobApproved, JobScheduled, StartJob
-from domain.reactors import doubtful_step, start_what_was_approved, terminal_step
 from tests.builders import ANA, DAY, DELIVERY, JOB, MODERATOR, NORTH, NOW, confirmed, intended, submitted
 
 SEEN = submitted().review_hash

@@ -13,8 +13,8 @@ import pytest
 from adapters.sandbox import ledger
 from adapters.whatsapp_web.browser import process_group_of
 from domain.account import RegisterAccount
-from domain.delivery import SendConfirmed, SendIntended
 from domain.job import Status
+from domain.send import SendConfirmed, SendIntended
 from tests.adapters.whatsapp.running import Sandbox, running_sandbox
 from tests.faults.test_crashes import Victim
 from tests.workers.sending_house import (

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from domain.delivery import SendConfirmed, SendIntended, SendUnknown
 from domain.job import JobCompleted, JobStarted, Status
+from domain.send import SendConfirmed, SendIntended, SendUnknown
 from tests.workers.sending_house import (
     NUMBERS,
     House,

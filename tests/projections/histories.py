@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
-from domain import account, audience, campaign, catalog, delivery, job, recipient, workspace
+from domain import account, audience, campaign, catalog, job, recipient, send, submission, workspace
 from domain.content import TextPart
 from domain.message import Digest, Envelope, Event, PrincipalId, Recorded, Ref, StreamId, WaId, WorkspaceId, derive
 
@@ -36,7 +36,7 @@ WORKSPACE = (workspace.WorkspaceCreated, workspace.ModerationPolicySet, workspac
 RECIPIENT = (recipient.ConsentRecorded, recipient.RecipientOptedOut, recipient.ConsentRecorded)
 JOBS = (
     (
-        job.JobSubmitted,
+        submission.JobSubmitted,
         job.JobApprovalGiven,
         job.JobApprovalGiven,
         job.JobApproved,
@@ -46,31 +46,31 @@ JOBS = (
         job.JobResumed,
         job.JobCompleted,
     ),
-    (job.JobSubmitted, job.JobApprovalGiven, job.JobApproved, job.JobStarted, job.JobStopped),
-    (job.JobSubmitted, job.JobRejected),
-    (job.JobSubmitted, job.JobStopped),
+    (submission.JobSubmitted, job.JobApprovalGiven, job.JobApproved, job.JobStarted, job.JobStopped),
+    (submission.JobSubmitted, job.JobRejected),
+    (submission.JobSubmitted, job.JobStopped),
 )
 DELIVERIES: Sequence[Sequence[tuple[type[Event], int]]] = (
     (
-        (delivery.SendIntended, 0),
-        (delivery.SendConfirmed, 0),
-        (delivery.DeliveryDelivered, 0),
-        (delivery.DeliveryRead, 0),
-        (delivery.SendIntended, 1),
-        (delivery.SendConfirmed, 1),
-        (delivery.DeliveryDelivered, 1),
-        (delivery.DeliveryRead, 1),
+        (send.SendIntended, 0),
+        (send.SendConfirmed, 0),
+        (send.DeliveryDelivered, 0),
+        (send.DeliveryRead, 0),
+        (send.SendIntended, 1),
+        (send.SendConfirmed, 1),
+        (send.DeliveryDelivered, 1),
+        (send.DeliveryRead, 1),
     ),
-    ((delivery.SendIntended, 0), (delivery.SendUnknown, 0), (delivery.SendConfirmed, 0), (delivery.DeliverySkipped, 1)),
-    ((delivery.SendIntended, 0), (delivery.SendRejected, 0)),
+    ((send.SendIntended, 0), (send.SendUnknown, 0), (send.SendConfirmed, 0), (send.DeliverySkipped, 1)),
+    ((send.SendIntended, 0), (send.SendRejected, 0)),
     (
-        (delivery.SendIntended, 0),
-        (delivery.SendConfirmed, 0),
-        (delivery.SendIntended, 1),
-        (delivery.SendRejected, 1),
-        (delivery.DeliveryDelivered, 1),
+        (send.SendIntended, 0),
+        (send.SendConfirmed, 0),
+        (send.SendIntended, 1),
+        (send.SendRejected, 1),
+        (send.DeliveryDelivered, 1),
     ),
-    ((delivery.DeliverySkipped, 0),),
+    ((send.DeliverySkipped, 0),),
 )
 ANY_DELIVERY = tuple(sorted({kind for script in DELIVERIES for kind, _ in script}, key=lambda kind: kind.__name__))
 
@@ -118,7 +118,7 @@ class Histories:
                     self.add("job", self.new_job(), *self.any_of(self.rng.choice(JOBS), length))
                 case "delivery":
                     steps = [(self.rng.choice(ANY_DELIVERY), self.rng.randrange(PARTS)) for _ in range(length)]
-                    first = self.rng.choice((delivery.SendIntended, delivery.DeliverySkipped))
+                    first = self.rng.choice((send.SendIntended, send.DeliverySkipped))
                     self.begin_delivery([(first, 0), *steps])
         return self
 

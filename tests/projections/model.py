@@ -17,20 +17,12 @@ from domain.account import (
 )
 from domain.audience import AudienceImported
 from domain.campaign import CampaignCreated
-from domain.delivery import DeliveryDelivered, DeliveryRead, DeliverySkipped, SendConfirmed, SendIntended
 from domain.delivery import Status as Sent
-from domain.job import (
-    JobApprovalGiven,
-    JobApproved,
-    JobCompleted,
-    JobRejected,
-    JobScheduled,
-    JobStarted,
-    JobStopped,
-    JobSubmitted,
-)
+from domain.job import JobApprovalGiven, JobApproved, JobCompleted, JobRejected, JobScheduled, JobStarted, JobStopped
 from domain.message import Event, Recorded, StreamId
 from domain.recipient import ConsentRecorded, RecipientOptedOut
+from domain.send import DeliveryDelivered, DeliveryRead, DeliverySkipped, SendConfirmed, SendIntended
+from domain.submission import JobSubmitted
 
 Rows = dict[Any, dict[str, Any]]
 

@@ -41,10 +41,11 @@ from domain.account import RegisterAccount
 from domain.audience import ImportAudience
 from domain.campaign import CreateCampaign
 from domain.content import TextPart
-from domain.job import ApproveJob, SubmitJob
+from domain.job import ApproveJob
 from domain.message import Actor, Command, PrincipalId, Recorded, Ref, Role, WorkspaceId
 from domain.ports import Messenger
 from domain.recipient import RecordConsent
+from domain.submission import SubmitJob
 from domain.workspace import CreateWorkspace, SetSendingPolicy
 from workers.account_session import Launched, Tools
 from workers.batches import Batches

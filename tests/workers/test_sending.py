@@ -10,7 +10,10 @@ from uuid import UUID
 import pytest
 
 from domain.account import AllowanceGranted, ReportReady
-from domain.delivery import (
+from domain.job import JobCompleted, JobStarted, PauseJob, ResumeJob, Status, StopJob
+from domain.message import Actor, Event, PrincipalId, Role
+from domain.recipient import OptOut
+from domain.send import (
     DeliveryDelivered,
     DeliveryRead,
     DeliverySkipped,
@@ -23,9 +26,6 @@ from domain.delivery import (
     delivery_id,
     wa_id,
 )
-from domain.job import JobCompleted, JobStarted, PauseJob, ResumeJob, Status, StopJob
-from domain.message import Actor, Event, PrincipalId, Role
-from domain.recipient import OptOut
 from tests.workers.sending_house import (
     HERE,
     NUMBERS,
