@@ -108,14 +108,14 @@ def check_headers(address: Address, headers: Mapping[str, str]) -> None:
 
 def traceparent(headers: Mapping[str, str]) -> str:
     """The trace a command belongs to; a malformed one is as none."""
-    given = headers.get(TRACEPARENT, "")
-    return given if TRACE.fullmatch(given) else ""
+    given = headers.get(TRACEPARENT)
+    return given if given and TRACE.fullmatch(given) else ""
 
 
 def reply_to(headers: Mapping[str, str]) -> str:
     """Where else the outcome goes; honoured only under `_INBOX.`, so that nobody publishes elsewhere through us."""
-    given = headers.get(REPLY_TO, "")
-    return given if INBOX.fullmatch(given) else ""
+    given = headers.get(REPLY_TO)
+    return given if given and INBOX.fullmatch(given) else ""
 
 
 def event_message(recorded: Recorded, previous: int) -> tuple[str, Headers, bytes]:
@@ -156,6 +156,7 @@ def outcome_message(answer: Answer, workspace: WorkspaceId, now: datetime, trace
     return headers, orjson.dumps(answer)
 
 
+@lru_cache(maxsize=64)  # those of one batch share theirs
 def stamp(time: datetime) -> str:
     """A time as RFC 3339 writes it, in UTC."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,20 +1,18 @@
 """How anything is decided: load the state and what the decision needs, decide, append under conditions, else anew."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from adapters.event_store import EventStore, Item, Lease, Loaded, Verdict
+from adapters.event_store import EventStore, Item, Loaded, Verdict
 from domain import catalog
-from domain.account import AllowanceGranted
 from domain.audience import ImportAudience
-from domain.message import Command, Decider, Event, Facts, Refused, Role, StreamId, WorkspaceId
+from domain.message import Event, Facts, Refused, Role, StreamId
 from domain.ports import Gather
-from domain.send import SendIntended
 from domain.submission import SubmitJob
+from workers.cases import Case, item_of, known
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
-from workers.states import StateCache
+from workers.states import Later, StateCache
 
 __all__ = ["Contended", "Decisions", "Outcome", "Request", "Turned", "Unstorable", "command_key", "refusal"]
 
@@ -27,47 +25,6 @@ class Contended(Exception):
 
 class Unstorable(Exception):
     """The log can never store this decision."""
-
-
-@dataclass(slots=True)
-class Case:
-    """A request on its way, with what was read for it."""
-
-    index: int
-    request: Request
-    decider: Decider[Any]
-    target: StreamId
-    named: Sequence[StreamId]  # the other streams it needs
-    tries: int = 0
-    sure: bool = False  # its states come from the log, not from the cache
-    own: Loaded | None = None
-    reads: dict[StreamId, Loaded] = field(default_factory=dict)
-    events: tuple[Event, ...] = ()
-    refused: Refused | None = None
-
-    @property
-    def inside(self) -> bool:
-        """Whether the system decides this for itself: then only what happens is recorded, so it can be tried again."""
-        return type(self.request.command) in catalog.DECISIONS
-
-    @property
-    def own_version(self) -> int:
-        return self.own.version if self.own else 0
-
-    @property
-    def foreign(self) -> bool:
-        """Whether its stream is another workspace's."""
-        return bool(self.own and self.own.version and self.own.workspace != self.request.actor.workspace)
-
-    def own_state(self) -> Any:
-        return state_seen(self.own, self.decider.initial, self.request.actor.workspace)
-
-
-def state_seen(loaded: Loaded | None, initial: Any, workspace: WorkspaceId) -> Any:
-    """A stream's state as one workspace sees it: another workspace's stream does not exist."""
-    if loaded is None or not loaded.version or loaded.workspace != workspace:
-        return initial
-    return loaded.state
 
 
 class Decisions:
@@ -95,8 +52,9 @@ class Decisions:
         waiting = [self._case(index, request) for index, request in enumerate(requests)]
         while waiting:
             wave, waiting = await self._next_wave(waiting)
-            decided = [case for case in wave if await self._decide(case, answers)]
-            verdicts = await self._store.append([self._item(case) for case in decided]) if decided else []
+            now = self._clock()
+            decided = [case for case in wave if await self._decide(case, now, answers)]
+            verdicts = await self._store.append([item_of(case, now) for case in decided]) if decided else []
             for case, verdict in zip(decided, verdicts, strict=True):
                 self._settle(case, verdict, answers)
             waiting = sorted([*waiting, *(c for c in wave if c.index not in answers)], key=lambda case: case.index)
@@ -158,6 +116,7 @@ class Decisions:
         for case in cases:
             case.own = found[case.target]
             case.reads = {stream: found[stream] for stream in case.named}
+            case.versions = {stream: found[stream].version for stream in case.named}
 
     async def _states(self, streams: Collection[StreamId], fresh: Collection[StreamId]) -> dict[StreamId, Loaded]:
         found: dict[StreamId, Loaded] = {}
@@ -172,14 +131,14 @@ class Decisions:
                 self._cache.put(stream, loaded)
         return found
 
-    async def _decide(self, case: Case, answers: dict[int, Outcome]) -> bool:
+    async def _decide(self, case: Case, now: datetime, answers: dict[int, Outcome]) -> bool:
         """Decide on what was read; False when there is nothing to append (then it is answered, or to be read again)."""
         case.tries += 1
         if case.tries > MOST_TRIES:
             raise Contended(f"{case.request.known_as} lost {MOST_TRIES} races in a row.")
         case.events, case.refused = (), None
         try:
-            case.events = tuple(await self._events(case))
+            case.events = tuple(await self._events(case, now))
         except Refused as refused:
             case.refused = refused
         if case.events or not case.inside:
@@ -194,7 +153,7 @@ class Decisions:
         )
         return False
 
-    async def _events(self, case: Case) -> Sequence[Event]:
+    async def _events(self, case: Case, now: datetime) -> Sequence[Event]:
         request, command = case.request, case.request.command
         if case.inside:
             if Role.SYSTEM not in request.actor.roles:
@@ -202,9 +161,7 @@ class Decisions:
         else:
             catalog.may(request.actor.roles, request.known_as)
         states = known(case)
-        facts = Facts(
-            request.actor, self._clock(), states, {stream: loaded.version for stream, loaded in case.reads.items()}
-        )
+        facts = Facts(request.actor, now, states, case.versions)
         keep = None
         if isinstance(command, SubmitJob | ImportAudience):
             gathered = await self._gather(command, request.actor, states)
@@ -215,26 +172,6 @@ class Decisions:
         if events and keep is not None:
             await keep()
         return events
-
-    def _item(self, case: Case) -> Item:
-        request = case.request
-        return Item(
-            key=request.key,
-            command_id=request.command_id,
-            workspace=request.actor.workspace,
-            principal=request.actor.id,
-            name=request.known_as,
-            digest=request.digest,
-            stream=case.target,
-            expected=case.own_version,
-            events=case.events,
-            conditions={stream: loaded.version for stream, loaded in case.reads.items()},
-            now=self._clock(),
-            correlation=request.correlation or request.command_id,
-            traceparent=request.traceparent,
-            refusal=case.refused,
-            lease=lease_of(request.lease, case.events, request.command),
-        )
 
     def _settle(self, case: Case, verdict: Verdict, answers: dict[int, Outcome]) -> None:
         """Answer a case by the log's verdict, or leave it unanswered to be decided anew."""
@@ -254,10 +191,9 @@ class Decisions:
         if case.refused:
             return refusal(case.refused, case.target, case.own_version)
         if case.events:
-            state = case.own_state()
-            for event in case.events:
-                state = case.decider.evolve(state, event)
-            self._cache.put(case.target, Loaded(state, verdict.version, case.request.actor.workspace))
+            workspace = case.request.actor.workspace
+            later = Later(case.decider, case.own_state(), case.events, verdict.version, workspace)
+            self._cache.put_later(case.target, later)
         return Outcome("applied", case.target, verdict.version, verdict.position, events=case.events)
 
     def _repeated(self, case: Case, verdict: Verdict) -> Outcome:
@@ -271,19 +207,3 @@ def repeated(verdict: Verdict, digest: bytes) -> Outcome:
     if old is None or (digest and old.digest != digest):
         return Outcome.id_reused()
     return Outcome.of(old)
-
-
-def known(case: Case) -> dict[StreamId, Any]:
-    """The other streams' states that a case may see."""
-    workspace = case.request.actor.workspace
-    return {name: one.state for name, one in case.reads.items() if one.version and one.workspace == workspace}
-
-
-def lease_of(lease: Lease | None, events: Sequence[Event], command: Command) -> Lease | None:
-    """The account's lease as this append takes part in it: a send spends a permit, a grant sets them."""
-    for event in events:
-        if isinstance(event, AllowanceGranted):
-            return replace(lease or Lease(getattr(command, "account_id")), grant=event.permits)  # noqa: B009
-    if lease is not None and any(isinstance(event, SendIntended) for event in events):
-        return replace(lease, spend=1)
-    return lease

@@ -1,0 +1,93 @@
+"""A decision on its way: what was asked, what was read for it, what was decided."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from adapters.event_store import Item, Lease, Loaded
+from domain import catalog
+from domain.account import AllowanceGranted
+from domain.message import Command, Decider, Event, Refused, StreamId, WorkspaceId
+from domain.send import SendIntended
+from workers.requests import Request
+
+
+@dataclass(slots=True)
+class Case:
+    """A request on its way, with what was read for it."""
+
+    index: int
+    request: Request
+    decider: Decider[Any]
+    target: StreamId
+    named: Sequence[StreamId]  # the other streams it needs
+    tries: int = 0
+    sure: bool = False  # its states come from the log, not from the cache
+    own: Loaded | None = None
+    reads: dict[StreamId, Loaded] = field(default_factory=dict)
+    versions: dict[StreamId, int] = field(default_factory=dict)  # of `reads`
+    events: tuple[Event, ...] = ()
+    refused: Refused | None = None
+
+    @property
+    def inside(self) -> bool:
+        """Whether the system decides this for itself: then only what happens is recorded, so it can be tried again."""
+        return type(self.request.command) in catalog.DECISIONS
+
+    @property
+    def own_version(self) -> int:
+        return self.own.version if self.own else 0
+
+    @property
+    def foreign(self) -> bool:
+        """Whether its stream is another workspace's."""
+        return bool(self.own and self.own.version and self.own.workspace != self.request.actor.workspace)
+
+    def own_state(self) -> Any:
+        return state_seen(self.own, self.decider.initial, self.request.actor.workspace)
+
+
+def state_seen(loaded: Loaded | None, initial: Any, workspace: WorkspaceId) -> Any:
+    """A stream's state as one workspace sees it: another workspace's stream does not exist."""
+    if loaded is None or not loaded.version or loaded.workspace != workspace:
+        return initial
+    return loaded.state
+
+
+def item_of(case: Case, now: datetime) -> Item:
+    """What is to be appended for a case that was decided."""
+    request = case.request
+    return Item(
+        key=request.key,
+        command_id=request.command_id,
+        workspace=request.actor.workspace,
+        principal=request.actor.id,
+        name=request.known_as,
+        digest=request.digest,
+        stream=case.target,
+        expected=case.own_version,
+        events=case.events,
+        conditions=case.versions,
+        now=now,
+        correlation=request.correlation or request.command_id,
+        traceparent=request.traceparent,
+        refusal=case.refused,
+        lease=lease_of(request.lease, case.events, request.command),
+    )
+
+
+def known(case: Case) -> dict[StreamId, Any]:
+    """The other streams' states that a case may see."""
+    workspace = case.request.actor.workspace
+    return {name: one.state for name, one in case.reads.items() if one.version and one.workspace == workspace}
+
+
+def lease_of(lease: Lease | None, events: Sequence[Event], command: Command) -> Lease | None:
+    """The account's lease as this append takes part in it: a send spends a permit, a grant sets them."""
+    for event in events:
+        if isinstance(event, AllowanceGranted):
+            return replace(lease or Lease(getattr(command, "account_id")), grant=event.permits)  # noqa: B009
+    if lease is not None and any(isinstance(event, SendIntended) for event in events):
+        return replace(lease, spend=1)
+    return lease
