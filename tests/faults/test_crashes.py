@@ -122,6 +122,33 @@ async def test_a_session_worker_killed_at_any_step_sends_nothing_twice(
         await check(home, job, unknown)
 
 
+async def test_an_open_intent_whose_queue_message_is_lost_too_becomes_unknown(victim: Victim) -> None:
+    async with house(victim.database_url, victim.nats_url, victim.data) as home, running(*core(home)):
+        await open_workspace(home)
+        async with running(*sessions(home)):
+            accounts = await link(home, 1)
+        async with victim.process("sessions", "after_intent:6") as process:
+            job = await submit(home, accounts, PEOPLE, texts=PARTS)
+            await victim.dies(process)
+        await home.bus.js.purge_stream("SENDS")
+        async with victim.process("sessions"):
+            await until(lambda: over(home, job.job_id), 30)
+        await check(home, job, unknown=1)
+
+
+async def test_the_check_notices_a_wire_that_was_doubled(victim: Victim) -> None:
+    async with (
+        house(victim.database_url, victim.nats_url, victim.data) as home,
+        running(*core(home), *sessions(home)),
+    ):
+        await open_workspace(home)
+        home.world.faults.arm("wire_doubled", PEOPLE[3], times=1)
+        job = await submit(home, await link(home, 1), PEOPLE, texts=PARTS)
+        await until(lambda: status_is(home, job.job_id, Status.COMPLETED), 30)
+        with pytest.raises(AssertionError):
+            await check(home, job, unknown=0)
+
+
 @pytest.mark.parametrize(
     "crashpoint", ["after_grant:2", "before_queue:2", "after_queue:2", "after_react:20", "before_fire", "after_fire"]
 )
