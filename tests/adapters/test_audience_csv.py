@@ -114,6 +114,15 @@ def test_a_column_name_of_forty_characters_is_the_longest() -> None:
     assert one(f"number,{'x' * 40}\n{ANA},value").fields == {"x" * 40: "value"}
 
 
+def test_fifty_columns_are_the_most() -> None:
+    variables = {f"shop_{number}": "open" for number in range(49)}
+    assert one(f"number,{','.join(variables)}\n{ANA}{',open' * 49}").fields == variables
+
+
+def test_without_any_delimiter_in_the_first_row_it_is_a_comma() -> None:
+    assert bad(f"number\n{ANA},Ana") == BadRow(2, Reason.TOO_MANY_VALUES, None)
+
+
 def test_a_file_over_the_limit_is_refused_and_one_at_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"number\n{ANA}\n"
     monkeypatch.setattr(audience_csv, "LARGEST", len(text))
@@ -171,6 +180,7 @@ def test_numbers_are_read_as_people_write_them(written: str, country: str | None
         ("+1 202 555 0101 #7", None, Reason.NUMBER_UNREADABLE),
         ("+999 202 555 0101", None, Reason.NUMBER_UNREADABLE),
         ("+", "US", Reason.NUMBER_UNREADABLE),
+        ("--", None, Reason.NUMBER_UNREADABLE),
     ],
 )
 def test_a_number_nobody_can_be_reached_at_makes_its_row_bad(written: str, country: str | None, reason: Reason) -> None:
@@ -186,6 +196,7 @@ def test_a_number_nobody_can_be_reached_at_makes_its_row_bad(written: str, count
         (f"{ANA},Ana,yes,rumour,", Reason.CONSENT_SOURCE_UNKNOWN, "consent_source"),
         (f"{ANA},Ana,yes,paper,last year", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
         (f"{ANA},Ana,yes,paper,0001-01-01T00:00+14:00", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
+        (f"{ANA},Ana,yes,paper,1969-12-31", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
         (f"{ANA},Ana,yes,paper,9999-12-31T23:59-14:00", Reason.CONSENT_AT_IN_FUTURE, "consent_at"),
         (f"{ANA},Ana,yes,paper,2026-11-21T12:00:01Z", Reason.CONSENT_AT_IN_FUTURE, "consent_at"),
         (f"{ANA},Ana,yes,paper,2025-01-01,more", Reason.TOO_MANY_VALUES, None),
@@ -231,6 +242,7 @@ def test_a_no_or_nothing_is_no_consent(word: str) -> None:
 @pytest.mark.parametrize(
     ("stated", "at"),
     [
+        ("1970-01-01", datetime(1970, 1, 1, tzinfo=UTC)),
         ("2025-03-01", datetime(2025, 3, 1, tzinfo=UTC)),
         ("2025-03-01 10:30", datetime(2025, 3, 1, 10, 30, tzinfo=UTC)),
         ("2025-03-01T10:30:00Z", datetime(2025, 3, 1, 10, 30, tzinfo=UTC)),
