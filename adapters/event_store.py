@@ -29,6 +29,7 @@ from adapters.appending import Item, Lease, Verdict
 from adapters.binary_arrays import Blobs, Int8s, Texts
 from adapters.codec import Codec, StateCodec
 from adapters.group_commit import PATIENCE, GroupCommit, LogUnavailable
+from adapters.read_sql import INSERT, PAGE, READING, STREAM, STREAMS
 from domain import catalog
 from domain.message import Envelope, Event, Recorded, StreamId, WorkspaceId, derive
 
@@ -39,31 +40,6 @@ R = TypeVar("R")
 READERS = 3
 SNAPSHOT_EVERY = 200  # events of one stream
 EVERY_VERSION = 2**62
-
-INSERT = "INSERT INTO {} (originator_id, originator_version, topic, state) SELECT * FROM unnest(%b, %b, %b, %b)"
-COLUMNS = "originator_id, originator_version, topic, state, notification_id"
-PAGE = f"SELECT {COLUMNS} FROM stored_events WHERE notification_id > %b ORDER BY notification_id LIMIT %b"  # noqa: S608  # of constants
-STREAM = f"""
-SELECT {COLUMNS} FROM stored_events WHERE originator_id = %b AND originator_version > %b AND originator_version <= %b
-"""  # noqa: S608  # of constants
-# Of each stream its newest usable snapshot (at position 0), and the events after it.
-STREAMS = f"""
-WITH asked AS MATERIALIZED (
-    SELECT stream, topic FROM unnest(%b, %b) a(stream, topic)
-), taken AS MATERIALIZED (
-    SELECT stream, s.* FROM asked CROSS JOIN LATERAL (
-        SELECT originator_version, s.topic, state FROM snapshots s
-        WHERE originator_id = stream AND s.topic = asked.topic ORDER BY originator_version DESC LIMIT 1
-    ) s
-)
-SELECT stream, originator_version, topic, state, 0::bigint FROM taken
-UNION ALL
-SELECT e.* FROM asked LEFT JOIN taken USING (stream) CROSS JOIN LATERAL (
-    SELECT {COLUMNS} FROM stored_events
-    WHERE originator_id = stream AND stored_events.originator_version > coalesce(taken.originator_version, 0)
-    ORDER BY stored_events.originator_version
-) e
-"""  # noqa: S608  # of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +84,7 @@ class Datastore(PostgresDatastore):
     def __init__(self, database_url: str) -> None:
         super().__init__("", "", "", "", "", pool_size=READERS, originator_id_type="text")
         self.pool.conninfo = database_url
-        self.pool.kwargs = {"row_factory": dict_row, "application_name": "drumline-log-reader"}
+        self.pool.kwargs = {"row_factory": dict_row, "options": READING}
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         configure = super().after_connect_func()

@@ -24,7 +24,13 @@ logger = logging.getLogger(__name__)
 MOST_ITEMS = 500
 MOST_BYTES = 4 << 20
 PATIENCE = 60.0  # seconds a batch waits for a database that is gone
-POISON = {"22", "23", "54", "P0"}  # SQLSTATE classes that blame the values; anything else may pass when tried again
+POISON = {
+    "21",
+    "22",
+    "23",
+    "54",
+    "P0",
+}  # SQLSTATE classes that blame the values; anything else may pass when tried again
 
 
 class LogUnavailable(Exception):
@@ -74,7 +80,7 @@ class GroupCommit:
             await asyncio.to_thread(self._thread.join)
 
     async def append(self, entries: Sequence[Entry]) -> list[Verdict]:
-        """The verdicts in order. Raises LogUnavailable when the database stays away, or the writer has stopped."""
+        """The verdicts in order. Raises LogUnavailable when the database stays away or does not answer."""
         if not entries:
             return []
         call = Call(asyncio.get_running_loop().create_future(), [None] * len(entries), len(entries))
@@ -83,7 +89,11 @@ class GroupCommit:
                 raise LogUnavailable("The log's writer has stopped.")
             self._queue.extend(Waiting(entry, call, index) for index, entry in enumerate(entries))
             self._ready.notify()
-        return await call.answer
+        try:
+            async with asyncio.timeout(2 * self._patience):  # one for those before it in the queue
+                return await call.answer
+        except TimeoutError as error:
+            raise LogUnavailable("The log's database does not answer.") from error
 
     def _run(self) -> None:
         batch: list[Waiting] = []
@@ -131,6 +141,7 @@ class GroupCommit:
             return self._patiently(entries)
         except psycopg.Error as error:
             if len(entries) > 1:
+                logger.warning("The log's database refuses a batch (%s): its items one by one", type(error).__name__)
                 return [self._decide({ticket: entry})[0] for ticket, entry in entries.items()]
             logger.error("The log cannot store an item: %s", type(error).__name__)  # noqa: TRY400  # its text quotes values
             return [Verdict("failed", 0, reason=type(error).__name__)]
@@ -148,7 +159,7 @@ class GroupCommit:
                 self.close()
                 if self._stopping.is_set() or time.monotonic() + pause > deadline:
                     raise LogUnavailable(type(error).__name__) from error
-                logger.warning("The log's writer lost its database (%s), tries again", type(error).__name__)
+                logger.warning("The log's writer cannot commit (%s), tries again", type(error).__name__)
                 self._stopping.wait(pause)
         raise AssertionError("pauses never end")
 
