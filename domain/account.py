@@ -51,7 +51,7 @@ class PauseAccount(Command):
 
 @dataclass(frozen=True, slots=True)
 class ResumeAccount(Command):
-    """Let a paused account send again."""
+    """Let an account send again that was paused, or that WhatsApp had restricted: a person answers for it."""
 
     account_id: UUID
 
@@ -130,7 +130,7 @@ class AccountPaused(Event):
 
 @dataclass(frozen=True, slots=True)
 class AccountResumed(Event):
-    """Somebody resumed the account."""
+    """Somebody resumed the account; a restriction is over by that, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +172,12 @@ def decide(account: Account, command: Command, facts: Facts) -> Sequence[Event]:
         case PauseAccount():
             return [] if account.paused else [AccountPaused()]
         case ResumeAccount():
-            return [AccountResumed()] if account.paused else []
+            return [AccountResumed()] if account.paused or account.status is Status.RESTRICTED else []
         case ReportLinked():
             return [] if account.linked else [AccountLinked()]
         case ReportReady():
-            if account.status is Status.READY:
-                return []
+            if account.status in (Status.READY, Status.RESTRICTED):
+                return []  # a browser that comes back does not end a restriction: a person resumes the account
             return [AccountReady()] if account.linked else [AccountLinked(), AccountReady()]
         case ReportTrouble(reason=reason):
             return trouble(account, reason)
@@ -197,7 +197,7 @@ def trouble(account: Account, reason: Trouble) -> Sequence[Event]:
 
 
 def grant(account: Account, account_id: UUID, facts: Facts) -> Sequence[Event]:
-    """The next block: never while the last one runs, so no window of the policy holds more than its messages."""
+    """The next block, never while the last one runs. Windows are fixed, not sliding: two blocks may meet."""
     rules = ws.rules(facts)
     if not account.may_send:
         raise Refused("account_not_ready", field="account_id", status=account.status)
@@ -225,7 +225,8 @@ def evolve(account: Account, event: Event) -> Account:
         case AccountPaused():
             return replace(account, paused=True)
         case AccountResumed():
-            return replace(account, paused=False)
+            status = Status.READY if account.status is Status.RESTRICTED else account.status
+            return replace(account, paused=False, status=status)
         case AllowanceGranted(block=block, until=until):
             return replace(account, block=block, blocks=account.blocks + 1, until=until)
     return account

@@ -161,6 +161,7 @@ class Job:
     submitted_by: PrincipalId | None = None
     review_hash: Digest | None = None
     approvals: frozenset[PrincipalId] = frozenset()
+    rejected_by: PrincipalId | None = None
     needed: int = 1
     own_approval: bool = False
     start_at: datetime | None = None
@@ -189,6 +190,8 @@ def decide(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
         case RejectJob(review_hash=seen, note=note):
             if seen != job.review_hash:
                 raise Refused("not_what_was_reviewed", field="review_hash")
+            if job.rejected_by == facts.actor.id:
+                return []  # it already stands
             check_reviewer(facts.actor, job.submitted_by or "", job.own_approval)
             allowed(job, BEFORE_REVIEW, "not_awaiting_review")
             return [JobRejected(facts.actor.id, seen, note)]
@@ -260,8 +263,8 @@ def evolve(job: Job, event: Event) -> Job:
             return replace(job, status=Status.APPROVED)
         case JobScheduled():
             return replace(job, status=Status.SCHEDULED)
-        case JobRejected():
-            return replace(job, status=Status.REJECTED)
+        case JobRejected(by=by):
+            return replace(job, status=Status.REJECTED, rejected_by=by)
         case JobStarted() | JobResumed():
             return replace(job, status=Status.RUNNING)
         case JobPaused():

@@ -18,7 +18,7 @@ from domain.account import (
     Trouble,
 )
 from domain.message import Event, Recorded, Ref
-from projections.projection import Handler, Projection, begins, of, sets
+from projections.projection import Handler, Projection, begins, known, of, sets
 from projections.table import Keyed, Table, stamp_keyed
 
 
@@ -41,6 +41,13 @@ def registered(event: AccountRegistered, recorded: Recorded) -> Row:
     return Row(*stamp_keyed(recorded), event.label, recorded.envelope.time)
 
 
+@known
+def resumed(row: Row, _event: AccountResumed, _recorded: Recorded) -> None:
+    row.paused = False
+    if row.status == Status.RESTRICTED:
+        row.status, row.reason = Status.READY, None
+
+
 TABLE = Table("read_accounts", Row)
 ON: Mapping[type[Event], Handler] = {
     AccountRegistered: registered,
@@ -50,7 +57,7 @@ ON: Mapping[type[Event], Handler] = {
     AccountDegraded: sets(status=Status.DEGRADED, reason=of("reason")),
     AccountRestricted: sets(status=Status.RESTRICTED, reason=of("reason")),
     AccountPaused: sets(paused=True),
-    AccountResumed: sets(paused=False),
+    AccountResumed: resumed,
     AllowanceGranted: sets(permits=of("permits"), permits_until=of("until")),
 }
 PROJECTION = Projection(TABLE, ON)

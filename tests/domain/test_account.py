@@ -102,6 +102,13 @@ def test_whatsapps_restrictions_are_a_hard_stop(reason: Trouble) -> None:
     assert not after.state(NORTH_STREAM).may_send
 
 
+def test_a_browser_that_comes_back_does_not_end_a_restriction_but_a_person_does() -> None:
+    restricted = IS_READY.when(ReportTrouble(NORTH, Trouble.BANNED), by=SYSTEM).then(AccountRestricted(Trouble.BANNED))
+    restricted.when(ReportReady(NORTH), by=SYSTEM).then_nothing()
+    after = restricted.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed())
+    assert after.state(NORTH_STREAM).may_send
+
+
 def test_an_account_that_was_logged_out_can_be_linked_again() -> None:
     command = ReportTrouble(NORTH, Trouble.LOGGED_OUT)
     after = IS_READY.when(command, by=SYSTEM).then(AccountUnlinked(Trouble.LOGGED_OUT))

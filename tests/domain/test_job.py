@@ -260,6 +260,11 @@ def test_a_start_that_still_lies_ahead_is_scheduled(start_at: datetime, approved
     assert len(outcome.events) == 2 + scheduled
 
 
+def test_a_rejection_repeated_by_the_same_moderator_changes_nothing() -> None:
+    after = SUBMITTED.when(REJECT, by=MODERATOR).then(JobRejected(MODERATOR.id, SEEN, REJECT.note))
+    after.when(REJECT, by=MODERATOR).then_nothing()
+
+
 def test_a_rejection_is_for_good_and_keeps_its_note() -> None:
     after = SUBMITTED.when(REJECT, by=MODERATOR).then(JobRejected(MODERATOR.id, SEEN, REJECT.note))
     for command in (APPROVE, StartJob(JOB), PauseJob(JOB), ResumeJob(JOB), StopJob(JOB), CompleteJob(JOB, 3)):

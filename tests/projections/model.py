@@ -15,6 +15,7 @@ from domain.account import (
     AccountUnlinked,
     AllowanceGranted,
 )
+from domain.account import Status as AccountStatus
 from domain.audience import AudienceImported
 from domain.campaign import CampaignCreated
 from domain.delivery import Status as Sent
@@ -79,7 +80,7 @@ def account(history: Sequence[Recorded]) -> dict[str, Any]:
         "label": last(history, AccountRegistered).label,
         "registered_at": when(history, AccountRegistered),
         "status": state.status,
-        "reason": getattr(moved, "reason", None),
+        "reason": None if state.status is AccountStatus.READY else getattr(moved, "reason", None),
         "linked": state.linked,
         "paused": state.paused,
         "permits": granted.permits if granted else 0,
