@@ -1,0 +1,43 @@
+"""The sweeper: what HTTP accepted is answered, although its publish was lost."""
+
+from uuid import uuid4
+
+import orjson
+
+from adapters import streams, wire
+from adapters.inbox import Pending
+from domain.message import Role
+from tests.workers.core import HERE, Core, campaign, clock, until
+from workers.requests import command_key
+from workers.sweeper import Sweeper
+
+
+async def test_a_command_that_was_never_published_is_applied_once(house: Core) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    body = orjson.dumps(campaign())
+    ids = [uuid4() for _ in range(3)]
+    for command_id in ids:
+        key = command_key(HERE, actor.id, command_id)
+        body = orjson.dumps(campaign())
+        digest, sealed = wire.digest("campaign.create", body), house.contents.seal(HERE, key, body)
+        await house.inbox.accept(Pending(key, command_id, HERE, actor.id, "campaign.create", digest, sealed))
+    sweeper = Sweeper(house.bus, house.inbox, house.contents, clock, 0.2)
+
+    async def answered() -> bool:
+        rows = [await house.row(actor, command_id) for command_id in ids]
+        return {row.state for row in rows} == {"applied"}
+
+    async with house.running(house.intake().run, sweeper.run):
+        await until(answered)
+    assert await sweeper.sweep() == 0
+    assert len(await house.events()) == 1 + len(ids)
+
+
+async def test_a_young_command_is_left_to_whoever_is_publishing_it(house: Core) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    body, command_id = orjson.dumps(campaign()), uuid4()
+    key = command_key(HERE, actor.id, command_id)
+    digest, sealed = wire.digest("campaign.create", body), house.contents.seal(HERE, key, body)
+    await house.inbox.accept(Pending(key, command_id, HERE, actor.id, "campaign.create", digest, sealed))
+    assert await Sweeper(house.bus, house.inbox, house.contents, clock, 60.0).sweep() == 0
+    assert (await house.bus.js.stream_info(streams.COMMANDS)).state.messages == 0
