@@ -14,7 +14,7 @@ from domain.message import Recorded
 
 SHOWN = 44  # characters of one value
 INDENT = 13
-HEAD = f"{'log':>6} {'v':>4}  {'UTC':<12}  {'by':<16} {'event':<26} state"
+HEAD = f"{'log':>6} {'v':>4}  {'UTC':<12}  {'by':<15} {'event':<26} state"
 
 
 def table(title: str, history: Iterable[Recorded]) -> Group:
@@ -22,7 +22,7 @@ def table(title: str, history: Iterable[Recorded]) -> Group:
     lines: list[RenderableType] = [Text(title, style="bold"), Text(HEAD, style="dim")]
     for recorded, state in states(history):
         time = recorded.envelope.time.strftime("%H:%M:%S.%f")[:-3]
-        row = f"{recorded.position:>6} {recorded.version:>4}  {time}  {recorded.envelope.actor:<16} "
+        row = f"{recorded.position:>6} {recorded.version:>4}  {time}  {recorded.envelope.actor:<15} "
         status = str(getattr(state, "status", ""))
         lines.append(Text.assemble(row, (f"{EVENT_NAMES[type(recorded.event)]:<26} ", "bold"), (status, "green")))
         if said := what(recorded.event):
