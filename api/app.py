@@ -3,7 +3,6 @@
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import (
     accounts,
@@ -22,9 +21,10 @@ from api import (
 )
 from api.auth import require_access
 from api.deps import Services
+from api.middleware import DeclaredLimits, SafeHeaders
+from api.uploads import UPLOAD_LIMIT
 
 LARGEST_BODY = 1_000_000  # bytes; the broker takes 1,048,576 with its headers
-HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 DESCRIPTION = """\
 Event-sourced, queue-driven WhatsApp campaigns.
 
@@ -51,24 +51,6 @@ TAGS = {
 }
 
 
-class SafeHeaders:
-    """Adds the headers every answer has; what the API tells is not kept by anybody on the way."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message.get("headers", []), *HEADERS]
-                if scope["path"].startswith("/v1/") and not any(name == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._app(scope, receive, send_with)
-
-
 def create(services: Services) -> FastAPI:
     """The application on these services, which stay the caller's to close. Raises UndeclaredAccess."""
     app = FastAPI(
@@ -78,7 +60,6 @@ def create(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        max_body_size=LARGEST_BODY,
     )
     app.state.services = services
     for module in (
@@ -93,10 +74,11 @@ def create(services: Services) -> FastAPI:
         commands,
         health,
     ):
-        app.include_router(module.router)
+        app.include_router(module.router, max_body_size=LARGEST_BODY)
     errors.install(app)
     docs.install(app)
     openapi.install(app, DESCRIPTION)
+    app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special={audiences.router.prefix: UPLOAD_LIMIT})
     app.add_middleware(SafeHeaders)
     require_access(app)
     return app

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from domain.message import Ref, WorkspaceId
 from projections.apply import Connection, ReadModels
 
 MOST_ITEMS = 200
+LAST = 2**63 - 1  # the largest number a cursor can hold
 
 T = TypeVar("T")
 
@@ -103,9 +105,10 @@ def unpack(cursor: str) -> int:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         text = ""
-    if text[:1] != "p" or not text[1:].isascii() or not text[1:].isdigit() or pack(int(text[1:])) != cursor:
+    number = int(text[1:]) if re.fullmatch(r"p[0-9]{1,19}", text) else -1
+    if not 0 <= number <= LAST or pack(number) != cursor:
         raise ApiError(422, "bad_cursor", "cursor")
-    return int(text[1:])
+    return number
 
 
 class Texts(dict[Ref, str]):

@@ -23,7 +23,7 @@ from api.errors import ApiError
 from api.openapi import COMMAND_ID, COMMANDING, example_of, problems
 from domain.message import Actor, Refused, derive
 
-FORM_OVERHEAD = 10_000  # bytes beside the file
+UPLOAD_LIMIT = LARGEST + 10_000  # bytes: the file, and the rest of the form
 BATCH = 500  # consents published at once
 COMMAND, CONSENT = "audience.import", "recipient.record-consent"
 AUDIENCE_ID = "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10"
@@ -53,7 +53,7 @@ class Upload:
 class InMemory(MultiPartParser):
     """The framework's parser, with files that never touch a disk."""
 
-    spool_max_size = LARGEST + FORM_OVERHEAD
+    spool_max_size = UPLOAD_LIMIT
 
 
 async def upload(request: Request) -> Upload:
@@ -168,7 +168,7 @@ def declared() -> dict[str, Any]:
     return {
         "status_code": 202,
         "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT))],
-        "max_body_size": LARGEST + FORM_OVERHEAD,
+        "max_body_size": UPLOAD_LIMIT,
         "responses": answers | problems(*COMMANDING),
         "openapi_extra": {
             "requestBody": {

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
@@ -56,12 +57,29 @@ class House:
     services: Services
     decisions: Decisions
     pool: AsyncConnectionPool
-    server: uvicorn.Server
+    app: FastAPI
+    runs: dict[str, Callable[[], Coroutine[Any, Any, None]]]
     loops: dict[str, asyncio.Task[None]]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Let the house's own loop do something, and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """Stop one of the workers meanwhile."""
+        self.run(self._stop(name))
+        try:
+            yield
+        finally:
+            self.run(self._start(name))
+
+    async def _stop(self, name: str) -> None:
+        self.loops[name].cancel()
+        await asyncio.wait([self.loops[name]])
+
+    async def _start(self, name: str) -> None:
+        self.loops[name] = asyncio.create_task(self.runs[name](), name=name)
 
     def tenant(self, *, created: bool = True) -> "Tenant":
         """A new workspace with a key for each role; other tests' data are not in it."""
@@ -209,8 +227,9 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         imports = AudienceImport(pool, Vault(pool, sealing), sealing, clock)
         services = Services(keys, models, contents, inbox, bus, store, signal, imports, clock)
         port, listening = free_port()
-        server = Server(uvicorn.Config(create(services), log_level="warning", access_log=False, lifespan="off"))
-        runs = {
+        app = create(services)
+        server = Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off"))
+        runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
             "sweeper": Sweeper(bus, inbox, contents, clock, after=SWEEP).run,
@@ -219,7 +238,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await server.up.wait()
         url = f"http://127.0.0.1:{port}"
-        ready.set_result(House(url, asyncio.get_running_loop(), services, decisions, pool, server, loops))
+        ready.set_result(House(url, asyncio.get_running_loop(), services, decisions, pool, app, runs, loops))
         await end.wait()
         server.should_exit = True
         await serving

@@ -1,5 +1,11 @@
-"""Campaigns over HTTP."""
+"""Campaigns and lists over HTTP."""
 
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from api.deps import pack, unpack
 from tests.api.house import Tenant
 
 
@@ -10,3 +16,81 @@ def test_a_campaign_is_made_and_found(tenant: Tenant) -> None:
     assert found["parts"] == ["Hello {{name}}", "Until Saturday!"]
     assert found["version"] == 1
     assert tenant.ok("GET", "/v1/campaigns") == {"items": [found], "next": None}
+
+
+def test_a_campaign_is_revised_and_archived(tenant: Tenant) -> None:
+    campaign = tenant.campaign()
+    tenant.ok("POST", f"/v1/campaigns/{campaign}/revise", {"title": "Autumn", "parts": [{"text": "Bye"}]})
+    revised = tenant.ok("GET", f"/v1/campaigns/{campaign}")
+    assert (revised["title"], revised["parts"], revised["version"], revised["archived"]) == (
+        "Autumn",
+        ["Bye"],
+        2,
+        False,
+    )
+    tenant.ok("POST", f"/v1/campaigns/{campaign}/archive")
+    assert tenant.ok("GET", f"/v1/campaigns/{campaign}")["archived"]
+    problem = tenant.problem("POST", f"/v1/campaigns/{campaign}/revise", {"title": "X", "parts": [{"text": "Y"}]})
+    assert (problem["status"], problem["rule"]) == (409, "archived")
+
+
+def test_words_of_any_script_come_back_as_they_were(tenant: Tenant) -> None:
+    words = "Привет, {{name}} 👋🏽 \u202e مرحبا \n\t\u2019 \u0001 🇳🇱"
+    campaign = tenant.campaign(title="日本語", parts=[{"text": words}])
+    found = tenant.ok("GET", f"/v1/campaigns/{campaign}")
+    assert (found["title"], found["parts"]) == ("日本語", [words])
+
+
+def test_pages_hold_everything_once_newest_first(tenant: Tenant) -> None:
+    made = [str(tenant.campaign(title=f"No. {number}")) for number in range(5)]
+    seen: list[str] = []
+    late = ""
+    query: dict[str, Any] = {"limit": 2}
+    while True:
+        page = tenant.ok("GET", "/v1/campaigns", params=query)
+        seen += [item["id"] for item in page["items"]]
+        if len(seen) == 2:
+            late = str(tenant.campaign(title="made meanwhile"))
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert seen == made[::-1]
+    assert late not in seen, "what is made while somebody reads is before the first page"
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "201", "many", "1.5"])
+def test_a_page_has_bounds(tenant: Tenant, limit: str) -> None:
+    problem = tenant.problem("GET", "/v1/campaigns", params={"limit": limit})
+    assert (problem["status"], problem["field"]) == (422, "limit")
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "cDQxMjA=", "cC03", "cDQ5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "p7", "💥", "cDA3"]
+)
+def test_a_cursor_is_one_of_ours(tenant: Tenant, cursor: str) -> None:
+    problem = tenant.problem("GET", "/v1/campaigns", params={"cursor": cursor})
+    assert (problem["status"], problem["rule"], problem["field"]) == (422, "bad_cursor", "cursor")
+
+
+@pytest.mark.parametrize("number", [0, 1, 4120, 2**63 - 1])
+def test_a_cursor_is_the_number_it_was_made_of(number: int) -> None:
+    assert unpack(pack(number)) == number
+
+
+def test_what_is_not_there_is_not_found(tenant: Tenant) -> None:
+    for path, rule in (
+        ("campaigns", "unknown_campaign"),
+        ("jobs", "unknown_job"),
+        ("accounts", "unknown_account"),
+        ("audiences", "unknown_audience"),
+        ("deliveries", "unknown_delivery"),
+        ("recipients", "unknown_recipient"),
+    ):
+        problem = tenant.problem("GET", f"/v1/{path}/{UUID(int=5)}")
+        assert (problem["status"], problem["rule"]) == (404, rule)
+
+
+def test_answers_are_not_kept_on_the_way(tenant: Tenant) -> None:
+    headers = tenant.ask("GET", "/v1/campaigns").headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"

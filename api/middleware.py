@@ -1,0 +1,48 @@
+"""What is done to every request before, and to every answer after, the application."""
+
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import ApiError
+
+HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+class SafeHeaders:
+    """Adds the headers every answer has; what the API tells is not kept by anybody on the way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", []), *HEADERS]
+                if scope["path"].startswith("/v1/") and not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_with)
+
+
+class DeclaredLimits:
+    """Refuses a body by the length it declares, before a byte of it is read.
+
+    One that declares none is stopped by the framework, under the same limits, while it is read.
+    """
+
+    def __init__(self, app: ASGIApp, usual: int, special: Mapping[str, int]) -> None:
+        self._app = app
+        self._usual = usual
+        self._special = special
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        declared = next((value for name, value in scope.get("headers", ()) if name == b"content-length"), b"0")
+        limit = self._special.get(scope["path"], self._usual) if scope["type"] == "http" else self._usual
+        if declared.isdigit() and int(declared) > limit:
+            problem = ApiError(413, "too_large", "body", params={"maximum": limit}, headers={"Connection": "close"})
+            await problem.response()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)

@@ -1,0 +1,227 @@
+"""What bad input gets: a problem that names the field and the rule, neighbours untouched, nothing half done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from domain.message import Role
+from tests.api.house import House, Tenant, csv_of, problem_in
+
+NEW: dict[str, Any] = {"title": "Spring", "parts": [{"text": "Hello {{name}}"}]}
+JSON = {"Content-Type": "application/json"}
+
+
+@contextmanager
+def nothing_happens(house: House, tenant: Tenant) -> Iterator[None]:
+    """Nothing of this workspace is appended to the log meanwhile, and nothing of it stays pending."""
+    head = house.run(house.services.store.head())
+    yield
+    later = house.run(house.services.store.page(head, 1000))
+    assert [recorded for recorded in later if recorded.envelope.workspace == tenant.workspace] == []
+
+
+def asked(problem: dict[str, Any]) -> tuple[int, str, str]:
+    return problem["status"], problem["rule"], problem["field"]
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "field"),
+    [
+        ({}, "missing", "title"),
+        ({"title": "Spring"}, "missing", "parts"),
+        (NEW | {"parts": []}, "empty", "parts"),
+        (NEW | {"parts": [{"text": "x"}] * 11}, "too_many", "parts"),
+        (NEW | {"parts": [{"text": "x"}] * 101}, "too_long", "parts"),
+        (NEW | {"parts": [{"text": ""}]}, "string_too_short", "parts.0.text"),
+        (NEW | {"parts": [{"text": "x" * 4097}]}, "string_too_long", "parts.0.text"),
+        (NEW | {"parts": [{"text": "Hello {{Name}}"}]}, "malformed_variable", "parts.0.text"),
+        (NEW | {"parts": [{"text": 7}]}, "string_type", "parts.0.text"),
+        (NEW | {"parts": [{"text": "x", "colour": "red"}]}, "unknown_field", "parts.0.colour"),
+        (NEW | {"title": "x" * 201}, "string_too_long", "title"),
+        (NEW | {"title": None}, "string_type", "title"),
+        (NEW | {"colour": "red"}, "unknown_field", "colour"),
+        (NEW | {"campaign_id": str(uuid4())}, "unknown_field", "campaign_id"),
+        (NEW | {"audience_id": "7"}, "uuid_parsing", "audience_id"),
+        (NEW | {"audience_id": str(uuid4())}, "unknown_audience", "audience_id"),
+        ([], "not_an_object", "body"),
+        ("text", "not_an_object", "body"),
+        (None, "not_an_object", "body"),
+    ],
+)
+def test_a_body_of_another_shape(house: House, tenant: Tenant, body: Any, rule: str, field: str) -> None:
+    with nothing_happens(house, tenant):
+        response = tenant.ask("POST", "/v1/campaigns", content=orjson.dumps(body), headers=JSON | {"Prefer": "wait=20"})
+        assert asked(problem_in(response)) == (422, rule, field)
+    assert tenant.ok("GET", "/v1/campaigns")["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "rule"),
+    [
+        (b"{", "not_json"),
+        (b"{'title': 1}", "not_json"),
+        (b'{"title": "\xff\xfe"}', "not_utf8"),
+        (b'{"title": NaN}', "not_json"),
+        (b"[" * 5000, "not_json"),
+        (b'{"title": "\\ud800", "parts": []}', "not_json"),
+    ],
+)
+def test_bytes_that_are_no_json(house: House, tenant: Tenant, raw: bytes, rule: str) -> None:
+    with nothing_happens(house, tenant):
+        response = tenant.ask("POST", "/v1/campaigns", content=raw, headers=JSON)
+    assert asked(problem_in(response)) == (422, rule, "body")
+
+
+def test_a_body_of_another_type(house: House, tenant: Tenant) -> None:
+    with nothing_happens(house, tenant):
+        response = tenant.ask("POST", "/v1/campaigns", content=b"title=Spring", headers={"Content-Type": "text/plain"})
+    assert asked(problem_in(response)) == (415, "unsupported_media_type", "Content-Type")
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "streamed"])
+def test_more_than_a_megabyte(house: House, tenant: Tenant, declared: bool) -> None:
+    raw = b'{"title": "' + b"x" * 1_000_000 + b'"}'
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(raw), 100_000):
+            yield raw[start : start + 100_000]
+
+    with nothing_happens(house, tenant):
+        response = tenant.ask("POST", "/v1/campaigns", content=raw if declared else pieces(), headers=JSON)
+    assert asked(problem_in(response)) == (413, "too_large", "body")
+    tenant.campaign()
+
+
+def test_almost_a_megabyte_is_read_and_refused_for_what_is_wrong_with_it(tenant: Tenant) -> None:
+    raw = b'{"title": "' + b"x" * 999_980 + b'"}'
+    response = tenant.ask("POST", "/v1/campaigns", content=raw, headers=JSON)
+    assert asked(problem_in(response)) == (422, "string_too_long", "title")
+
+
+def test_no_words_of_a_body_come_back(tenant: Tenant) -> None:
+    secret = f"canary{uuid4().hex}"
+    bodies: list[Any] = [{secret: 1}, NEW | {"title": secret * 40}, NEW | {"audience_id": secret}, [secret]]
+    for body in bodies:
+        assert secret not in tenant.ask("POST", "/v1/campaigns", json=body).text
+    assert secret not in tenant.ask("GET", f"/v1/campaigns/{secret}").text
+    assert secret not in tenant.ask("GET", f"/v1/campaigns?limit={secret}&cursor={secret}").text
+
+
+def test_an_unknown_command(tenant: Tenant) -> None:
+    problem = tenant.problem("POST", f"/v1/jobs/{UUID(int=1)}/bless")
+    assert asked(problem) == (404, "no_such_route", "path")
+
+
+def test_another_method(tenant: Tenant) -> None:
+    response = tenant.ask("DELETE", "/v1/campaigns")
+    assert asked(problem_in(response)) == (405, "method_not_allowed", "method")
+    assert response.headers["allow"]
+
+
+def test_an_id_that_is_none(tenant: Tenant) -> None:
+    assert asked(tenant.problem("GET", "/v1/jobs/7")) == (422, "uuid_parsing", "job_id")
+
+
+def test_a_variable_that_recipients_lack_is_named_with_their_number(house: House, tenant: Tenant) -> None:
+    rows = "number,name,consent,city\n+12025550101,Ada,yes,Bern\n+12025550102,Bo,yes,\n+12025550103,Cy,yes,"
+    audience = tenant.ok("POST", "/v1/audiences", files=csv_of(rows), data={"title": "List"})["audience_id"]
+    campaign = tenant.campaign(parts=[{"text": "Hello {{name}} in {{city}}"}], audience_id=audience)
+    account = tenant.account()
+    with nothing_happens(house, tenant):
+        problem = tenant.problem("POST", "/v1/jobs", {"campaign_id": str(campaign), "accounts": [str(account)]})
+    assert asked(problem) == (422, "variable_missing", "campaign_id")
+    assert problem["params"] == {"variable": "city", "recipients": 2}
+    assert "2 recipients" in problem["detail"]
+    assert tenant.ok("GET", "/v1/jobs")["items"] == []
+
+
+def test_approval_after_others_answered(house: House, tenant: Tenant) -> None:
+    job = tenant.job()
+    path, body = f"/v1/jobs/{job['id']}/approve", {"review_hash": job["review_hash"]}
+    first = tenant.keys[Role.MODERATOR][9:17]
+    tenant.ok("POST", path, body, role=Role.MODERATOR)
+    again = tenant.ok("POST", path, body, role=Role.MODERATOR)
+    assert (again["state"], again.get("position")) == ("applied", None), "the same moderator: it stands already"
+    tenant.keys[Role.MODERATOR] = house.key(tenant.workspace, Role.MODERATOR)
+    with nothing_happens(house, tenant):
+        problem = tenant.problem("POST", path, body, role=Role.MODERATOR)
+    assert asked(problem) == (409, "not_awaiting_review", "job_id")
+    assert problem["params"]["status"] in ("approved", "running")
+    assert tenant.ok("GET", f"/v1/jobs/{job['id']}")["approved_by"] == [first]
+
+
+def test_approval_of_another_hash(house: House, tenant: Tenant) -> None:
+    job = tenant.job()
+    for verb in ("approve", "reject"):
+        with nothing_happens(house, tenant):
+            problem = tenant.problem(
+                "POST", f"/v1/jobs/{job['id']}/{verb}", {"review_hash": "0" * 64}, role=Role.MODERATOR
+            )
+        assert asked(problem) == (409, "not_what_was_reviewed", "review_hash")
+    assert tenant.ok("GET", "/v1/review-queue")["items"][0]["id"] == job["id"]
+
+
+def test_approval_by_the_submitter(house: House, tenant: Tenant) -> None:
+    both = house.key(tenant.workspace, Role.AUTHOR, Role.MODERATOR)
+    tenant.keys[Role.AUTHOR] = tenant.keys[Role.MODERATOR] = both
+    job = tenant.job()
+    with nothing_happens(house, tenant):
+        problem = tenant.problem("POST", f"/v1/jobs/{job['id']}/approve", {"review_hash": job["review_hash"]})
+    assert asked(problem) == (403, "own_job", "actor")
+
+
+@pytest.mark.parametrize(
+    ("start_at", "rule"),
+    [
+        ((datetime.now(UTC) - timedelta(minutes=1)).isoformat(), "in_the_past"),
+        ("2030-01-01T09:00:00", "no_time_zone"),
+        ("tomorrow", "datetime_parsing"),
+        (1_900_000_000, "datetime_type"),
+    ],
+)
+def test_a_start_that_is_none(house: House, tenant: Tenant, start_at: Any, rule: str) -> None:
+    campaign, account = tenant.campaign(audience_id=str(tenant.audience())), tenant.account()
+    body = {"campaign_id": str(campaign), "accounts": [str(account)], "start_at": start_at}
+    with nothing_happens(house, tenant):
+        assert asked(tenant.problem("POST", "/v1/jobs", body)) == (422, rule, "start_at")
+
+
+def test_an_account_that_cannot_be_used(house: House, tenant: Tenant) -> None:
+    campaign, linked = tenant.campaign(audience_id=str(tenant.audience())), str(tenant.account())
+    unlinked, foreign = str(tenant.account(ready=False)), str(house.tenant().account())
+    for accounts, expected in (
+        ([linked, unlinked], (409, "account_not_linked", "accounts.1")),
+        ([foreign], (422, "unknown_account", "accounts.0")),
+        ([linked, linked], (422, "repeated", "accounts")),
+        ([], (422, "empty", "accounts")),
+    ):
+        with nothing_happens(house, tenant):
+            problem = tenant.problem("POST", "/v1/jobs", {"campaign_id": str(campaign), "accounts": accounts})
+        assert asked(problem) == expected
+    assert tenant.ok("GET", "/v1/jobs")["items"] == []
+
+
+def test_bad_commands_among_good_ones_touch_none_of_them(tenant: Tenant) -> None:
+    for number in range(3):
+        tenant.campaign(title=f"Good {number}")
+        tenant.problem("POST", "/v1/campaigns", NEW | {"audience_id": str(uuid4())})
+        tenant.problem("POST", "/v1/campaigns", {"title": 7})
+    titles = [campaign["title"] for campaign in tenant.ok("GET", "/v1/campaigns")["items"]]
+    assert titles == ["Good 2", "Good 1", "Good 0"]
+
+
+def test_limits_of_the_rules(house: House, tenant: Tenant) -> None:
+    for path, body, field in (
+        ("sending-policy", {"messages": 0, "seconds": 30}, "messages"),
+        ("sending-policy", {"messages": 1, "seconds": 86_401}, "seconds"),
+        ("moderation-policy", {"approvals": 6, "own_approval": False}, "approvals"),
+    ):
+        with nothing_happens(house, tenant):
+            problem = tenant.problem("PUT", f"/v1/workspace/{path}", body, role=Role.ADMIN)
+        assert asked(problem) == (422, "out_of_range", field)
+        assert str(problem["params"]["maximum"]) in problem["detail"].replace(",", "")
