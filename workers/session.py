@@ -4,10 +4,11 @@ import asyncio
 from uuid import UUID
 
 from adapters.sends import ACCOUNTS, account_of
-from workers.account_session import NOT_NOW, AccountSession, Tools
+from workers.account_session import AccountSession, Tools
 from workers.persevering import through_outages
 
 LOOK_AGAIN = 2.0  # seconds; a nudge tells of a new account earlier
+NOT_HERE = 0.2  # seconds until a message comes again whose account another worker may hold
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a session that ended is opened again
 
 
@@ -69,7 +70,7 @@ class SessionWorker:
                 for message in await pulls.next():
                     session = self._held.get(account_of(message))
                     if session is None:
-                        await self._tools.sends.again(message, NOT_NOW)
+                        await self._tools.sends.again(message, NOT_HERE)
                     else:
                         session.offer(message)
         finally:
