@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -86,7 +87,7 @@ class StateCodec:
         state = type(decider.initial)
         self._adapter: TypeAdapter[Kept[Any]] = TypeAdapter(Kept[state])  # type: ignore[valid-type]  # as above
         made_of = orjson.dumps(self._adapter.json_schema(), option=orjson.OPT_SORT_KEYS)
-        made_of += inspect.getsource(decider.evolve).encode()
+        made_of += inspect.getsource(sys.modules[decider.evolve.__module__]).encode()  # the fold and all it calls
         self.name = f"{decider.aggregate}.{hashlib.sha256(made_of).hexdigest()[:16]}"
 
     def encode(self, state: Any, workspace: WorkspaceId | None) -> bytes:

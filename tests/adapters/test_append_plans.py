@@ -1,0 +1,57 @@
+"""The log's statements are planned on empty tables and kept: none of their plans may grow with the tables."""
+
+import itertools
+import re
+
+import psycopg
+import pytest
+
+from adapters.append_sql import APPEND, CONDITION, EVENT, ITEM, SESSION
+from adapters.binary_arrays import Array, Blobs, Int4s, Int8s, Texts, Uuids
+from adapters.read_sql import PAGE, READING, STREAM, STREAMS
+
+KIND: dict[type[Array], str] = {Uuids: "uuid[]", Texts: "text[]", Blobs: "bytea[]", Int4s: "int4[]", Int8s: "int8[]"}
+TABLES = "stored_events|commands|leases|snapshots"
+
+
+def plan(database_url: str, session: str, query: str, kinds: list[str]) -> str:
+    """The plan of a statement whose values are not known."""
+    for n in range(1, 1 + query.count("%b")):
+        query = query.replace("%b", f"${n}", 1)
+    with psycopg.connect(database_url, autocommit=True, options=session) as connection:
+        connection.execute(f"PREPARE statement ({', '.join(kinds)}) AS {query}".encode())
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        nulls = ", ".join("NULL" for _ in kinds)
+        lines = connection.execute(f"EXPLAIN EXECUTE statement ({nulls})".encode()).fetchall()
+    return "\n".join(line for (line,) in lines)
+
+
+def test_an_append_looks_everything_up_and_compares_no_two_items(database_url: str) -> None:
+    kinds: list[type[Array]] = [*ITEM, Int8s, Int4s, *CONDITION, Uuids, Int4s, *EVENT]
+    shown = plan(database_url, SESSION, APPEND, [KIND[kind] for kind in kinds])
+
+    assert len(re.findall(rf"Scan.* (?:using \w+ )?on (?:{TABLES})\b", shown)) == 4  # key, two versions, lease
+    looks_up(shown)
+    assert "Nested Loop" not in shown
+    assert "hashed SubPlan" not in shown
+
+
+@pytest.mark.parametrize(
+    ("query", "kinds"),
+    [
+        (PAGE, ["bigint", "bigint"]),
+        (STREAM, ["text", "bigint", "bigint"]),
+        (STREAMS, ["text[]", "text[]"]),
+    ],
+    ids=["page", "stream", "streams"],
+)
+def test_a_read_looks_everything_up(database_url: str, query: str, kinds: list[str]) -> None:
+    looks_up(plan(database_url, READING, query, kinds))
+
+
+def looks_up(shown: str) -> None:
+    """Each table is reached by an index, with a condition."""
+    for line, following in itertools.pairwise(shown.splitlines()):
+        if re.search(rf"Scan.* on (?:{TABLES})\b", line):
+            assert "Index" in line or "Bitmap" in line, shown
+            assert "Index Cond" in following or "Recheck Cond" in following, shown
