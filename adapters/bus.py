@@ -17,6 +17,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from adapters import cloudevents, streams
+from adapters.cancellation import heeding
 from adapters.cloudevents import Address, Answer, Headers
 from adapters.lean_client import LeanClient, frame
 from adapters.pulls import Pulls
@@ -128,12 +129,12 @@ class Bus:
     ) -> None:
         """Publish a command that is not published yet, or not for sure."""
         headers = cloudevents.command_headers(address, command_id, now, traceparent)
-        await self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers)
+        await heeding(self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers))
 
     async def send(self, account: UUID, body: bytes, msg_id: str) -> None:
         """Hand an account's session worker something to send; a repeated id is dropped within the window."""
         headers = {cloudevents.MSG_ID: msg_id}
-        await self.js.publish(f"send.{account}", body, stream=streams.SENDS, headers=headers)
+        await heeding(self.js.publish(f"send.{account}", body, stream=streams.SENDS, headers=headers))
 
     async def outcomes(self, told: Sequence[Told], now: datetime) -> None:
         """Tell principals what came of their commands: each on its own subject, and at the inbox it named."""
@@ -158,7 +159,8 @@ class Bus:
         size = sum(len(name) + len(value) + 4 for name, value in headers.items()) + 64
         whole = size + len(dead.sealed) <= self.nc.max_payload
         headers["Drl-Body"] = "sealed" if whole else "too_large"
-        await self.js.publish("dead.commands", dead.sealed if whole else b"", stream=streams.DEAD, headers=headers)
+        body = dead.sealed if whole else b""
+        await heeding(self.js.publish("dead.commands", body, stream=streams.DEAD, headers=headers))
 
     async def batch(self, stream: str, messages: Sequence[Message], *, expected: int | None = None) -> int:
         """Publish up to 1,000 messages, all or none; the sequence of the last one.
@@ -175,7 +177,7 @@ class Bus:
         )
         headers = in_batch(last, batch_id, len(messages), expected) | {"Nats-Batch-Commit": "1"}
         try:
-            reply = await self.nc.request(last.subject, last.body, timeout=PATIENCE, headers=headers)
+            reply = await heeding(self.nc.request(last.subject, last.body, timeout=PATIENCE, headers=headers))
         except NoRespondersError:
             raise streams.NotDeclared(f"The bus has no stream {stream}: run `drumline migrate`.") from None
         return sequence_of(reply)
@@ -185,17 +187,17 @@ class Bus:
         headers = dict(message.headers)
         if expected is not None:
             headers[EXPECTED] = str(expected)
-        reply = await self.nc.request(message.subject, message.body, timeout=PATIENCE, headers=headers)
+        reply = await heeding(self.nc.request(message.subject, message.body, timeout=PATIENCE, headers=headers))
         sequence = sequence_of(reply)
         return sequence, bool(orjson.loads(reply.data).get("duplicate"))
 
     async def last(self, stream: str) -> tuple[int, Stored | None]:
         """A stream's last sequence, and the message there if it is still kept."""
-        state = (await self.js.stream_info(stream)).state
+        state = (await heeding(self.js.stream_info(stream))).state
         if not state.messages:
             return state.last_seq, None
         try:
-            raw = await self.js.get_msg(stream, state.last_seq)
+            raw = await heeding(self.js.get_msg(stream, state.last_seq))
         except NotFoundError:
             return state.last_seq, None
         return state.last_seq, Stored(raw.seq or 0, raw.subject or "", dict(raw.headers or {}), raw.data or b"")
@@ -230,7 +232,7 @@ class Bus:
     async def ask(self, subject: str, body: bytes = b"", seconds: float = 2.0) -> bytes | None:
         """Ask whoever serves a subject; None when nobody does, or not in time."""
         try:
-            return (await self.nc.request(subject, body, timeout=seconds)).data
+            return (await heeding(self.nc.request(subject, body, timeout=seconds))).data
         except (NoRespondersError, TimeoutError, nats.errors.TimeoutError):
             return None
 

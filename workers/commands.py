@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from adapters import wire
 from adapters.bus import Bus, Dead, deliveries, stored_as
+from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
 from adapters.contents import Contents
 from adapters.inbox import Inbox
@@ -79,6 +80,7 @@ class Intake:
 
     async def _read(self, take: Callable[[], Awaitable[list[Msg]]], prepared: asyncio.Queue[Batch]) -> None:
         while True:
+            heed_cancellation()
             messages = await take()
             # One that brought us down twice must not do it to others again.
             suspects = [message for message in messages if deliveries(message) > TOGETHER]
@@ -91,6 +93,7 @@ class Intake:
 
     async def _handle(self, prepared: asyncio.Queue[Batch]) -> None:
         while True:
+            heed_cancellation()
             batch = await prepared.get()
             if batch.failed or not await self._survives(batch, partial(self._finish, batch)):
                 for message in batch.messages:
@@ -100,6 +103,7 @@ class Intake:
         """Do the work, waiting for as long as a server is away; whether it went through."""
         pause = SHORTEST_PAUSE
         while True:
+            heed_cancellation()
             try:
                 await work()
             except OUTAGES as error:

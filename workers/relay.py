@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from adapters.bus import BatchRefused, Bus, Message
+from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import MSG_ID, POSITION, event_message
 from adapters.event_store import EventStore
 from adapters.leader import Leader
@@ -64,6 +65,7 @@ class Relay:
             try:
                 sequence, position = await self._stand()
                 while True:
+                    heed_cancellation()
                     sequence, position = await self._advance(sequence, position)
                     pause = 0.05
             except Overtaken:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from adapters.bus import Bus
+from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
 from adapters.contents import Contents
 from adapters.inbox import Inbox, Pending
@@ -37,6 +38,7 @@ class Sweeper:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            heed_cancellation()
             try:
                 await self.sweep()
             except OUTAGES as error:
