@@ -114,7 +114,13 @@ def install(app: FastAPI, description: str) -> None:
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(title=app.title, version=app.version, description=description, routes=app.routes)
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
             made["components"]["schemas"] |= schemas(made["paths"])
             app.openapi_schema = made
         return app.openapi_schema

@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from adapters import cloudevents, streams, wire
@@ -64,9 +64,16 @@ async def upload(request: Request) -> Upload:
         form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=2).parse()
     except (MultiPartException, KeyError):
         raise Refused("malformed", field="body") from None
-    for name in form:
-        if name not in ("title", "file", "country"):
-            raise Refused("unknown_field", field="body")
+    try:
+        return await read(form)
+    finally:
+        await form.close()
+
+
+async def read(form: FormData) -> Upload:
+    """What a form holds; Refused names the field that is missing or wrong."""
+    if not form.keys() <= {"title", "file", "country"}:
+        raise Refused("unknown_field", field="body")
     title, file, country = form.get("title"), form.get("file"), form.get("country")
     if not isinstance(title, str):
         raise Refused("missing", field="title")
@@ -75,10 +82,7 @@ async def upload(request: Request) -> Upload:
     if isinstance(country, UploadFile):
         raise Refused("malformed", field="country")
     wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
-    try:
-        return Upload(title, await file.read(), country or None)
-    finally:
-        await form.close()
+    return Upload(title, await file.read(), country or None)
 
 
 def body_of(title: str, audience_id: UUID, report: ImportReport | None = None) -> dict[str, Any]:

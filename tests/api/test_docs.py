@@ -1,0 +1,39 @@
+"""Swagger UI and ReDoc: they work in a browser that can reach nothing but us."""
+
+import re
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+from adapters.whatsapp_web.browser import find_chromium
+from tests.api.house import House
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_pages_name_no_address_outside(house: House, path: str) -> None:
+    response = httpx.get(house.url + path, trust_env=False)
+    assert response.status_code == 200
+    assert not re.findall(r"https?://[^\"' ]+", response.text)
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    for asset in re.findall(r"(?:src|href)=\"([^\"]+)\"", response.text):
+        assert httpx.get(house.url + asset, trust_env=False).status_code == 200, asset
+
+
+@pytest.mark.parametrize(("path", "shown"), [("/docs", "#operations-jobs-submit_job_v1_jobs_post"), ("/redoc", "h2")])
+def test_the_pages_work_without_the_outside(house: House, path: str, shown: str) -> None:
+    asked, said = [], []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(find_chromium().path),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.goto(house.url + path)
+        page.locator(shown).first.wait_for(timeout=30_000)
+        assert "drumline" in page.content()
+        browser.close()
+    assert [url for url in asked if not url.startswith((house.url, "data:", "blob:"))] == []
+    assert said == []
