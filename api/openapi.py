@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from adapters.wire import model
 from api.answers import CommandAnswer
@@ -122,6 +123,7 @@ def install(app: FastAPI, description: str) -> None:
                 tags=app.openapi_tags,
             )
             made["components"]["schemas"] |= schemas(made["paths"])
+            restore_examples(app, made["paths"])
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -139,3 +141,14 @@ def schemas(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             found[schema["title"]] = schema
             operation[COMMAND] = command["name"]
     return found
+
+
+def restore_examples(app: FastAPI, paths: dict[str, Any]) -> None:
+    """Put our examples in again as they are: the framework takes every null out of them."""
+    contexts: list[Any] = [c for c in iter_route_contexts(app.routes) if isinstance(c.original_route, APIRoute)]
+    for route in contexts:
+        for method in route.methods if route.include_in_schema else ():
+            told = paths[route.path_format][method.lower()]["responses"]
+            for status, answer in route.responses.items():
+                for kind, content in answer.get("content", {}).items():
+                    told[str(status)]["content"][kind] |= content
