@@ -183,6 +183,7 @@ def test_approval_by_the_submitter(house: House, tenant: Tenant) -> None:
         ("tomorrow", "datetime_parsing"),
         (1_900_000_000, "datetime_type"),
     ],
+    ids=["past", "no-zone", "words", "number"],
 )
 def test_a_start_that_is_none(house: House, tenant: Tenant, start_at: Any, rule: str) -> None:
     campaign, account = tenant.campaign(audience_id=str(tenant.audience())), tenant.account()
