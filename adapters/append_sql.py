@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from adapters.appending import Item, unstorable
-from adapters.binary_arrays import Array, Blobs, Int4s, Int8s, Texts, Uuids
+from adapters.binary_arrays import NULL, Array, Blobs, Int4s, Int8s, Texts, Uuids
 from adapters.inbox import COLUMNS
 
 CHANNEL = "drumline_log"
@@ -20,10 +20,10 @@ LOCK = "SELECT pg_advisory_xact_lock(7106407)"
 
 # The statement is planned once, perhaps on empty tables and always without knowing how long its arrays are: whole
 # tables must not be scanned, nor every item compared with every other.
-SESSION = (
-    "-c application_name=drumline-log -c lock_timeout=20s -c statement_timeout=30s "
-    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off"
-)
+SESSION = """
+SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_nestloop = off;
+SET lock_timeout = '20s'; SET statement_timeout = '30s'
+"""
 
 APPEND = """
 WITH item AS MATERIALIZED (
@@ -129,7 +129,7 @@ def prepared(item: Item, stored: Sequence[tuple[str, bytes]]) -> Entry | str:
 
 def cells(kinds: Sequence[type[Array]], values: Sequence[Any]) -> list[bytes]:
     """The values of one row, each of its column's kind."""
-    return [kind.cell(value) for kind, value in zip(kinds, values, strict=True)]
+    return [NULL if value is None else kind.encode(value) for kind, value in zip(kinds, values, strict=True)]
 
 
 def arrays(wave: Sequence[tuple[int, Entry]]) -> list[Array]:
@@ -137,7 +137,7 @@ def arrays(wave: Sequence[tuple[int, Entry]]) -> list[Array]:
     conditions: list[Sequence[bytes]] = []
     events: list[Sequence[bytes]] = []
     for i, (_, entry) in enumerate(wave, 1):
-        place = Int4s.cell(i)
+        place = Int4s.encode(i)
         conditions += [(place, *condition) for condition in entry.conditions]
         events += [(place, *event) for event in entry.events]
     return [

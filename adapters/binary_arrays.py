@@ -23,19 +23,15 @@ class Array(bytes):
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> Self:
-        return cls.joined([cls.cell(value) for value in values])
+        return cls.joined([NULL if value is None else cls.encode(value) for value in values])
 
     @classmethod
     def joined(cls, cells: Sequence[bytes]) -> Self:
         return cls(HEADER(1, 1, cls.element, len(cells), 1) + b"".join(cells))
 
-    @classmethod
-    def cell(cls, value: Any) -> bytes:
-        """One element behind its length."""
-        return NULL if value is None else cls.encode(value)
-
     @staticmethod
     def encode(value: Any) -> bytes:
+        """One cell: an element behind its length."""
         raise NotImplementedError
 
 

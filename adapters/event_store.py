@@ -84,7 +84,7 @@ class Datastore(PostgresDatastore):
     def __init__(self, database_url: str) -> None:
         super().__init__("", "", "", "", "", pool_size=READERS, originator_id_type="text")
         self.pool.conninfo = database_url
-        self.pool.kwargs = {"row_factory": dict_row, "options": READING}
+        self.pool.kwargs = {"row_factory": dict_row, "application_name": "drumline-log-reader"}
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         configure = super().after_connect_func()
@@ -92,6 +92,7 @@ class Datastore(PostgresDatastore):
         def after_connect(connection: Connection[Any]) -> None:
             configure(connection)
             binary_arrays.register(connection)
+            connection.execute(READING)
 
         return after_connect
 

@@ -106,14 +106,7 @@ class GroupCommit:
                 left = [*batch, *self._queue]
                 self._queue.clear()
             self._answer([(waiting, LogUnavailable("The log's writer has stopped.")) for waiting in left])
-            self.close()
-
-    def close(self) -> None:
-        """Drop the connection; the next batch opens another."""
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                self._connection.close()
-            self._connection = None
+            self._close()
 
     def _take(self) -> list[Waiting]:
         """What has queued, without waiting for more; nothing when there is nothing left and we are to stop."""
@@ -156,7 +149,7 @@ class GroupCommit:
             except psycopg.Error as error:
                 if (error.sqlstate or "")[:2] in POISON:
                     raise
-                self.close()
+                self._close()
                 if self._stopping.is_set() or time.monotonic() + pause > deadline:
                     raise LogUnavailable(type(error).__name__) from error
                 logger.warning("The log's writer cannot commit (%s), tries again", type(error).__name__)
@@ -208,16 +201,25 @@ class GroupCommit:
 
     def _connect(self) -> Connection[Any]:
         if self._connection is None:
-            self._connection = psycopg.connect(
+            connection = psycopg.connect(
                 self._url,
                 autocommit=True,
                 prepare_threshold=0,
-                options=SESSION,
+                application_name="drumline-log",
                 connect_timeout=5,
                 tcp_user_timeout=20_000,
             )
-            binary_arrays.register(self._connection)
+            self._connection = connection
+            connection.execute(SESSION, prepare=False)  # several statements
+            binary_arrays.register(connection)
         return self._connection
+
+    def _close(self) -> None:
+        """Drop the connection; the next batch opens another."""
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
 
     def _answer(self, answers: Sequence[tuple[Waiting, Verdict | LogUnavailable]]) -> None:
         loops = {waiting.call.answer.get_loop() for waiting, _ in answers}

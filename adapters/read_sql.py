@@ -1,7 +1,7 @@
 """The statements that page the log and read streams."""
 
 # Statements are planned while the tables are still empty, and kept: whole tables must not be scanned.
-READING = "-c application_name=drumline-log-reader -c enable_seqscan=off"
+READING = "SET enable_seqscan = off"
 
 INSERT = "INSERT INTO {} (originator_id, originator_version, topic, state) SELECT * FROM unnest(%b, %b, %b, %b)"
 COLUMNS = "originator_id, originator_version, topic, state, notification_id"

@@ -18,7 +18,8 @@ def plan(database_url: str, session: str, query: str, kinds: list[str]) -> str:
     """The plan of a statement whose values are not known."""
     for n in range(1, 1 + query.count("%b")):
         query = query.replace("%b", f"${n}", 1)
-    with psycopg.connect(database_url, autocommit=True, options=session) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(session.encode())
         connection.execute(f"PREPARE statement ({', '.join(kinds)}) AS {query}".encode())
         connection.execute("SET plan_cache_mode = force_generic_plan")
         nulls = ", ".join("NULL" for _ in kinds)
