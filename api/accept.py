@@ -25,6 +25,7 @@ from domain.message import Actor, Refused, derive
 log = logging.getLogger(__name__)
 
 LONGEST_KEY = 255
+KEY = r"^[!-~]{1,255}$"
 LONGEST_WAIT = 30.0  # seconds
 PUBLISH_PATIENCE = 2.0  # seconds for the broker to take it; after that the sweeper sees to it
 LOOK_AGAIN = 0.25  # seconds after which a waiting request looks without a signal
@@ -179,10 +180,12 @@ def waiting(
 
 
 def checked_key(
-    idempotency_key: Annotated[str | None, Header(description=KEY_HELP, examples=["campaign-2026-11-21"])] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description=KEY_HELP, examples=["campaign-2026-11-21"], json_schema_extra={"pattern": KEY})
+    ] = None,
 ) -> str | None:
     """The Idempotency-Key, if it has one's form."""
-    if idempotency_key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", idempotency_key):
+    if idempotency_key is not None and not re.fullmatch(KEY, idempotency_key):
         raise ApiError(422, "bad_idempotency_key", "Idempotency-Key", params={"maximum": LONGEST_KEY})
     return idempotency_key
 

@@ -1,7 +1,7 @@
 """Deliveries: what became of each recipient of a job."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -84,7 +84,7 @@ async def list_deliveries(
     actor: Asking,
     read: Reading,
     bounds: PageBounds,
-    state: Outcome | None = Query(None, description="Only recipients in this state."),  # noqa: B008  # FastAPI's way
+    state: Annotated[Outcome | None, Query(description="Only recipients in this state.")] = None,
 ) -> Page[Delivery]:
     """Every recipient of a job in the audience's order, reached or not."""
     job = await jobs.one(read, actor.workspace, job_id)

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
@@ -97,10 +98,22 @@ def invalid(error: RequestValidationError) -> ApiError:
     return ApiError(422, first["type"], ".".join(names) or place, params=limits)
 
 
-def from_framework(error: HTTPException) -> ApiError:
-    """A refusal of the framework, in our words."""
+def from_framework(error: HTTPException, request: Request) -> ApiError:
+    """A refusal of the framework, in our words; `Allow` names all methods of the address, not of one route."""
     rule, field = FRAMEWORK.get(error.status_code, ("bad_request", "request"))
-    return ApiError(error.status_code, rule, field, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(methods(request)))
+    return ApiError(error.status_code, rule, field, headers=headers)
+
+
+def methods(request: Request) -> set[str]:
+    """The methods that some route takes at the address of a request."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex and route.path_regex.match(request.url.path):
+            found |= route.methods or set()
+    return found
 
 
 def install(app: FastAPI) -> None:
@@ -119,8 +132,8 @@ def install(app: FastAPI) -> None:
         return invalid(error).response()
 
     @app.exception_handler(HTTPException)
-    async def framework(_request: Request, error: HTTPException) -> JSONResponse:
-        return from_framework(error).response()
+    async def framework(request: Request, error: HTTPException) -> JSONResponse:
+        return from_framework(error, request).response()
 
     async def outage(_request: Request, error: Exception) -> JSONResponse:
         log.warning("api: %s", type(error).__name__)

@@ -1,12 +1,17 @@
 """What is done to every request before, and to every answer after, the application."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import ApiError
 
 HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+MOST_DISCARDED = 32 << 20  # bytes
+PATIENCE = 5.0  # seconds
 
 
 class SafeHeaders:
@@ -28,7 +33,7 @@ class SafeHeaders:
 
 
 class DeclaredLimits:
-    """Refuses a body by the length it declares, before a byte of it is read.
+    """Refuses a body by the length it declares; not a byte of it is kept.
 
     One that declares none is stopped by the framework, under the same limits, while it is read.
     """
@@ -39,10 +44,25 @@ class DeclaredLimits:
         self._special = special
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        declared = next((value for name, value in scope.get("headers", ()) if name == b"content-length"), b"0")
+        headers = dict(scope.get("headers", ()))
+        declared = headers.get(b"content-length", b"0")
         limit = self._special.get(scope["path"], self._usual) if scope["type"] == "http" else self._usual
-        if declared.isdigit() and int(declared) > limit:
-            problem = ApiError(413, "too_large", "body", params={"maximum": limit}, headers={"Connection": "close"})
-            await problem.response()(scope, receive, send)
-        else:
+        if not declared.isdigit() or int(declared) <= limit:
             await self._app(scope, receive, send)
+            return
+        if b"expect" not in headers:  # who expects a "continue" has sent nothing yet
+            await discard(receive)
+        problem = ApiError(413, "too_large", "body", params={"maximum": limit}, headers={"Connection": "close"})
+        await problem.response()(scope, receive, send)
+
+
+async def discard(receive: Receive) -> None:
+    """Let a client finish sending, within limits: one that is cut off in the middle never reads the answer."""
+    left = MOST_DISCARDED
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return

@@ -61,7 +61,7 @@ async def upload(request: Request) -> Upload:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "multipart/form-data"})
     try:
-        form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=2).parse()
+        form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=3).parse()
     except (MultiPartException, KeyError):
         raise Refused("malformed", field="body") from None
     try:
@@ -77,12 +77,13 @@ async def read(form: FormData) -> Upload:
     title, file, country = form.get("title"), form.get("file"), form.get("country")
     if not isinstance(title, str):
         raise Refused("missing", field="title")
-    if not isinstance(file, UploadFile):
+    if file is None:
         raise Refused("missing", field="file")
     if isinstance(country, UploadFile):
         raise Refused("malformed", field="country")
     wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
-    return Upload(title, await file.read(), country or None)
+    data = await file.read() if isinstance(file, UploadFile) else file.encode()
+    return Upload(title, data, country or None)
 
 
 def body_of(title: str, audience_id: UUID, report: ImportReport | None = None) -> dict[str, Any]:

@@ -101,6 +101,13 @@ def test_another_list_under_the_same_key_is_refused(tenant: Tenant, change: dict
         ({"data": DATA | {"colour": "red"}}, 422, "unknown_field", "body"),
         ({"files": {"title": ("a", b"b")}, "data": {}}, 422, "missing", "title"),
         ({"files": {"list": ("a", b"b")}}, 422, "unknown_field", "body"),
+        (
+            {"files": {"country": ("a", b"b")}, "data": DATA | {"file": "number\n+12025550101"}},
+            422,
+            "malformed",
+            "country",
+        ),
+        ({"files": {"list": ("a", b"b")} | csv_of(LIST)}, 422, "malformed", "body"),
         ({"files": csv_of("")}, 422, "empty", "file"),
         ({"files": csv_of("number,name\n")}, 422, "empty", "file"),
         ({"files": csv_of("name\nAda\n")}, 422, "missing_column", "number"),
@@ -120,6 +127,13 @@ def test_what_is_no_list_is_refused(
     problem = problem_in(upload(tenant, **options))
     assert (problem["status"], problem["rule"], problem["field"]) == (status, rule, field)
     assert tenant.ok("GET", "/v1/audiences")["items"] == []
+
+
+def test_a_list_may_come_as_a_text_of_the_form(tenant: Tenant) -> None:
+    """As `curl -F "file=<people.csv"` sends it."""
+    fields = {"title": (None, "Customers"), "file": (None, LIST), "country": (None, "US")}
+    response = upload(tenant, files=fields, data=None)
+    assert (response.status_code, response.json()["recipients"]) == (200, 3)
 
 
 def test_a_form_that_is_cut_off_is_refused(tenant: Tenant) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 
+from adapters.cloudevents import Address
 from domain.message import PrincipalId, Role
 from tests.api.house import House, Tenant, problem_in
 from workers.requests import command_key
@@ -197,6 +199,17 @@ def test_the_row_is_the_one_that_the_bus_finds(house: House, tenant: Tenant) -> 
     principal = PrincipalId(tenant.keys[Role.AUTHOR][9:17])
     key = command_key(tenant.workspace, principal, UUID(answer["command_id"]))
     assert house.run(house.services.inbox.find([key]))[key].state == "applied"
+
+
+def test_what_comes_by_the_bus_is_seen_over_http_within_a_second(house: House, tenant: Tenant) -> None:
+    key, command = tenant.keys[Role.AUTHOR], uuid4()
+    body = orjson.dumps(NEW | {"campaign_id": str(uuid4())})
+    address = Address(tenant.workspace, PrincipalId(key[9:17]), "campaign.create")
+    began = time.monotonic()
+    house.run(house.services.bus.command(address, command, body, house.services.clock()))
+    until(lambda: len(tenant.ok("GET", "/v1/campaigns")["items"]) == 1)
+    assert time.monotonic() - began < 1.0
+    assert tenant.ok("GET", f"/v1/commands/{command}")["state"] == "applied"
 
 
 def test_a_trace_goes_on_in_the_event(house: House, tenant: Tenant) -> None:
