@@ -51,11 +51,21 @@ class Pulls:
 
     async def stop(self) -> None:
         """Give back what was not taken, for another reader to have at once."""
-        if self._subscription is not None and not self._nc.is_closed:
+        if self._subscription is not None and self._nc.is_connected:
+            await self._settled()
             await self._subscription.unsubscribe()
             for message in self._arrived:
                 await self._nc.publish(message.reply, b"-NAK")
+            await self._nc.flush()
         self._arrived.clear()
+
+    async def _settled(self) -> None:
+        """Wait until the server sends no more of what was asked for: without a listener it would count as delivered."""
+        before = None
+        while self._coming > 0 and self._coming != before:
+            before = self._coming
+            await self._nc.flush()
+            await asyncio.sleep(0.01)
 
     async def next(self) -> list[Msg]:
         """What has arrived: at least one message, at most a batch."""

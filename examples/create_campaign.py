@@ -1,0 +1,24 @@
+"""Create a campaign from plain nats-py, and print what became of it: URL KEY [WORKSPACE [TITLE [ID]]]."""
+
+import asyncio
+import json
+import sys
+import uuid
+
+import nats
+
+
+async def main(url: str, key: str, workspace: str = "demo", title: str = "Spring", command_id: str = "") -> None:
+    principal, command_id = key[9:17], command_id or str(uuid.uuid4())
+    client = await nats.connect(url, user=principal, password=key, inbox_prefix=f"_INBOX.{principal}")
+    inbox = await client.subscribe(client.new_inbox())
+    body = {"campaign_id": command_id, "title": title, "parts": [{"text": "Hello {{name}}"}]}
+    headers = {"ce-specversion": "1.0", "ce-id": command_id, "ce-type": "drumline.cmd.campaign.create"}
+    headers |= {"Nats-Msg-Id": command_id, "Drl-Reply-To": inbox.subject}
+    subject = f"cmd.{workspace}.{principal}.campaign.create"
+    await client.jetstream().publish(subject, json.dumps(body).encode(), headers=headers)
+    print((await inbox.next_msg(timeout=10)).data.decode())  # noqa: T201  # what it is for
+    await client.close()
+
+
+asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,93 @@
+"""Bodies on the wire: exactly what the catalog says, texts set apart, nothing of them in a refusal."""
+
+from dataclasses import fields
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from adapters import wire
+from domain.campaign import CreateCampaign
+from domain.catalog import COMMANDS
+from domain.content import TextPart
+from domain.job import RejectJob
+from domain.message import Ref, Refused
+
+SOME = UUID(int=7)
+
+
+def refused(name: str, body: object) -> Refused:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    with pytest.raises(Refused) as caught:
+        wire.parse(name, raw)
+    return caught.value
+
+
+def test_a_body_becomes_a_command_once_its_texts_have_references() -> None:
+    body = {"campaign_id": str(SOME), "title": "Spring", "parts": [{"text": "Hello {{name}}"}, {"text": "Bye"}]}
+    draft = wire.parse("campaign.create", orjson.dumps(body))
+    assert draft.texts == ("Spring", "Hello {{name}}", "Bye")
+    command = draft.command([Ref("1"), Ref("2"), Ref("3")])
+    assert command == CreateCampaign(SOME, Ref("1"), (TextPart(Ref("2")), TextPart(Ref("3"))), None)
+
+
+def test_a_text_that_may_be_left_out_takes_no_reference() -> None:
+    body = {"job_id": str(SOME), "review_hash": "0" * 64}
+    draft = wire.parse("job.reject", orjson.dumps(body))
+    assert draft.texts == ()
+    command = draft.command([])
+    assert isinstance(command, RejectJob)
+    assert command.note is None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_model_with_a_description_and_its_own_fields(name: str) -> None:
+    schema = wire.model(name).model_json_schema()
+    assert schema["additionalProperties"] is False
+    assert schema["description"]
+    assert set(schema.get("properties", ())) == {field.name for field in fields(COMMANDS[name].kind)}  # type: ignore[arg-type]  # all are dataclasses
+
+
+def test_a_field_that_the_path_gives_is_left_out_of_the_model() -> None:
+    model = wire.model("job.approve", frozenset({"job_id"}))
+    assert set(model.model_fields) == {"review_hash"}
+
+
+def test_the_digest_is_of_what_is_said_not_of_how_it_is_written() -> None:
+    one = b'{"a": 1, "b": [1, 2]}'
+    assert wire.digest("x.y", one) == wire.digest("x.y", b'{"b":[1,2],"a":1}')
+    assert wire.digest("x.y", one) != wire.digest("x.z", one)
+    assert wire.digest("x.y", one) != wire.digest("x.y", b'{"a": 1, "b": [2, 1]}')
+    assert wire.digest("x.y", b"\xff") != wire.digest("x.y", b"\xfe")
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"title": "\xe9"}'])
+def test_bytes_that_are_not_utf8_are_told_from_text_that_is_not_json(body: bytes) -> None:
+    assert refused("campaign.create", body).rule == "not_utf8"
+    assert refused("campaign.create", b"{").rule == "not_json"
+    assert refused("campaign.create", b'{"title": "\\ud800"}').rule == "not_json"
+
+
+@pytest.mark.parametrize("key", ["Anna Example", "+12025550143", "anna@example.org", "x" * 200])
+def test_a_refusal_does_not_repeat_what_somebody_wrote(key: str) -> None:
+    told = refused("job.pause", {"job_id": str(uuid4()), key: 1})
+    assert (told.rule, told.field, told.detail) == ("unknown_field", "body", {})
+    value = refused("job.pause", {"job_id": key})
+    assert key not in f"{value} {value.rule} {value.field} {value.detail}"
+
+
+def test_a_limit_is_told_with_the_refusal() -> None:
+    told = refused("campaign.create", {"campaign_id": str(SOME), "title": "x" * 201, "parts": []})
+    assert (told.rule, told.field, told.detail) == ("string_too_long", "title", {"maximum": 200})
+
+
+def test_json_types_are_taken_as_they_are() -> None:
+    assert refused("workspace.set-sending-policy", {"messages": "1", "seconds": 30}).rule == "int_type"
+    assert refused("workspace.set-sending-policy", {"messages": 1.5, "seconds": 30}).field == "messages"
+    assert refused("workspace.set-sending-policy", b'{"messages": 1e400, "seconds": 30}').field == "messages"
+    assert refused("workspace.set-sending-policy", b'{"messages": %d, "seconds": 1}' % 10**30).field == "messages"
+    assert refused("workspace.set-moderation-policy", {"approvals": 1, "own_approval": 1}).rule == "bool_type"
+
+
+def test_an_unknown_command_is_refused_by_its_subject() -> None:
+    assert (refused("campaign.launch", {}).rule, refused("campaign.launch", {}).field) == ("unknown_command", "subject")
