@@ -24,13 +24,7 @@ logger = logging.getLogger(__name__)
 MOST_ITEMS = 500
 MOST_BYTES = 4 << 20
 PATIENCE = 60.0  # seconds a batch waits for a database that is gone
-POISON = {
-    "21",
-    "22",
-    "23",
-    "54",
-    "P0",
-}  # SQLSTATE classes that blame the values; anything else may pass when tried again
+POISON = frozenset(("21", "22", "23", "54", "P0"))  # SQLSTATE classes that blame the values; the rest may pass later
 
 
 class LogUnavailable(Exception):

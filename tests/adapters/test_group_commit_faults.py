@@ -11,14 +11,14 @@ import pytest
 
 from adapters import group_commit
 from adapters.append_sql import LOCK
-from adapters.event_store import EventStore, LogUnavailable
+from adapters.event_store import EventStore, Lease, LogUnavailable
 from domain.account import AccountPaused
 from domain.message import Refused, StreamId
 from infra.embedded import EmbeddedPostgres
 from infra.migrate import migrate
 from tests.adapters.cut_wire import Loss, cut_wire
 from tests.adapters.logs import an_item, codes, opened, rows
-from tests.builders import NORTH_STREAM, READY, SOUTH_STREAM
+from tests.builders import NORTH, NORTH_STREAM, READY, SOUTH_STREAM
 
 PAUSED = AccountPaused()
 END_WRITERS = """
@@ -142,6 +142,17 @@ async def test_a_writer_waits_while_another_process_appends(database_url: str) -
         assert [verdict.code for verdict in await answer] == ["ok"]
 
 
+async def test_an_append_in_the_midst_of_a_takeover_waits_and_is_refused(database_url: str) -> None:
+    rows(database_url, "INSERT INTO leases (account, fence, permits) VALUES (%s, 7, 1) RETURNING 1", NORTH)
+    async with opened(database_url) as store:
+        with psycopg.connect(database_url) as taking:
+            taking.execute("UPDATE leases SET fence = 8 WHERE account = %s", [NORTH])
+            items = [an_item(a_stream(), PAUSED, lease=Lease(NORTH, fence=7, spend=spend)) for spend in (0, 1)]
+            answer = asyncio.create_task(store.append(items))
+            await until(lambda: waiting_for_a_row(database_url))
+        assert [verdict.code for verdict in await answer] == ["fence", "fence"]
+
+
 async def test_who_stops_waiting_does_not_stop_the_others(database_url: str) -> None:
     async with opened(database_url) as store:
         with psycopg.connect(database_url) as other:
@@ -196,3 +207,7 @@ def waiting_for_the_lock(database_url: str, writers: int) -> bool:
         WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
     """
     return len(rows(database_url, query)) >= writers
+
+
+def waiting_for_a_row(database_url: str) -> bool:
+    return bool(rows(database_url, "SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"))
