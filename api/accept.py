@@ -172,7 +172,7 @@ KEY_HELP = "The same key and body on the same route is the same command, however
 
 
 def waiting(
-    prefer: Annotated[str | None, Header(description=WAIT_HELP, examples=["wait=5"])] = None,
+    prefer: Annotated[str | None, Header(alias="Prefer", description=WAIT_HELP, examples=["wait=5"])] = None,
 ) -> float:
     """Seconds to wait for the outcome (`Prefer: wait=N`, at most 30); a preference we do not know is passed over."""
     found = WAIT.search(prefer or "")
@@ -181,7 +181,13 @@ def waiting(
 
 def checked_key(
     idempotency_key: Annotated[
-        str | None, Header(description=KEY_HELP, examples=["campaign-2026-11-21"], json_schema_extra={"pattern": KEY})
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description=KEY_HELP,
+            examples=["campaign-2026-11-21"],
+            json_schema_extra={"pattern": KEY},
+        ),
     ] = None,
 ) -> str | None:
     """The Idempotency-Key, if it has one's form."""

@@ -61,7 +61,7 @@ EXAMPLE = SUBMITTED | {
 NEW = {
     "campaign_id": SUBMITTED["campaign_id"],
     "accounts": SUBMITTED["accounts"],
-    "start_at": "2026-11-22T09:00:00+01:00",
+    "start_at": "2031-05-01T09:00:00+02:00",
 }
 REVIEWED = {"review_hash": SUBMITTED["review_hash"]}
 

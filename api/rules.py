@@ -74,6 +74,8 @@ SENTENCES = {
     "no_time_zone": "The time must name its offset, as in 2026-11-21T09:00:00+01:00.",
     "in_the_past": "The time has passed.",
     "in_the_future": "The time is still to come.",
+    "too_long_ago": "The time lies before 1970.",
+    "too_far_ahead": "The time is more than {days} days ahead.",
     "not_in_the_vault": "No import with this digest lies in the vault.",
     "opted_out": "This person opted out; a newer consent of their own is needed.",
     "own_job": "A job is answered by another than its submitter.",
