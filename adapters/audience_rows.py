@@ -9,11 +9,10 @@ from enum import StrEnum
 
 import phonenumbers
 
-from domain.recipient import ConsentSource
+from domain.recipient import EARLIEST, ConsentSource
 
 LONGEST_VALUE = 1_000  # characters
 CONSENT, SOURCE, GIVEN_AT, PROOF = "consent", "consent_source", "consent_at", "consent_proof"
-EARLIEST = 1970  # a year before that is a mistyped one
 YES = frozenset({"yes", "y", "true", "1"})
 NO = frozenset({"no", "n", "false", "0"})
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -125,9 +124,9 @@ def read_consent(values: dict[str, str], now: datetime) -> tuple[Given | None, b
             at = datetime.fromisoformat(stated)
         except ValueError:
             raise RowRefused(Reason.CONSENT_AT_UNREADABLE, GIVEN_AT) from None
-        if at.year < EARLIEST:
-            raise RowRefused(Reason.CONSENT_AT_UNREADABLE, GIVEN_AT)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if at < EARLIEST:
+            raise RowRefused(Reason.CONSENT_AT_UNREADABLE, GIVEN_AT)
         if at > now:
             raise RowRefused(Reason.CONSENT_AT_IN_FUTURE, GIVEN_AT)
     return Given(source if at else ConsentSource.IMPORT, at, values.get(PROOF)), False

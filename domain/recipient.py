@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
 from domain import workspace as ws
 from domain.message import Command, Decider, Event, Facts, Ref, Refused, StreamId, WorkspaceId
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # a time before it is mistyped, or none that a database can hold
 
 
 class ConsentSource(StrEnum):
@@ -71,6 +73,8 @@ def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Eve
                 raise Refused("no_time_zone", field="given_at")
             if command.given_at > facts.now:
                 raise Refused("in_the_future", field="given_at")
+            if command.given_at < EARLIEST:
+                raise Refused("too_long_ago", field="given_at")
             # An old list imported again must not undo what the person said since: their opt-out stands until a
             # person records a newer consent.
             if recipient.opted_out and not outweighs(command, recipient):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import account as accounts
@@ -13,6 +13,7 @@ from domain.message import Command, Digest, Event, Facts, PrincipalId, Ref, Refu
 from domain.moderation import review_hash
 
 MOST_ACCOUNTS = 50
+LONGEST_LEAD = timedelta(days=3_653)  # ten years: a start beyond is mistyped, or none that a database can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,15 @@ def submit(command: SubmitJob, facts: Facts) -> Sequence[Event]:
 
 
 def check_start(start_at: datetime | None, now: datetime) -> None:
-    """A start lies in the future and names its offset."""
+    """A start lies in the future, ten years off at most, and names its offset."""
     if start_at is None:
         return
     if start_at.tzinfo is None:
         raise Refused("no_time_zone", field="start_at")
     if start_at <= now:
         raise Refused("in_the_past", field="start_at")
+    if start_at - now > LONGEST_LEAD:
+        raise Refused("too_far_ahead", field="start_at", days=LONGEST_LEAD.days)
 
 
 def check_accounts(chosen: Sequence[UUID], facts: Facts) -> None:

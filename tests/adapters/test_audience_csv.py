@@ -197,6 +197,7 @@ def test_a_number_nobody_can_be_reached_at_makes_its_row_bad(written: str, count
         (f"{ANA},Ana,yes,paper,last year", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
         (f"{ANA},Ana,yes,paper,0001-01-01T00:00+14:00", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
         (f"{ANA},Ana,yes,paper,1969-12-31", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
+        (f"{ANA},Ana,yes,paper,1970-01-01T00:00:00+14:00", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
         (f"{ANA},Ana,yes,paper,9999-12-31T23:59-14:00", Reason.CONSENT_AT_IN_FUTURE, "consent_at"),
         (f"{ANA},Ana,yes,paper,2026-11-21T12:00:01Z", Reason.CONSENT_AT_IN_FUTURE, "consent_at"),
         (f"{ANA},Ana,yes,paper,2025-01-01,more", Reason.TOO_MANY_VALUES, None),

@@ -166,6 +166,7 @@ def test_a_consent_is_checked(tenant: Tenant) -> None:
     for body, rule, field in (
         ({"source": "hearsay", "given_at": "2026-01-01T00:00:00Z"}, "enum", "source"),
         ({"source": "paper", "given_at": "2099-01-01T00:00:00Z"}, "in_the_future", "given_at"),
+        ({"source": "paper", "given_at": "0001-01-01T00:00:00+14:00"}, "too_long_ago", "given_at"),
         ({"source": "paper", "given_at": "2026-01-01T00:00:00"}, "no_time_zone", "given_at"),
     ):
         problem = tenant.problem("POST", path, body)

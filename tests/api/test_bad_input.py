@@ -179,11 +179,12 @@ def test_approval_by_the_submitter(house: House, tenant: Tenant) -> None:
     ("start_at", "rule"),
     [
         ((datetime.now(UTC) - timedelta(minutes=1)).isoformat(), "in_the_past"),
+        ("9999-12-31T23:59:59-14:00", "too_far_ahead"),
         ("2030-01-01T09:00:00", "no_time_zone"),
         ("tomorrow", "datetime_parsing"),
         (1_900_000_000, "datetime_type"),
     ],
-    ids=["past", "no-zone", "words", "number"],
+    ids=["past", "beyond-calendars", "no-zone", "words", "number"],
 )
 def test_a_start_that_is_none(house: House, tenant: Tenant, start_at: Any, rule: str) -> None:
     campaign, account = tenant.campaign(audience_id=str(tenant.audience())), tenant.account()

@@ -1,7 +1,7 @@
 """A job: submitted, reviewed by another, started, paused, stopped, completed."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
@@ -29,7 +29,7 @@ from domain.job import (
     StopJob,
 )
 from domain.message import Actor, Command, Event, Frozen
-from domain.submission import JobSubmitted, SubmitJob
+from domain.submission import LONGEST_LEAD, JobSubmitted, SubmitJob
 from domain.workspace import ModerationPolicySet, SendingPolicySet
 from tests.builders import (
     AUTHOR,
@@ -139,6 +139,14 @@ def test_a_start_lies_ahead_and_names_its_offset() -> None:
         IN_SHAPE.when(replace(SUBMIT, start_at=past)).then_refused("in_the_past", "start_at")
     naive = (NOW + DAY).replace(tzinfo=None)
     IN_SHAPE.when(replace(SUBMIT, start_at=naive)).then_refused("no_time_zone", "start_at")
+
+
+@pytest.mark.parametrize("offset", [-14, 0, 14])
+def test_a_start_lies_ten_years_ahead_at_most(offset: int) -> None:
+    last = NOW + LONGEST_LEAD
+    IN_SHAPE.when(replace(SUBMIT, start_at=last)).then(submitted(start_at=last))
+    for far in (last + SECOND, datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=offset)))):
+        IN_SHAPE.when(replace(SUBMIT, start_at=far)).then_refused("too_far_ahead", "start_at", days=3_653)
 
 
 def test_an_id_is_taken_once() -> None:

@@ -1,12 +1,12 @@
 """A recipient's consent, and the opt-out that an old list cannot undo."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from domain.message import Command
-from domain.recipient import ConsentRecorded, ConsentSource, OptOut, RecipientOptedOut, RecordConsent
+from domain.recipient import EARLIEST, ConsentRecorded, ConsentSource, OptOut, RecipientOptedOut, RecordConsent
 from tests.builders import ANA, ANA_STREAM, CONSENTED, CREATED, DAY, NOW, RULES_STREAM, SECOND, a_ref
 from tests.given import Given
 
@@ -30,6 +30,14 @@ def test_a_consent_may_be_given_this_very_moment_and_not_later() -> None:
     now = replace(CONSENT, given_at=NOW)
     UNHEARD_OF.when(now).then(ConsentRecorded(now.source, NOW, now.proof))
     UNHEARD_OF.when(replace(CONSENT, given_at=NOW + SECOND)).then_refused("in_the_future", "given_at")
+
+
+@pytest.mark.parametrize("offset", [-14, 0, 14])
+def test_a_consent_from_before_1970_is_a_mistyped_one(offset: int) -> None:
+    zone = timezone(timedelta(hours=offset))
+    for old in (datetime(1, 1, 1, tzinfo=zone), EARLIEST - SECOND):
+        UNHEARD_OF.when(replace(CONSENT, given_at=old)).then_refused("too_long_ago", "given_at")
+    UNHEARD_OF.when(replace(CONSENT, given_at=EARLIEST)).then(ConsentRecorded(CONSENT.source, EARLIEST, CONSENT.proof))
 
 
 def test_a_time_needs_its_offset() -> None:
