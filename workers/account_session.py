@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from nats.aio.msg import Msg
 
+from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.leases import Claim, Leases
 from adapters.outages import OUTAGES
@@ -158,6 +159,7 @@ class AccountSession:
     async def _feed(self) -> None:
         """Tell each state the session comes into: to the table, and what matters as a decision."""
         while True:
+            heed_cancellation()
             changed = await self._changes.get()
             await through_outages(partial(self._tools.sessions.put_state, self._account, changed))
             command = report(self._account, changed, linking=self._linking)
@@ -175,6 +177,7 @@ class AccountSession:
     async def _serve(self) -> None:
         """Work queue messages off, one by one; each is taken out only after its last outcome."""
         while True:
+            heed_cancellation()
             message = await self._queue.get()
             try:
                 await self._sender.work(Batch.parse(message.data))

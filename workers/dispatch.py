@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from adapters.audiences import Audiences
+from adapters.cancellation import heed_cancellation
 from adapters.cursors import Cursor, Cursors, RunningJob
 from adapters.event_store import EventStore, Lease
 from adapters.leader import Leader
@@ -76,6 +77,7 @@ class Dispatch:
     async def _lead(self) -> None:
         async with self._sends.nudges(WORK, self._nudged.set):
             while True:
+                heed_cancellation()
                 await self._leader.check()
                 self._nudged.clear()
                 pause = await self.tick()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from adapters.cancellation import heed_cancellation
 from adapters.leader import Leader, NotLeading
 from adapters.outages import OUTAGES
 from workers.persevering import LONGEST_PAUSE, SHORTEST_PAUSE
@@ -16,6 +17,7 @@ async def while_leading(leader: Leader, task: Callable[[], Awaitable[None]]) -> 
     pause = SHORTEST_PAUSE
     try:
         while True:
+            heed_cancellation()
             began = asyncio.get_running_loop().time()
             try:
                 await leader.lead()

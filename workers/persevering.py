@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from adapters.cancellation import heed_cancellation
 from adapters.outages import OUTAGES
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries
@@ -21,4 +22,5 @@ async def through_outages(act: Callable[[], Awaitable[T]]) -> T:
         except OUTAGES as error:
             log.warning("waits for a server: %s", type(error).__name__)
         await asyncio.sleep(pause)
+        heed_cancellation()
         pause = min(pause * 2, LONGEST_PAUSE)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.leader import Leader
 from adapters.log_signal import LogSignal
@@ -66,6 +67,7 @@ class Reactors:
     async def _lead(self) -> None:
         await self._timers.fire()  # what a crash left due
         while True:
+            heed_cancellation()
             await self._leader.check()
             seen = self._signal.count
             if not await self.step():

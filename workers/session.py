@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+from adapters.cancellation import heed_cancellation
 from adapters.sends import ACCOUNTS, account_of
 from workers.account_session import AccountSession, Tools
 from workers.persevering import through_outages
@@ -29,6 +30,7 @@ class SessionWorker:
             group.create_task(self._tools.receipts.run())
             group.create_task(self._share_out())
             while True:
+                heed_cancellation()
                 self._nudged.clear()
                 await through_outages(lambda: self._open(group))
                 try:
@@ -67,6 +69,7 @@ class SessionWorker:
         await pulls.start()
         try:
             while True:
+                heed_cancellation()
                 for message in await pulls.next():
                     session = self._held.get(account_of(message))
                     if session is None:

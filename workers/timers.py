@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from adapters.cancellation import heed_cancellation
 from adapters.timers import DueTimer, TimerTable
 from domain.job import CompleteJob, StartJob
 from domain.message import Actor, PrincipalId, Role, derive
@@ -32,6 +33,7 @@ class Timers:
 
     async def _run(self) -> None:
         while True:
+            heed_cancellation()
             self._changed.clear()
             await self._fire()
             due = await self._table.next_due()
