@@ -32,6 +32,15 @@ system_account: SYS
 include users.conf
 """
 
+# The server acknowledges a publish at whatever reply subject the publisher names, without asking whether it may publish
+# there. So principals have an account of their own: what is said in it reaches a stream only under `cmd.`.
+EXPORTS = [{"service": "cmd.>", "accounts": ["PRINCIPALS"]}] + [
+    {"stream": subjects, "accounts": ["PRINCIPALS"]} for subjects in ("out.>", "_INBOX.>")
+]
+IMPORTS = [{"service": {"account": "DRUMLINE", "subject": "cmd.>"}}] + [
+    {"stream": {"account": "DRUMLINE", "subject": subjects}} for subjects in ("out.>", "_INBOX.>")
+]
+
 
 @dataclass(frozen=True, slots=True)
 class NatsUser:
@@ -142,7 +151,8 @@ class EmbeddedNats:
         own = bcrypt.hashpw(self.password.encode(), bcrypt.gensalt(4)).decode()
         others = [listed(user) for user in users]
         accounts = {
-            "DRUMLINE": {"jetstream": "enabled", "users": [{"user": "core", "password": own}, *others]},
+            "DRUMLINE": {"jetstream": "enabled", "users": [{"user": "core", "password": own}], "exports": EXPORTS},
+            "PRINCIPALS": {"users": others, "imports": IMPORTS},
             "SYS": {"users": [{"user": "system", "password": own}]},
         }
         write_private(self.home / "users.conf", f"accounts: {json.dumps(accounts, indent=1)}\n")

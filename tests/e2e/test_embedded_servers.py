@@ -265,7 +265,9 @@ def test_a_log_grown_large_is_put_aside(scratch: Path) -> None:
 
 
 def member(name: str) -> NatsUser:
-    return NatsUser(name, bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode(), [f"cmd.{name}.>"], ["_INBOX.>"])
+    return NatsUser(
+        name, bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode(), [f"cmd.{name}.>"], ["_INBOX.>", f"out.{name}"]
+    )
 
 
 async def test_a_user_may_do_what_is_listed_until_taken_off_the_list(nats_server: EmbeddedNats) -> None:
@@ -293,6 +295,40 @@ async def test_a_user_may_do_what_is_listed_until_taken_off_the_list(nats_server
     nats_server.reload_users([member("ben")])
     assert not await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
     await asyncio.wait_for(gone.wait(), 5)
+    await anna.close()
+    await core.close()
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["evt.ben.job.approved", "send.account", "dead.x", "cmd.ben.job.start", "ctl.work"]
+)
+async def test_an_acknowledgement_reaches_nothing_that_its_asker_may_not_publish_to(
+    nats_server: EmbeddedNats, elsewhere: str
+) -> None:
+    nats_server.reload_users([member("anna")])
+    core = await nats.connect(nats_server.url)
+    heard = await core.subscribe(elsewhere)
+    await core.jetstream().add_stream(name="ALL", subjects=["cmd.>", "evt.>", "send.*", "dead.>"])
+    anna = await nats.connect(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
+    await anna.publish("cmd.anna.job.start", reply=elsewhere)
+    assert (await anna.jetstream().publish("cmd.anna.job.start")).seq == 2
+    state = (await core.jetstream().stream_info("ALL", subjects_filter=">")).state
+    assert state.subjects == {"cmd.anna.job.start": 2}
+    await core.flush()
+    assert heard.pending_msgs == 0
+    await anna.close()
+    await core.close()
+
+
+async def test_users_hear_what_is_told_to_them(nats_server: EmbeddedNats) -> None:
+    nats_server.reload_users([member("anna")])
+    core = await nats.connect(nats_server.url)
+    anna = await nats.connect(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
+    inbox, outcomes = await anna.subscribe("_INBOX.anna.x"), await anna.subscribe("out.anna")
+    await anna.flush()
+    await core.publish("_INBOX.anna.x", b"told")
+    await core.publish("out.anna", b"told")
+    assert (await inbox.next_msg(5)).data == (await outcomes.next_msg(5)).data == b"told"
     await anna.close()
     await core.close()
 
