@@ -111,10 +111,16 @@ async def test_a_client_of_ten_lines_creates_a_campaign_and_is_told(house: House
     assert (refused["state"], refused["rule"], refused["field"]) == ("refused", "string_too_long", "title")
     assert refused["detail"] == {"maximum": 200}
 
-    await asyncio.sleep(max(0.0, told + 2 * WINDOW + 0.2 - time.monotonic()))  # the broker's clock is what is awaited
+    await window_over()
     again = await house.example("Spring", command_id)
     assert again == {**created, "repeated": True}
 
+    await window_over()
     other = await house.example("Summer", command_id)
     assert (other["state"], other["rule"], other["field"]) == ("refused", "id_reused", "command_id")
     assert (await campaigns(house)).count(command_id) == 1
+
+
+async def window_over() -> None:
+    """The broker has no sign for the end of its window, so here it is the time itself that is waited for."""
+    await asyncio.sleep(2 * WINDOW + 0.2)
