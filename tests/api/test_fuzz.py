@@ -1,0 +1,73 @@
+"""Whatever is sent, the answer is one that the OpenAPI document describes; nothing is our mistake."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.message import Role
+from tests.api.house import House, Tenant, problem_in
+
+SOME = "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77"
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words | st.just(SOME),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=8,
+)
+tokens = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
+ids = st.sampled_from([SOME, "7", "%00", "💥", "..", "a" * 300])
+
+
+@pytest.fixture(scope="module")
+def anybody(house: House) -> Tenant:
+    """A workspace where every key may do everything."""
+    tenant = house.tenant()
+    key = house.key(tenant.workspace, *(set(Role) - {Role.SYSTEM}))
+    tenant.keys = dict.fromkeys(tenant.keys, key)
+    return tenant
+
+
+@pytest.fixture(scope="module")
+def operations(house: House) -> list[tuple[str, str, dict[str, Any]]]:
+    paths = house.app.openapi()["paths"]
+    return [(path, method, operation) for path, methods in paths.items() for method, operation in methods.items()]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_every_answer_is_a_described_one(
+    anybody: Tenant, operations: list[tuple[str, str, dict[str, Any]]], data: st.DataObject
+) -> None:
+    path, method, operation = data.draw(st.sampled_from(operations), "operation")
+    path, options = data.draw(requests(path, operation), "request")
+    response = anybody.ask(method.upper(), path, **options)
+    rule = problem_in(response)["rule"] if response.status_code >= 400 else ""
+    assert rule != "internal_error"
+    assert str(response.status_code) in operation["responses"] or rule == "no_such_route" or response.is_redirect
+
+
+@st.composite
+def requests(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A request to an operation: parameters and bodies like its own, and others."""
+    options: dict[str, Any] = {"params": {}, "headers": {}}
+    for parameter in operation.get("parameters", []):
+        name = parameter["name"]
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{name}}}", draw(ids))
+        elif draw(st.booleans()):
+            place, kind = ("params", words) if parameter["in"] == "query" else ("headers", tokens)
+            options[place][name] = draw(kind)
+    if "x-command" in operation:
+        example = operation["requestBody"]["content"]["application/json"]["example"]
+        changes = st.fixed_dictionaries({}, optional=dict.fromkeys(example, values))
+        bodies = st.one_of(changes.map(lambda changed: example | changed), values)
+        options["content"] = draw(bodies.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=50))
+        options["headers"]["Content-Type"] = "application/json"
+    elif "requestBody" in operation:
+        options["files"] = {"file": ("list.csv", draw(st.binary(max_size=200)))}
+        options["data"] = {"title": draw(words), "country": draw(st.sampled_from(["", "US", "XX"]))}
+    return path, options
