@@ -12,6 +12,7 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.contents import Contents
+from adapters.vault import NUMBER
 from domain import campaign as campaigns
 from domain import content
 from domain.audience import ImportAudience
@@ -26,12 +27,13 @@ FROM audience_members m JOIN audience_imports i USING (audience_id)
 WHERE i.audience_id = %s AND i.workspace = %s ORDER BY m.ordinal
 """
 # Empty values are never stored, so a person has a variable exactly when its field exists: nothing need be opened.
+# Only the number is a field that no text may use.
 MISSING = """
 SELECT wanted.name, count(*)
 FROM audience_members m
 JOIN person_versions v ON v.recipient_id = m.recipient_id AND v.version = m.vault_version
 CROSS JOIN unnest(%s::text[]) AS wanted (name)
-WHERE m.audience_id = %s AND NOT v.sealed ? wanted.name
+WHERE m.audience_id = %s AND (wanted.name = %s OR NOT v.sealed ? wanted.name)
 GROUP BY wanted.name
 """
 KEEP = """
@@ -88,7 +90,7 @@ class Audiences:
             members = await (await connection.execute(MEMBERS, [audience_id, workspace])).fetchall()
             lacking = []
             if members and variables:
-                lacking = await (await connection.execute(MISSING, [sorted(variables), audience_id])).fetchall()
+                lacking = await (await connection.execute(MISSING, [sorted(variables), audience_id, NUMBER])).fetchall()
         rows, head = await asyncio.to_thread(assigned, members, sorted(set(accounts)))
         return Freeze(Frozen(head, len(rows), dict(lacking)), rows)
 

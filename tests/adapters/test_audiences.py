@@ -98,6 +98,14 @@ async def test_who_lacks_a_variable_is_counted_and_an_empty_cell_is_lacking(v: V
     assert complete.frozen.missing == {}
 
 
+async def test_the_number_is_no_variable_so_everybody_lacks_it(v: Vaulted) -> None:
+    audience = (await imported(v, GAPS)).audience_id
+    freeze = await v.audiences.freeze(HERE, audience, [NORTH], ["number", "name"])
+    assert freeze.frozen.missing == {"number": 3, "name": 1}
+    people = await v.vault.people([(row.recipient_id, row.vault_version) for row in freeze.rows])
+    assert not any("number" in person.variables for person in people.values())
+
+
 # --- keeping and reading ---------------------------------------------------------------------------------------------
 
 
