@@ -16,18 +16,8 @@ from domain.account import RegisterAccount
 from domain.send import SendConfirmed, SendIntended, SendUnknown
 from tests.adapters.whatsapp.running import Sandbox, running_sandbox
 from tests.faults.test_crashes import Victim, over
-from tests.workers.sending_house import (
-    HERE,
-    NUMBERS,
-    House,
-    all_ready,
-    core,
-    house,
-    open_workspace,
-    running,
-    submit,
-    until,
-)
+from tests.workers.sending_house import HERE, House, core, house, running, until
+from tests.workers.sending_steps import NUMBERS, all_ready, open_workspace, submit
 
 PHONE = "+46701740605"
 

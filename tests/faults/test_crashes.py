@@ -14,20 +14,8 @@ import pytest
 
 from domain.job import JobCompleted, JobStarted, Status
 from domain.send import SendConfirmed, SendIntended, SendUnknown
-from tests.workers.sending_house import (
-    NUMBERS,
-    House,
-    Submitted,
-    core,
-    house,
-    link,
-    open_workspace,
-    running,
-    sessions,
-    status_is,
-    submit,
-    until,
-)
+from tests.workers.sending_house import House, core, house, running, sessions, until
+from tests.workers.sending_steps import NUMBERS, Submitted, link, open_workspace, status_is, submit
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = NUMBERS[:12]

@@ -9,19 +9,8 @@ import psycopg
 from domain.job import Status
 from domain.send import SendIntended, SendUnknown
 from infra.embedded import EmbeddedNats
-from tests.workers.sending_house import (
-    NUMBERS,
-    House,
-    core,
-    house,
-    link,
-    open_workspace,
-    running,
-    sessions,
-    status_is,
-    submit,
-    until,
-)
+from tests.workers.sending_house import House, core, house, running, sessions, until
+from tests.workers.sending_steps import NUMBERS, link, open_workspace, status_is, submit
 
 PEOPLE = NUMBERS[:60]
 

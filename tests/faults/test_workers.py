@@ -6,18 +6,8 @@ from pathlib import Path
 from domain.job import Status
 from domain.send import SendUnknown
 from tests.faults.test_crashes import Victim
-from tests.workers.sending_house import (
-    NUMBERS,
-    core,
-    house,
-    link,
-    open_workspace,
-    running,
-    sessions,
-    status_is,
-    submit,
-    until,
-)
+from tests.workers.sending_house import core, house, running, sessions, until
+from tests.workers.sending_steps import NUMBERS, link, open_workspace, status_is, submit
 from workers.session import SessionWorker
 
 

@@ -9,20 +9,8 @@ import pytest
 from domain.job import JobApproved, JobScheduled, JobStarted, Status, StopJob
 from domain.message import Envelope, Event, PrincipalId, Recorded, StreamId, WorkspaceId
 from domain.recipient import OptOut
-from tests.workers.sending_house import (
-    NUMBERS,
-    House,
-    core,
-    house,
-    link,
-    now,
-    open_workspace,
-    running,
-    sessions,
-    status_is,
-    submit,
-    until,
-)
+from tests.workers.sending_house import House, core, house, now, running, sessions, until
+from tests.workers.sending_steps import NUMBERS, link, open_workspace, status_is, submit
 from workers import reactors
 from workers.reactors import fold, whole
 
