@@ -1,6 +1,7 @@
 """The bus: the one place that publishes. Every publish to a stream is acknowledged, or in a batch that is."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -191,16 +192,16 @@ class Bus:
         sequence = sequence_of(reply)
         return sequence, bool(orjson.loads(reply.data).get("duplicate"))
 
-    async def last(self, stream: str) -> tuple[int, Stored | None]:
-        """A stream's last sequence, and the message there if it is still kept."""
+    async def last(self, stream: str, header: str = "") -> tuple[int, Stored | None]:
+        """A stream's last sequence, and its last message that is still kept, or that has a certain header."""
         state = (await heeding(self.js.stream_info(stream))).state
-        if not state.messages:
-            return state.last_seq, None
-        try:
-            raw = await heeding(self.js.get_msg(stream, state.last_seq))
-        except NotFoundError:
-            return state.last_seq, None
-        return state.last_seq, Stored(raw.seq or 0, raw.subject or "", dict(raw.headers or {}), raw.data or b"")
+        for sequence in range(state.last_seq, state.first_seq - 1, -1) if state.messages else ():
+            with contextlib.suppress(NotFoundError):
+                raw = await heeding(self.js.get_msg(stream, sequence))
+                if not header or header in (raw.headers or {}):
+                    found = Stored(sequence, raw.subject or "", dict(raw.headers or {}), raw.data or b"")
+                    return state.last_seq, found
+        return state.last_seq, None
 
     def pulls(self, stream: str, batch: int = 500) -> Pulls:
         """A reader of a queue; asks again by itself when the connection was lost."""

@@ -30,7 +30,7 @@ class Sends:
     async def waiting(self) -> set[UUID]:
         """The accounts that have a message queued or in flight."""
         info = await self._bus.js.stream_info(SENDS, subjects_filter="send.*")
-        return {UUID(subject.removeprefix("send.")) for subject in info.state.subjects or {}}
+        return {account for subject in info.state.subjects or {} if (account := account_of(subject))}
 
     def pulls(self) -> Pulls:
         """A reader of the queue."""
@@ -75,6 +75,9 @@ class Sends:
         return await self._bus.serve(f"ctl.session.{account}.qr", answer)
 
 
-def account_of(message: Msg) -> UUID:
-    """The account a queue message is for."""
-    return UUID(message.subject.removeprefix("send."))
+def account_of(subject: str) -> UUID | None:
+    """The account that a subject of the queue names; None when it names none."""
+    try:
+        return UUID(subject.removeprefix("send."))
+    except ValueError:
+        return None

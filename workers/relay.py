@@ -78,7 +78,7 @@ class Relay:
 
     async def _stand(self) -> tuple[int, int]:
         """The stream's last sequence, and the log position up to which it is filled."""
-        sequence, last = await self._bus.last(EVENTS)
+        sequence, last = await self._bus.last(EVENTS, POSITION)  # passing over what is not ours
         if last is not None:
             return sequence, int(last.headers[POSITION])
         return sequence, await self._before(self._clock() - self._window)

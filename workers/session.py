@@ -1,6 +1,7 @@
 """The session worker: a session for each account it can claim, and what is queued for them."""
 
 import asyncio
+import logging
 from uuid import UUID
 
 from adapters.cancellation import heed_cancellation
@@ -11,6 +12,7 @@ from workers.persevering import through_outages
 LOOK_AGAIN = 2.0  # seconds; a nudge tells of a new account earlier
 NOT_HERE = 0.2  # seconds until a message comes again whose account another worker may hold
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a session that ended is opened again
+log = logging.getLogger(__name__)
 
 
 class SessionWorker:
@@ -71,8 +73,12 @@ class SessionWorker:
             while True:
                 heed_cancellation()
                 for message in await pulls.next():
-                    session = self._held.get(account_of(message))
-                    if session is None:
+                    account = account_of(message.subject)
+                    session = self._held.get(account) if account else None
+                    if account is None:
+                        log.error("a queue message for no account")
+                        await self._tools.sends.done(message)
+                    elif session is None:
                         await self._tools.sends.again(message, NOT_HERE)
                     else:
                         session.offer(message)

@@ -39,7 +39,7 @@ async def relayed(house: Core) -> list[Stored]:
 async def complete(house: Core) -> bool:
     """Whether EVENTS ends where the log ends."""
     _, last = await house.bus.last(streams.EVENTS)
-    return last is not None and int(last.headers["Drl-Position"]) == await house.store.head()
+    return last is not None and int(last.headers.get("Drl-Position", 0)) == await house.store.head()
 
 
 async def check_whole(house: Core, after: int = 0) -> list[Stored]:
@@ -163,6 +163,21 @@ async def test_an_emptied_stream_is_filled_again_from_the_log(house: Core, how: 
     async with house.running(house.relay().run):
         await until(lambda: complete(house))
     assert len(await check_whole(house)) == 41
+
+
+async def test_a_strangers_message_is_passed_over(house: Core) -> None:
+    await campaigns(house, 2)
+    async with house.running(house.relay().run):
+        await until(lambda: complete(house))
+    await house.bus.single(Message("evt.elsewhere", b"{}"))
+    async with house.running(house.relay().run):
+        await campaigns(house, 2)
+        await until(lambda: complete(house))
+        await house.bus.single(Message("evt.elsewhere", b"{}"))
+        await campaigns(house, 2)
+        await until(lambda: complete(house))
+    told = [message.headers["ce-id"] for message in await relayed(house) if message.subject != "evt.elsewhere"]
+    assert told == [str(one.envelope.event_id) for one in await house.store.page(0, 100)]
 
 
 async def test_an_empty_stream_is_filled_only_as_far_back_as_its_window(house: Core) -> None:
