@@ -275,5 +275,6 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             receipts=receipts,
             open_messenger=open_messenger,
             kill_former=kill,
+            deadline=parts.settings.send_deadline,
         )
         yield {"sessions": SessionWorker(tools, most=parts.settings.sessions_max).run, "bus": parts.bus.lost}

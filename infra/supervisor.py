@@ -22,13 +22,13 @@ class Process:
     name: str
     argv: list[str]
     child: Child
-    patience: float = 15.0  # seconds it may take to end when asked
+    patience: float  # seconds it may take to end when asked
     deaths: int = 0
     started: float = 0.0
     again_at: float | None = None
 
     def start(self) -> None:
-        self.child.end_leftover(signal.SIGTERM, 5.0)
+        self.child.end_leftover(signal.SIGTERM, self.patience)
         self.child.start(self.argv, signal.SIGTERM)
         self.started, self.again_at = time.monotonic(), None
 
@@ -42,12 +42,14 @@ class Supervisor:
     processes: list[Process] = field(default_factory=list)
     _watch: asyncio.Task[None] | None = None
 
-    def add(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> Process:
-        """Plan a process that runs Python with these arguments."""
+    def add(
+        self, name: str, *arguments: str, environment: dict[str, str] | None = None, patience: float = 15.0
+    ) -> Process:
+        """Plan a process that runs Python with these arguments; asked to end, it may take `patience` seconds."""
         directory = self.home / name
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         child = Child(name, directory, directory / f"{name}.log", environment)
-        process = Process(name, [sys.executable, *arguments], child)
+        process = Process(name, [sys.executable, *arguments], child, patience)
         self.processes.append(process)
         return process
 

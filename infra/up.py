@@ -23,6 +23,7 @@ from infra.settings import Settings
 from infra.supervisor import Supervisor
 
 READY_WITHIN = 60.0  # seconds
+TIDYING = 15.0  # seconds a process may take to end, beside what it is doing
 MARK = "demo"  # a file of this name in a data directory: nobody but demos has used it
 
 Say = Callable[[str], None]
@@ -106,7 +107,9 @@ class House:
             place = ("--port", str(settings.sandbox_port), "--data-dir", str(settings.data_dir / "sandbox"))
             self._workers.add("sandbox", "-m", "adapters.sandbox", *place, *self._sandbox_options)
         for role in ("core", "sessions", "api"):
-            self._workers.add(role, "-m", "infra.cli", "work", role, environment=environment)
+            # A send on its way comes to its outcome first, then the browsers close.
+            patience = TIDYING + (settings.send_deadline if role == "sessions" else 0.0)
+            self._workers.add(role, "-m", "infra.cli", "work", role, environment=environment, patience=patience)
 
     async def _ready(self) -> None:
         """Wait until the API says that everything it needs is there, and the sandbox answers."""

@@ -1,6 +1,7 @@
 """Settings: defaults, the environment, options, and a wrong one named at the start."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import SettingsError, read
+import infra
+from infra.settings import Settings, SettingsError, read
+from infra.up import House
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +76,16 @@ def test_children_get_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pat
         if name.startswith("DRUMLINE_"):
             monkeypatch.setenv(name, value)
     assert read() == parent
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_each_setting_is_used(name: str) -> None:
+    texts = [path.read_text() for path in Path(infra.__file__).parent.glob("*.py")]
+    assert any(re.search(rf"(settings|self|given|parts)\.{name}\b", text) for text in texts)
+
+
+def test_a_send_may_come_to_its_outcome_before_its_process_is_killed(tmp_path: Path) -> None:
+    house = House(read(data_dir=tmp_path, send_deadline=120.0), print)
+    house._plan()
+    (sessions,) = [process for process in house._workers.processes if process.name == "sessions"]
+    assert sessions.patience >= 120.0 + 10.0  # and time to close the browsers
