@@ -5,7 +5,6 @@ import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,11 +17,13 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from adapters import cloudevents, streams
+from adapters.bus_messages import BatchRefused, Dead, Message, Stored, Told
 from adapters.cancellation import heeding
-from adapters.cloudevents import Address, Answer, Headers
+from adapters.cloudevents import Address, Headers
 from adapters.lean_client import LeanClient, frame
 from adapters.pulls import Pulls
-from domain.message import WorkspaceId
+
+__all__ = ["BatchRefused", "Bus", "BusLost", "Dead", "Message", "Stored", "Told", "deliveries", "stored_as"]
 
 log = logging.getLogger(__name__)
 
@@ -34,55 +35,6 @@ PATIENCE = 10.0  # seconds for an answer from the server
 
 class BusLost(Exception):
     """The connection to the bus was closed for good."""
-
-
-class BatchRefused(Exception):
-    """The server did not take a batch: nothing of it is stored. `code` is the server's own."""
-
-    def __init__(self, code: int, description: str) -> None:
-        super().__init__(f"{description} ({code})")
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """Something to publish."""
-
-    subject: str
-    body: bytes
-    headers: Headers = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A message as it lies in a stream."""
-
-    sequence: int
-    subject: str
-    headers: Headers
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An outcome, whose it is, and where it goes."""
-
-    answer: Answer
-    sender: Address
-    to: str = ""  # an inbox, besides the principal's own subject
-    traceparent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """Why a message could not be handled; its body is sealed under `key`."""
-
-    key: str
-    reason: str
-    workspace: WorkspaceId
-    subject: str
-    headers: Headers
-    sealed: bytes
 
 
 class Bus:
@@ -212,6 +164,17 @@ class Bus:
     async def ack(self, messages: Sequence[Msg]) -> None:
         """These messages are done with."""
         await self.nc.put([frame(message.reply, b"+ACK") for message in messages])
+
+    async def trim(self, stream: str) -> None:
+        """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here."""
+        floor = (await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))).ack_floor
+        if floor is not None and floor.stream_seq:
+            await heeding(self.js.purge_stream(stream, seq=floor.stream_seq + 1))
+
+    async def length(self, stream: str) -> int:
+        """How many messages of a queue are not acknowledged."""
+        info = await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))
+        return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
     async def working(self, message: Msg) -> None:
         """This message is being worked on: do not deliver it again yet."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import psycopg
-from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 
 from adapters import binary_arrays
 from adapters.binary_arrays import Blobs, Int8s, Texts
@@ -76,7 +76,7 @@ async def through_stream(bus: Bus, count: int) -> tuple[float, float]:
         StreamConfig(
             name=STREAM,
             subjects=["bench.>"],
-            retention=RetentionPolicy.WORK_QUEUE,
+            retention=like.retention,
             max_bytes=like.max_bytes,
             storage=like.storage,
             duplicate_window=like.duplicate_window,

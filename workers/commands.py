@@ -31,6 +31,7 @@ BATCH = 500
 TRIES = 5  # deliveries of one message; after the last it has crashed
 TOGETHER = 2  # deliveries at which a message is still taken together with others
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
+TRIM_PAUSE = 0.5  # seconds
 NOBODY = WorkspaceId("")
 
 
@@ -65,6 +66,7 @@ class Intake:
         self._contents = contents
         self._clock = clock
         self._retry = retry
+        self._acknowledged = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""
@@ -72,9 +74,10 @@ class Intake:
         await pulls.start()
         prepared: asyncio.Queue[Batch] = asyncio.Queue(1)
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._read(pulls.next, prepared), name="intake-read")
-                both.create_task(self._handle(prepared), name="intake-handle")
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(pulls.next, prepared), name="intake-read")
+                tasks.create_task(self._handle(prepared), name="intake-handle")
+                tasks.create_task(self._trim(), name="intake-trim")
         finally:
             await pulls.stop()
 
@@ -98,6 +101,16 @@ class Intake:
             if batch.failed or not await self._survives(batch, partial(self._finish, batch)):
                 for message in batch.messages:
                     await self._alone(message)
+
+    async def _trim(self) -> None:
+        """Keep the queue short: the server keeps what was acknowledged until it is told to remove it."""
+        while True:
+            heed_cancellation()
+            await self._acknowledged.wait()
+            self._acknowledged.clear()
+            with contextlib.suppress(*OUTAGES):
+                await self._bus.trim(COMMANDS)
+            await asyncio.sleep(TRIM_PAUSE)
 
     async def _survives(self, batch: Batch, work: Callable[[], Awaitable[None]]) -> bool:
         """Do the work, waiting for as long as a server is away; whether it went through."""
@@ -185,7 +198,11 @@ class Intake:
         for command, outcome in zip(asked, outcomes, strict=True):
             command.outcome = outcome
         await self._bus.outcomes([command.told() for command in batch.commands], self._clock())
-        await self._bus.ack(batch.messages)
+        await self._ack(batch.messages)
+
+    async def _ack(self, messages: Sequence[Msg]) -> None:
+        await self._bus.ack(messages)
+        self._acknowledged.set()
 
     async def _bury_unreadable(self, batch: Batch) -> None:
         for message, reason in batch.unreadable:
@@ -207,7 +224,7 @@ class Intake:
             await self._inbox.crash(command.pending(), "crashed")
             command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
             await self._bus.outcomes([command.told()], self._clock())
-        await self._bus.ack([message])
+        await self._ack([message])
 
     async def _wait(self, messages: Sequence[Msg], pause: float) -> None:
         """Pause, telling the server meanwhile that these are being worked on."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID, uuid4
 
 import nats.errors
@@ -46,7 +46,7 @@ async def test_the_streams_are_as_the_house_wants_them_and_declaring_them_again_
     await streams.declare(bus.js, streams.Limits(duplicate_window=60, ack_wait=1.0))
     assert await told() == before
     for name, retention, discard in (
-        ("COMMANDS", RetentionPolicy.WORK_QUEUE, DiscardPolicy.NEW),
+        ("COMMANDS", RetentionPolicy.LIMITS, DiscardPolicy.NEW),
         ("SENDS", RetentionPolicy.WORK_QUEUE, DiscardPolicy.NEW),
         ("EVENTS", RetentionPolicy.LIMITS, DiscardPolicy.OLD),
         ("DEAD", RetentionPolicy.LIMITS, DiscardPolicy.NEW),
@@ -72,6 +72,29 @@ async def test_who_needs_a_stream_that_is_missing_is_told_what_to_do(bus: Bus) -
     await bus.js.delete_stream("SENDS")
     with pytest.raises(streams.NotDeclared):
         await streams.require(bus.js, "SENDS")
+
+
+async def test_what_was_acknowledged_is_trimmed_and_nothing_else(bus: Bus) -> None:
+    await bus.batch("COMMANDS", [command(number) for number in range(10)])
+    pulls = bus.pulls("COMMANDS")
+    await pulls.start()
+    messages = await taken(pulls, 10)
+    await bus.ack([message for message in messages if message.data not in (b"4", b"7")])
+
+    async def trimmed_to(*left: bytes) -> bool:
+        await bus.trim("COMMANDS")
+        state = (await bus.js.stream_info("COMMANDS")).state
+        kept = [await bus.js.get_msg("COMMANDS", seq) for seq in range(state.first_seq, state.last_seq + 1)]
+        return state.messages == len(left) and {message.data for message in kept} == set(left)
+
+    await until(lambda: trimmed_to(b"4", b"5", b"6", b"7", b"8", b"9"))
+    assert await bus.length("COMMANDS") == 2
+    await bus.ack([messages[4]])
+    await until(lambda: trimmed_to(b"7", b"8", b"9"))
+    await bus.ack([messages[7]])
+    await until(lambda: trimmed_to())
+    assert await bus.length("COMMANDS") == 0
+    await pulls.stop()
 
 
 async def test_a_full_queue_refuses_and_loses_nothing_it_took(bus: Bus) -> None:
@@ -252,6 +275,14 @@ def test_a_header_cannot_smuggle_in_another(value: str) -> None:
 def test_a_subject_cannot_smuggle_in_a_line(subject: str) -> None:
     with pytest.raises(BadFrame):
         frame(subject, b"")
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.01)
 
 
 async def connected(bus: Bus) -> None:

@@ -174,4 +174,4 @@ async def test_the_largest_message_the_broker_takes_is_refused_like_any_other(ho
 
 
 async def drained(house: Core) -> bool:
-    return (await house.bus.js.stream_info(streams.COMMANDS)).state.messages == 0
+    return await house.bus.length(streams.COMMANDS) == 0

@@ -99,4 +99,4 @@ async def test_while_the_log_is_away_nothing_is_given_up(
 
 
 async def drained(house: Core) -> bool:
-    return (await house.bus.js.stream_info(streams.COMMANDS)).state.messages == 0
+    return await house.bus.length(streams.COMMANDS) == 0

@@ -225,7 +225,7 @@ async def has_state(house: Core, author: Client, command_id: UUID, state: str) -
 
 
 async def empty(house: Core) -> bool:
-    return (await house.bus.js.stream_info(streams.COMMANDS)).state.messages == 0
+    return await house.bus.length(streams.COMMANDS) == 0
 
 
 async def test_a_full_batch_of_500_is_applied_each_once(house: Core, author: Client) -> None:
