@@ -41,8 +41,8 @@ class Limits:
 def streams(limits: Limits) -> list[StreamConfig]:
     """What is declared. A full queue refuses its publishers; a full EVENTS forgets its oldest, or it would stop.
 
-    COMMANDS is a queue that its consumer empties (`Bus.trim`), not one of the server's work queues: under `sync_interval:
-    always` those go to the disk for each acknowledgement (300 to 1,300 µs; here 5), and would be the slowest part of all.
+    COMMANDS is a queue that its consumer empties (`Bus.trim`), not one of the server's work queues: under
+    `sync_interval: always` those go to the disk for each acknowledgement (300 to 1,300 µs; here 5).
     """
 
     def stream(
