@@ -8,7 +8,7 @@ import hashlib
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -138,13 +138,17 @@ def refusal(error: ErrorDetails, raw: bytes) -> Refused:
         return Refused("not_json", field="body")
     path = [str(step) for step in error["loc"]]
     known = all(step.isdigit() or PLAIN_NAME.fullmatch(step) for step in path)
-    limits = {LIMITS[key]: value for key, value in error.get("ctx", {}).items() if key in LIMITS}
     field = ".".join(path) if known and path else "body"
-    return Refused(RULES.get(error["type"], error["type"]), field=field, **limits)
+    return Refused(RULES.get(error["type"], error["type"]), field=field, **limits_in(error.get("ctx", {})))
 
 
 RULES = {"extra_forbidden": "unknown_field", "model_type": "not_an_object", "string_pattern_mismatch": "malformed"}
 LIMITS = {"le": "maximum", "ge": "minimum", "max_length": "maximum", "min_length": "minimum"}
+
+
+def limits_in(context: Mapping[str, Any]) -> dict[str, int]:
+    """The limits that a validation error speaks of, in our words."""
+    return {LIMITS[key]: value for key, value in context.items() if key in LIMITS}
 
 
 @dataclass(frozen=True, slots=True)

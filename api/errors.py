@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from adapters.audience_csv import ImportRefused
 from adapters.outages import OUTAGES
+from adapters.wire import limits_in
 from api.rules import sentence, status_of
 from domain.message import Refused
 
@@ -94,7 +95,7 @@ def invalid(error: RequestValidationError) -> ApiError:
     """The first thing wrong with a path, query or header parameter; never the value itself."""
     first = error.errors()[0]
     place, *names = (str(part) for part in first["loc"])
-    limits = {key: value for key, value in first.get("ctx", {}).items() if isinstance(value, int)}
+    limits = limits_in(first.get("ctx", {}))
     return ApiError(422, first["type"], ".".join(names) or place, params=limits)
 
 

@@ -227,3 +227,21 @@ def test_limits_of_the_rules(house: House, tenant: Tenant) -> None:
             problem = tenant.problem("PUT", f"/v1/workspace/{path}", body, role=Role.ADMIN)
         assert asked(problem) == (422, "out_of_range", field)
         assert str(problem["params"]["maximum"]) in problem["detail"].replace(",", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "limit"),
+    [
+        (NEW | {"title": "x" * 201}, None, 200),
+        (NEW | {"title": ""}, None, 1),
+        (NEW | {"parts": [{"text": "x"}] * 101}, None, 100),
+        (None, {"limit": 201}, 200),
+        (None, {"limit": 0}, 1),
+        (None, {"cursor": "x" * 41}, 40),
+    ],
+    ids=["title-long", "title-short", "parts", "limit-high", "limit-low", "cursor"],
+)
+def test_a_limit_is_told_by_its_number(tenant: Tenant, body: Any, query: Any, limit: int) -> None:
+    problem = tenant.problem("POST" if body else "GET", "/v1/campaigns", body, params=query)
+    assert limit in problem["params"].values()
+    assert f" {limit} " in problem["detail"] or f" {limit}." in problem["detail"]
