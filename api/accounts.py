@@ -8,11 +8,11 @@ from uuid import UUID
 
 import orjson
 import segno
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, Field
 
 from api.accept import Accepting
-from api.auth import Asking
+from api.auth import Asking, Giver
 from api.deps import Given, Page, PageBounds, Reading, Texts, opened, page_of
 from api.errors import ApiError, not_found
 from api.openapi import gives, pages, problems, reads
@@ -101,7 +101,12 @@ async def get_account(account_id: UUID, actor: Asking, read: Reading, services: 
     return Account.of(row, await opened(services, actor.workspace, [row.label]))
 
 
-@router.get("/{account_id}/qr", response_class=Response, responses=QR_ANSWERS | problems(401, 404, 409, 422, 503))
+@router.get(
+    "/{account_id}/qr",
+    response_class=Response,
+    responses=QR_ANSWERS | problems(401, 403, 404, 409, 422, 503),
+    dependencies=[Depends(Giver("account.register"))],  # whoever sees the QR may link a phone
+)
 async def get_qr(
     account_id: UUID,
     actor: Asking,
@@ -110,7 +115,10 @@ async def get_qr(
     accept: Annotated[str, Header(include_in_schema=False)] = "",
     form: Annotated[Form | None, Query(alias="format", description="Instead of the Accept header.")] = None,
 ) -> Response:
-    """The QR that links a phone, live from the session: its text, or a PNG (`Accept: image/png` or `?format=png`)."""
+    """The QR that links a phone, live from the session: its text, or a PNG (`Accept: image/png` or `?format=png`).
+
+    For whoever may register accounts: it is a secret.
+    """
     if await accounts.TABLE.one(read, actor.workspace, account_id) is None:
         raise not_found("account")
     answer = await services.bus.ask(f"ctl.session.{account_id}.qr")

@@ -59,7 +59,7 @@ def test_an_account_is_paused_and_resumed(tenant: Tenant) -> None:
 def test_the_qr_as_text(house: House, tenant: Tenant, headers: dict[str, str]) -> None:
     account = tenant.account(ready=False)
     with session(house, account):
-        response = tenant.ask("GET", f"/v1/accounts/{account}/qr", headers=headers)
+        response = tenant.ask("GET", f"/v1/accounts/{account}/qr", role=Role.OPERATOR, headers=headers)
     assert (response.status_code, response.text) == (200, PAYLOAD)
     assert response.headers["content-type"].startswith("text/plain")
     assert response.headers["cache-control"] == "no-store"
@@ -69,7 +69,9 @@ def test_the_qr_as_text(house: House, tenant: Tenant, headers: dict[str, str]) -
 def test_the_qr_as_a_picture(house: House, tenant: Tenant, query: str, accept: str) -> None:
     account = tenant.account(ready=False)
     with session(house, account):
-        response = tenant.ask("GET", f"/v1/accounts/{account}/qr{query}", headers={"Accept": accept})
+        response = tenant.ask(
+            "GET", f"/v1/accounts/{account}/qr{query}", role=Role.OPERATOR, headers={"Accept": accept}
+        )
     assert response.headers["content-type"] == "image/png"
     assert response.content.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", response.content[16:24])
@@ -79,7 +81,9 @@ def test_the_qr_as_a_picture(house: House, tenant: Tenant, query: str, accept: s
 def test_the_qr_as_json(house: House, tenant: Tenant) -> None:
     account = tenant.account(ready=False)
     with session(house, account):
-        response = tenant.ask("GET", f"/v1/accounts/{account}/qr", headers={"Accept": "application/json"})
+        response = tenant.ask(
+            "GET", f"/v1/accounts/{account}/qr", role=Role.OPERATOR, headers={"Accept": "application/json"}
+        )
     assert response.json() == {"state": "qr", "qr": PAYLOAD}
 
 
@@ -87,19 +91,19 @@ def test_each_answer_is_the_qr_of_now(house: House, tenant: Tenant) -> None:
     account = tenant.account(ready=False)
     for payload in ("2@first", "2@second"):
         with session(house, account, qr=payload):
-            assert tenant.ask("GET", f"/v1/accounts/{account}/qr").text == payload
+            assert tenant.ask("GET", f"/v1/accounts/{account}/qr", role=Role.OPERATOR).text == payload
 
 
 def test_no_qr_when_the_session_shows_none(house: House, tenant: Tenant) -> None:
     account = tenant.account()
     with session(house, account, state="ready", reason="linked", qr=None):
-        problem = problem_in(tenant.ask("GET", f"/v1/accounts/{account}/qr"))
+        problem = problem_in(tenant.ask("GET", f"/v1/accounts/{account}/qr", role=Role.OPERATOR))
     assert (problem["status"], problem["rule"], problem["field"]) == (409, "no_qr", "account_id")
     assert problem["params"] == {"status": "ready", "reason": "linked"}
 
 
 def test_no_qr_when_nobody_holds_the_session(tenant: Tenant) -> None:
-    response = tenant.ask("GET", f"/v1/accounts/{tenant.account(ready=False)}/qr")
+    response = tenant.ask("GET", f"/v1/accounts/{tenant.account(ready=False)}/qr", role=Role.OPERATOR)
     assert problem_in(response)["rule"] == "no_session"
     assert (response.status_code, response.headers["retry-after"]) == (503, "2")
 
@@ -107,4 +111,15 @@ def test_no_qr_when_nobody_holds_the_session(tenant: Tenant) -> None:
 def test_no_qr_of_another_workspace(house: House, tenant: Tenant) -> None:
     account = tenant.account(ready=False)
     with session(house, account):
-        assert house.tenant().problem("GET", f"/v1/accounts/{account}/qr")["rule"] == "unknown_account"
+        assert (
+            house.tenant().problem("GET", f"/v1/accounts/{account}/qr", role=Role.OPERATOR)["rule"] == "unknown_account"
+        )
+
+
+@pytest.mark.parametrize("role", sorted({*Role} - {Role.SYSTEM, Role.ADMIN, Role.OPERATOR}))
+def test_only_who_may_register_accounts_sees_their_qr(house: House, tenant: Tenant, role: Role) -> None:
+    account = tenant.account(ready=False)
+    with session(house, account):
+        assert tenant.ask("GET", f"/v1/accounts/{account}/qr", role=Role.ADMIN).text == PAYLOAD
+        refused = tenant.problem("GET", f"/v1/accounts/{account}/qr", role=role)
+    assert (refused["status"], refused["rule"], PAYLOAD in str(refused)) == (403, "role_required", False)
