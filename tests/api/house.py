@@ -60,6 +60,7 @@ class House:
     app: FastAPI
     runs: dict[str, Callable[[], Coroutine[Any, Any, None]]]
     loops: dict[str, asyncio.Task[None]]
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=40, verify=False))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Let the house's own loop do something, and wait for it."""
@@ -106,13 +107,11 @@ class Tenant:
     house: House
     workspace: WorkspaceId
     keys: dict[Role, str]
-    clients: dict[Role, httpx.Client] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, *, role: Role = Role.AUTHOR, **options: Any) -> httpx.Response:
         """One request under a role's key."""
         headers = {"Authorization": f"Bearer {self.keys[role]}"} | options.pop("headers", {})
-        with httpx.Client(base_url=self.house.url, trust_env=False, timeout=40) as client:
-            return client.request(method, path, headers=headers, **options)
+        return self.house.http.request(method, self.house.url + path, headers=headers, **options)
 
     def ok(self, method: str, path: str, body: Any = None, *, role: Role = Role.AUTHOR, **options: Any) -> Any:
         """A request that must succeed; commands are waited for."""
@@ -190,7 +189,9 @@ def house(database_url: str, nats_url: str) -> Iterator[House]:
         wait(both, timeout=60, return_when=FIRST_COMPLETED)
         if living.done():
             living.result()  # tells why it did not start
-        yield ready.result(0)
+        made = ready.result(0)
+        with made.http:
+            yield made
         loop.call_soon_threadsafe(end.set)
         living.result(30)
 

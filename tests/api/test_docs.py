@@ -2,7 +2,6 @@
 
 import re
 
-import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -12,12 +11,12 @@ from tests.api.house import House
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_the_pages_name_no_address_outside(house: House, path: str) -> None:
-    response = httpx.get(house.url + path, trust_env=False)
+    response = house.http.get(house.url + path)
     assert response.status_code == 200
     assert not re.findall(r"https?://[^\"' ]+", response.text)
     assert "default-src 'none'" in response.headers["content-security-policy"]
     for asset in re.findall(r"(?:src|href)=\"([^\"]+)\"", response.text):
-        assert httpx.get(house.url + asset, trust_env=False).status_code == 200, asset
+        assert house.http.get(house.url + asset).status_code == 200, asset
 
 
 @pytest.mark.parametrize(("path", "shown"), [("/docs", "#operations-jobs-submit_job_v1_jobs_post"), ("/redoc", "h2")])

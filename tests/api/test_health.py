@@ -33,12 +33,12 @@ def ask(house: House, services: Services, path: str, key: str = "") -> httpx.Res
 
 
 def ready(house: House) -> tuple[int, dict[str, Any]]:
-    response = httpx.get(f"{house.url}/readyz", trust_env=False)
+    response = house.http.get(f"{house.url}/readyz")
     return response.status_code, response.json()
 
 
 def test_it_lives_and_is_ready(house: House) -> None:
-    assert httpx.get(f"{house.url}/healthz", trust_env=False).json() == {"status": "ok"}
+    assert house.http.get(f"{house.url}/healthz").json() == {"status": "ok"}
     until(lambda: ready(house)[1]["lag_seconds"] == 0.0)
     status, told = ready(house)
     assert (status, told["status"], told["database"], told["bus"], told["projections"]) == (200, *["ok"] * 4)
@@ -84,4 +84,4 @@ def test_a_mistake_of_ours_is_a_problem_without_particulars(house: House, tenant
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v2/campaigns", "/docs/static/../../pyproject.toml"])
 def test_nothing_is_a_problem_too(house: House, path: str) -> None:
-    assert problem_in(httpx.get(house.url + path, trust_env=False))["rule"] == "no_such_route"
+    assert problem_in(house.http.get(house.url + path))["rule"] == "no_such_route"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -20,7 +19,7 @@ NO_JSON = {"/v1/accounts/{account_id}/qr"}
 
 @pytest.fixture(scope="module")
 def document(house: House) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{house.url}/openapi.json", trust_env=False).json()
+    found: dict[str, Any] = house.http.get(f"{house.url}/openapi.json").json()
     return found
 
 
