@@ -95,7 +95,7 @@ async def test_a_database_that_stays_away_is_said_so_in_the_end(database_url: st
         (scratch / ".s.PGSQL.5432").unlink()
         rows(database_url, END_WRITERS)
 
-        with pytest.raises(LogUnavailable, match="OperationalError"):
+        with pytest.raises(LogUnavailable):
             await store.append([an_item(NORTH_STREAM, PAUSED, expected=3)])
 
 
