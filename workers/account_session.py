@@ -86,6 +86,7 @@ class AccountSession:
         self._taken: dict[str, Msg] = {}  # by their reply subjects
         self._reports = 0
         self._linking = False
+        self._closing = False
         self.was_ready = False
         self._messenger = tools.open_messenger(self._account, self._launched)
         self._sender = Sender(
@@ -98,10 +99,12 @@ class AccountSession:
             deadline=tools.deadline,
         )
 
-    def offer(self, message: Msg) -> None:
-        """A queue message for this account."""
-        self._taken[message.reply] = message
-        self._queue.put_nowait(message)
+    def offer(self, message: Msg) -> bool:
+        """Take a queue message for this account; False when the session is closing."""
+        if not self._closing:
+            self._taken[message.reply] = message
+            self._queue.put_nowait(message)
+        return not self._closing
 
     async def run(self) -> None:
         """Hold the account until its session is over, its lease lost, or we are cancelled; the browser is gone then."""
@@ -136,6 +139,7 @@ class AccountSession:
 
     async def _close(self, trouble: Trouble) -> None:
         """Close the browser, tell of it, give the messages and the lease back."""
+        self._closing = True
         await self._messenger.stop()
         try:
             async with asyncio.timeout(PARTING):

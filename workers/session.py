@@ -78,9 +78,7 @@ class SessionWorker:
                     if account is None:
                         log.error("a queue message for no account")
                         await self._tools.sends.done(message)
-                    elif session is None:
+                    elif session is None or not session.offer(message):
                         await self._tools.sends.again(message, NOT_HERE)
-                    else:
-                        session.offer(message)
         finally:
             await pulls.stop()
