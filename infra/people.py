@@ -7,6 +7,7 @@ from pathlib import Path
 from adapters.keys import Keys
 from domain.message import Role, WorkspaceId
 from infra.child import write_private
+from infra.settings import SettingsError
 
 # Who `demo` and `up` make keys for. The author moderates too: so the refusal of the own job can be seen.
 PEOPLE: dict[str, tuple[Role, ...]] = {
@@ -35,10 +36,14 @@ def kept(file: Path) -> People | None:
 
 
 async def people(keys: Keys, file: Path, workspace: str) -> People:
-    """The people of the file; made, with their keys, when there are none yet or the database knows them not."""
+    """The people of the file; a key is made, and kept there, for whoever has no live one."""
     known = kept(file)
-    if known and all([await keys.verify(secret) for secret in known.keys.values()]):
-        return known
-    made = {name: (await keys.create(workspace, roles, name)).secret for name, roles in PEOPLE.items()}
-    write_private(file, json.dumps({"workspace": workspace, "keys": made}, indent=2))
-    return People(WorkspaceId(workspace), made)
+    if known and known.workspace != workspace:
+        raise SettingsError(f"{file} holds the keys of workspace {known.workspace}: name that one, or move the file.")
+    have = known.keys if known else {}
+    live = {name: secret for name, secret in have.items() if await keys.verify(secret)}
+    new = {name: (await keys.create(workspace, PEOPLE[name], name)).secret for name in PEOPLE if name not in live}
+    everybody = {name: live.get(name) or new[name] for name in PEOPLE}
+    if new:
+        write_private(file, json.dumps({"workspace": workspace, "keys": everybody}, indent=2))
+    return People(WorkspaceId(workspace), everybody)

@@ -16,7 +16,7 @@ from adapters.keys import Keys
 from infra import bootstrap
 from infra.child import ServerError
 from infra.client import Api, until
-from infra.embedded import EmbeddedServers
+from infra.embedded import EmbeddedServers, refuse_in_use
 from infra.people import People, people
 from infra.ports import in_use
 from infra.settings import Settings
@@ -83,6 +83,8 @@ class House:
                 raise ServerError(f"Port {port} is in use by another program: end it, or set DRUMLINE_{name.upper()}.")
 
     async def _start(self) -> None:
+        if self.settings.data_dir.exists():
+            refuse_in_use(self.settings.data_dir)
         self._refuse_ports()
         given = self.settings_given
         own = {"postgres": given.database_url is None, "nats": given.nats_url is None}
@@ -150,10 +152,10 @@ def first_steps(settings: Settings) -> str:
     body = json.dumps({"title": "Hello", "parts": [{"text": "Hello {{name}}"}]})
     return f"""\
 KEY=$(python3 -c 'import json; print(json.load(open("{settings.keys_file}"))["keys"]["author"])')
-curl -s -H "Authorization: Bearer $KEY" -H 'Prefer: wait=5' -H 'Content-Type: application/json' \\
+curl -sw '\\n' -H "Authorization: Bearer $KEY" -H 'Prefer: wait=5' -H 'Content-Type: application/json' \\
   -d '{body}' {settings.api_url}/v1/campaigns
-curl -s -H "Authorization: Bearer $KEY" {settings.api_url}/v1/campaigns
-curl -s -H "Authorization: Bearer $KEY" {settings.api_url}/v1/review-queue"""
+curl -sw '\\n' -H "Authorization: Bearer $KEY" {settings.api_url}/v1/campaigns
+curl -sw '\\n' -H "Authorization: Bearer $KEY" {settings.api_url}/v1/review-queue"""
 
 
 async def run_up(settings: Settings, workspace: str) -> None:
