@@ -36,7 +36,7 @@ from api.deps import Services
 from domain.ports import Messenger
 from infra.embedded import EmbeddedServers, NatsUser
 from infra.migrate import migrate
-from infra.settings import Settings
+from infra.settings import Settings, SettingsError
 from projections.apply import ReadModels
 from workers.account_session import Tools
 from workers.batches import Batches
@@ -86,12 +86,32 @@ def clock() -> datetime:
 
 def addresses(settings: Settings) -> tuple[str, str]:
     """Where PostgreSQL and NATS are: as configured, else the embedded ones of the data directory."""
-    embedded = EmbeddedServers(settings.data_dir)
-    database, nats = settings.database_url, settings.nats_url
-    return (
-        database.get_secret_value() if database else embedded.database_url,
-        nats.get_secret_value() if nats else embedded.nats_url,
-    )
+    return database_of(settings), bus_of(settings)
+
+
+def database_of(settings: Settings) -> str:
+    """Where PostgreSQL is. Raises SettingsError when that is the embedded one and it does not run."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    postgres = EmbeddedServers(settings.data_dir).postgres
+    if postgres.running() is None:
+        raise not_running(settings, "DRUMLINE_DATABASE_URL")
+    return postgres.url
+
+
+def bus_of(settings: Settings) -> str:
+    """Where NATS is. Raises SettingsError when that is the embedded one and it does not run."""
+    if settings.nats_url is not None:
+        return settings.nats_url.get_secret_value()
+    nats = EmbeddedServers(settings.data_dir).nats
+    if nats.running() is None:
+        raise not_running(settings, "DRUMLINE_NATS_URL")
+    return nats.url
+
+
+def not_running(settings: Settings, name: str) -> SettingsError:
+    """What to do when an embedded server is not there."""
+    return SettingsError(f"drumline does not run on {settings.data_dir}: start it by `drumline up`, or set {name}.")
 
 
 @asynccontextmanager
@@ -149,8 +169,7 @@ async def prepare(settings: Settings) -> None:
 
 def pool_of(settings: Settings) -> AsyncConnectionPool:
     """A small pool on the database of these settings, to be opened by `async with`."""
-    url, _ = addresses(settings)
-    return AsyncConnectionPool(url, min_size=1, max_size=2, open=False, kwargs={"autocommit": True})
+    return AsyncConnectionPool(database_of(settings), min_size=1, max_size=2, open=False, kwargs={"autocommit": True})
 
 
 async def users(keys: Keys) -> list[NatsUser]:

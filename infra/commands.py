@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -34,24 +35,30 @@ async def migrate(settings: Settings, workspace: str) -> None:
 
 async def create_key(settings: Settings, workspace: str, roles: list[str], label: str) -> None:
     """Make a key and print it."""
+    assignable = [str(role) for role in Role if role is not Role.SYSTEM]
+    for role in roles:
+        if role not in assignable:
+            raise SettingsError(f"--role: {role!r} is none of {', '.join(assignable)}.")
+    wanted = [Role(role) for role in roles]
     try:
-        wanted = [Role(role) for role in roles]
         async with bootstrap.pool_of(settings) as pool:
             key = await Keys(pool, settings.pepper()).create(workspace, wanted, label)
-    except (BadKey, ValueError) as error:
-        raise SettingsError(f"--role: {error}") from None
+    except BadKey as error:
+        raise SettingsError(str(error)) from None
     await let_in(settings)
     print(key.secret)
 
 
 async def list_keys(settings: Settings, workspace: str) -> None:
     """Print ids, roles and times."""
-    rows = Table("key", "roles", "label", "made", "last used", "revoked", box=None, pad_edge=False)
+    rows = Table("key", "roles", "label", box=None, pad_edge=False)
+    for name in ("made", "last used", "revoked"):
+        rows.add_column(name, no_wrap=True)
     async with bootstrap.pool_of(settings) as pool:
         for key in await Keys(pool, settings.pepper()).list(WorkspaceId(workspace)):
-            times = (key.created_at, key.last_used_at, key.revoked_at)
-            shown = [time.strftime("%Y-%m-%d %H:%M") if time else "" for time in times]
-            rows.add_row(key.id, " ".join(sorted(key.roles)), key.label, *shown)
+            made = key.created_at.strftime("%Y-%m-%d")
+            times = [time.strftime("%Y-%m-%d %H:%M") if time else "" for time in (key.last_used_at, key.revoked_at)]
+            rows.add_row(key.id, " ".join(sorted(key.roles)), key.label, made, *times)
     console.print(rows)
 
 
@@ -79,6 +86,8 @@ async def import_audience(settings: Settings, file: Path, key: str, title: str, 
     try:
         async with Api(settings.api_url, key) as api:
             report = await api.upload("/v1/audiences", file, **form)
+    except httpx.TransportError:
+        raise SettingsError(f"{settings.api_url} does not answer: is `drumline up` running?") from None
     except Problem as problem:
         raise SettingsError(f"{problem.field}: {problem.document.get('detail', problem.rule)}") from None
     for row in report.pop("bad_rows"):
@@ -88,7 +97,7 @@ async def import_audience(settings: Settings, file: Path, key: str, title: str, 
 
 async def replay(settings: Settings, stream: str, version: int | None) -> None:
     """Print a stream's history."""
-    store = EventStore(bootstrap.addresses(settings)[0])
+    store = EventStore(bootstrap.database_of(settings))
     store.start()
     try:
         history = await store.history(StreamId(stream), version)

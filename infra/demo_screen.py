@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -13,8 +14,9 @@ from domain import delivery
 from infra.report import Report
 
 Show = Callable[[Mapping[str, int], str], None]
-BAR = 40
+BAR = 40  # cells at most; the words behind it have the rest of the line
 SHADES = (("read", "cyan"), ("delivered", "green"), ("sent", "yellow"), ("skipped", "blue"), ("failed", "red"))
+USUAL = ("read", "delivered", "sent", "skipped")
 EVERY = 2.0  # seconds between plain lines
 
 
@@ -28,10 +30,14 @@ class Screen:
     def title(self, name: str, motto: str) -> None:
         self._console.print(Text.assemble("\n", (name, "bold"), "  ", (motto, "dim"), "\n"))
 
+    def seconds(self) -> float:
+        """Since the demo began."""
+        return time.monotonic() - self._began
+
     def step(self, name: str, what: str, *, good: bool = True) -> None:
         """Something that happened, with the second it happened in."""
         mark = ("✓", "green") if good else ("✗", "yellow")
-        seconds = f"{time.monotonic() - self._began:5.1f}s "
+        seconds = f"{self.seconds():5.1f}s "
         head = Text.assemble((seconds, "dim"), mark, " ", (f"{name:<10}", "bold"))
         grid = Table.grid(padding=(0, 1))
         grid.add_column(no_wrap=True)
@@ -40,7 +46,7 @@ class Screen:
         self._console.print(grid)
 
     def note(self, what: str) -> None:
-        self._console.print(Text(f"{'':20}{what}", style="dim"))
+        self._console.print(Padding(Text(what, style="dim"), (0, 0, 0, 20), expand=False))
 
     def wrong(self, sentence: str) -> None:
         self._console.print(Text(f"✗ {sentence}", style="bold red"))
@@ -55,7 +61,7 @@ class Screen:
         """Show a job's counts as they change: one live line on a terminal, else a line every two seconds."""
         if self._console.is_terminal:
             with Live(console=self._console, refresh_per_second=8) as live:
-                yield lambda counts, status: live.update(board(counts, status))
+                yield lambda counts, status: live.update(board(counts, status, self._console.width))
         else:
             yield self._plain()
 
@@ -111,17 +117,20 @@ def words(counts: Mapping[str, int], status: str) -> str:
     return f"        {status:<10} {told}"
 
 
-def board(counts: Mapping[str, int], status: str) -> Text:
-    """A job's counts as a bar of its recipients, with the words behind it."""
+def board(counts: Mapping[str, int], status: str, width: int) -> Text:
+    """A job's counts as a bar of its recipients, with the words behind it, on one line."""
     whole = max(counts["recipients"], 1)
-    line = Text(f"        {status:<10} ")
-    used = 0
+    line = Text(f"        {status:<10} ", no_wrap=True, overflow="ellipsis")
+    told = [(f"  {name} {counts[name]}", colour) for name, colour in SHADES if counts[name]]
+    usual = sum(len(f"  {name} {whole}") for name in USUAL)  # so that the bar seldom changes its length
+    bar = max(0, min(BAR, width - len(line) - max(usual, sum(len(said) for said, _ in told))))
+    used = people = 0
     for name, colour in SHADES:
-        cells = round(counts[name] * BAR / whole)
-        line.append("█" * cells, style=colour)
-        used += cells
-    line.append("░" * max(BAR - used, 0), style="dim")
-    for name, colour in SHADES:
-        if counts[name]:
-            line.append(f"  {name} {counts[name]}", style=colour)
+        people += counts[name]
+        cells = min(round(people * bar / whole), bar)  # of the sum: thirds fill the whole
+        line.append("█" * (cells - used), style=colour)
+        used = cells
+    line.append("░" * (bar - used), style="dim")
+    for said, colour in told:
+        line.append(said, style=colour)
     return line

@@ -111,10 +111,21 @@ def test_a_demo_empties_no_data_of_somebody_else(scratch: Path) -> None:
     assert (scratch / "kept.txt").read_text() == "somebody's"
 
 
+def test_a_list_without_the_variables_gets_a_text_without_them(scratch: Path) -> None:
+    path = scratch / "list.csv"
+    path.write_text("number,consent\n+12025550111,yes\n+12025550112,no\n")
+    run = demo(scratch / "data", "--contacts", str(path))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("rule variable_missing") == 2
+    assert "Hi, our spring workshop opens on Monday" in run.stdout
+    said = last_line(run)
+    assert (said["rows"], said["sent"], said["skipped"]) == (2, 1, {"no_consent": 1})
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"name\nAna\n", "number"), (b"\xff\xfe\x00bad", "")],
-    ids=["a list without numbers", "a list that is not UTF-8"],
+    [(b"number\n12\n", "no row"), (b"name\nAna\n", "number"), (b"\xff\xfe\x00bad", "")],
+    ids=["a list of bad rows", "a list without numbers", "a list that is not UTF-8"],
 )
 def test_an_unusable_list_is_one_clear_sentence(scratch: Path, content: bytes, said: str) -> None:
     path = scratch / "list.csv"

@@ -1,0 +1,56 @@
+"""The smaller commands, where nothing runs: a sentence that says what to do, at once, and nothing made on the way."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.ports import free_port
+
+COMMAND = [sys.executable, "-m", "infra.cli"]
+LONGEST = 20  # seconds
+
+
+def drumline(data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DRUMLINE_")}
+    environment["DRUMLINE_HTTP_PORT"] = str(free_port())
+    line = [*COMMAND, *words, "--data-dir", str(data_dir)]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("migrate",),
+        ("work", "core"),
+        ("keys", "create", "--role", "author"),
+        ("keys", "list"),
+        ("keys", "revoke", "abcdefgh"),
+        ("keys", "nats-users"),
+        ("audit", "replay", "workspace-demo"),
+    ],
+    ids=" ".join,
+)
+def test_servers_that_do_not_run_are_said_in_one_sentence(scratch: Path, words: tuple[str, ...]) -> None:
+    run = drumline(scratch / "data", *words)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"drumline: drumline does not run on {scratch / 'data'}: start it by `drumline up`")
+    assert len(run.stderr.splitlines()) == 1
+    assert not (scratch / "data" / "secrets").exists()
+
+
+def test_an_api_that_does_not_answer_is_said_in_one_sentence(scratch: Path) -> None:
+    (scratch / "list.csv").write_text("number\n+12025550111\n")
+    run = drumline(scratch / "data", "audience", "import", str(scratch / "list.csv"), "--key", "none")
+    assert run.returncode == 2
+    assert run.stderr.endswith("does not answer: is `drumline up` running?\n")
+
+
+def test_a_role_that_does_not_exist_is_answered_with_those_that_do(scratch: Path) -> None:
+    run = drumline(scratch / "data", "keys", "create", "--role", "king")
+    assert run.returncode == 2
+    assert run.stderr.strip() == (
+        "drumline: --role: 'king' is none of author, moderator, operator, auditor, admin, service."
+    )
