@@ -1,7 +1,7 @@
 """The event log: appends through the group commit; reads through `eventsourcing`'s recorders, with our own mapper."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from adapters.appending import Item, Lease, Verdict
 from adapters.binary_arrays import Blobs, Int8s, Texts
 from adapters.codec import Codec, StateCodec
 from adapters.group_commit import PATIENCE, GroupCommit, LogUnavailable
-from adapters.read_sql import INSERT, PAGE, READING, STREAM, STREAMS
+from adapters.read_sql import INSERT, MOST_AT_ONCE, PAGE, READING, STREAM, STREAMS
 from domain import catalog
 from domain.message import Envelope, Event, Recorded, StreamId, WorkspaceId, derive
 
@@ -198,7 +198,7 @@ class EventStore:
         return [next(verdicts) if isinstance(e, Entry) else Verdict("failed", 0, reason=e) for e in ready]
 
     async def load(self, streams: Collection[StreamId]) -> dict[StreamId, Loaded]:
-        """The states of these streams, all as of one moment, in one round trip."""
+        """The states of these streams, in one round trip, all as of one moment unless a fold is over 1,000 events."""
         return await self._read(lambda: self._fold(streams))
 
     async def page(self, after: int, limit: int = 500) -> list[Recorded]:
@@ -230,27 +230,35 @@ class EventStore:
         return Recorded(row.id, StreamId(fact.originator_id), fact.originator_version, fact.event, fact.envelope)
 
     def _fold(self, streams: Collection[StreamId]) -> dict[StreamId, Loaded]:
-        deciders = {stream: catalog.DECIDERS[stream.partition("-")[0]] for stream in streams}
-        found = {stream: Loaded(decider.initial, 0, None) for stream, decider in deciders.items()}
-        snapshots = dict.fromkeys(streams, 0)
-        names = {stream: self._states[decider.aggregate].name for stream, decider in deciders.items()}
-        for row in self._log.select_streams(names):
-            stream = StreamId(str(row.originator_id))
-            decider, before = deciders[stream], found[stream]
-            if row.id:
-                fact = self._mapper.to_domain_event(row)
-                state = decider.evolve(before.state, fact.event)
-                workspace = before.workspace or fact.envelope.workspace
-            else:
-                snapshots[stream] = row.originator_version
-                state, workspace = self._states[decider.aggregate].decode(row.state)
-            found[stream] = Loaded(state, row.originator_version, workspace)
-        self._keep([(s, loaded) for s, loaded in found.items() if loaded.version - snapshots[s] > SNAPSHOT_EVERY])
+        found: dict[StreamId, Loaded] = {}
+        while streams:
+            folded = self._fold_on(streams)
+            self._keep({stream: loaded for stream, (loaded, read) in folded.items() if read > SNAPSHOT_EVERY})
+            found |= {stream: loaded for stream, (loaded, _) in folded.items()}
+            # The rest of a very long stream follows from the snapshot just kept, so that memory stays bounded.
+            streams = [stream for stream, (_, read) in folded.items() if read == MOST_AT_ONCE]
         return found
 
-    def _keep(self, long: Sequence[tuple[StreamId, Loaded]]) -> None:
+    def _fold_on(self, streams: Collection[StreamId]) -> dict[StreamId, tuple[Loaded, int]]:
+        """Each stream's state, from its newest snapshot on, and how many events were read for it."""
+        deciders = {stream: catalog.DECIDERS[stream.partition("-")[0]] for stream in streams}
+        names = {stream: self._states[decider.aggregate].name for stream, decider in deciders.items()}
+        found = {stream: (Loaded(decider.initial, 0, None), 0) for stream, decider in deciders.items()}
+        for row in self._log.select_streams(names):
+            stream = StreamId(str(row.originator_id))
+            decider, (before, read) = deciders[stream], found[stream]
+            if row.id:
+                fact = self._mapper.to_domain_event(row)
+                state, read = decider.evolve(before.state, fact.event), read + 1
+                workspace = before.workspace or fact.envelope.workspace
+            else:
+                state, workspace = self._states[decider.aggregate].decode(row.state)
+            found[stream] = Loaded(state, row.originator_version, workspace), read
+        return found
+
+    def _keep(self, folded: Mapping[StreamId, Loaded]) -> None:
         """Store snapshots, so that the next fold of a long stream is a short one."""
-        for stream, loaded in long:
+        for stream, loaded in folded.items():
             states = self._states[stream.partition("-")[0]]
             row = StoredEvent(stream, loaded.version, states.name, states.encode(loaded.state, loaded.workspace))
             with suppress(IntegrityError):  # another reader has just stored it

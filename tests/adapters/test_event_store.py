@@ -243,6 +243,18 @@ async def test_a_long_stream_folds_the_same_from_a_snapshot(store: EventStore, d
     assert after[SOUTH_STREAM] == before[SOUTH_STREAM]
 
 
+async def test_a_very_long_stream_is_folded_in_parts(store: EventStore, database_url: str) -> None:
+    events = [READY[0], *([PAUSED, RESUMED] * 1_050), PAUSED]
+    parts = [an_item(NORTH_STREAM, *events[n : n + 500], expected=n) for n in range(0, len(events), 500)]
+    assert set(await codes(store, [*parts, an_item(SOUTH_STREAM, *READY)])) == {"ok"}
+    loaded = await store.load([NORTH_STREAM, SOUTH_STREAM])
+
+    assert loaded[NORTH_STREAM].state == account.DECIDER.fold(events)
+    assert [loaded[name].version for name in (NORTH_STREAM, SOUTH_STREAM)] == [2_102, 3]
+    kept = rows(database_url, "SELECT originator_version AS version FROM snapshots ORDER BY 1")
+    assert [row["version"] for row in kept] == [1_000, 2_000]
+
+
 async def test_a_snapshot_is_what_a_load_starts_from(store: EventStore, database_url: str) -> None:
     await store.append([an_item(NORTH_STREAM, READY[0], *([PAUSED, RESUMED] * 101))])
     await store.load([NORTH_STREAM])
