@@ -33,6 +33,10 @@ class Overtaken(Exception):
     """EVENTS holds something that this relay did not write: there is, or was, another one."""
 
 
+class BusAhead(Exception):
+    """EVENTS tells of more than the log holds: this database is older than this bus, or another's. Empty the bus."""
+
+
 class Relay:
     """Runs in one process at a time. Where it stands is told by the stream's own last message, so nothing is stored."""
 
@@ -80,7 +84,12 @@ class Relay:
         """The stream's last sequence, and the log position up to which it is filled."""
         sequence, last = await self._bus.last(EVENTS, POSITION)  # passing over what is not ours
         if last is not None:
-            return sequence, int(last.headers[POSITION])
+            position = int(last.headers[POSITION])
+            if position > await self._store.head():
+                raise BusAhead(
+                    f"{EVENTS} ends at position {position}, which the log has not reached: see docs/how-to.md"
+                )
+            return sequence, position
         return sequence, await self._before(self._clock() - self._window)
 
     async def _advance(self, sequence: int, position: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from domain.content import TextPart
 from domain.message import Ref
 from tests.workers.core import HERE, Core, clock, until
 from tests.workers.test_decisions import AUTHOR, asked
-from workers.relay import Relay
+from workers.relay import BusAhead, Relay
 
 TITLE = Ref("a" * 64)
 
@@ -200,3 +200,13 @@ async def test_a_missing_stream_ends_the_worker_with_the_reason(house: Core) -> 
 
 async def begun(house: Core) -> bool:
     return (await house.bus.js.stream_info(streams.EVENTS)).state.messages > 0
+
+
+async def test_a_log_restored_from_an_older_copy_is_not_relayed_with_a_hole(house: Core) -> None:
+    await campaigns(house, 3)
+    async with house.running(house.relay().run):
+        await until(lambda: complete(house))
+    async with house.pool.connection() as connection:
+        await connection.execute("DELETE FROM stored_events WHERE originator_id LIKE 'campaign-%'")
+    with pytest.raises(BusAhead):
+        await asyncio.wait_for(house.relay().run(), 20)
