@@ -101,13 +101,12 @@ class Bus:
 
     async def bury(self, dead: Dead) -> None:
         """Keep what could not be handled, with its sealed body if the server takes it whole."""
-        headers = {name: value for name, value in dead.headers.items() if name.startswith("ce-") and len(value) < 300}
-        headers |= {
+        headers = dead.headers | {
             cloudevents.MSG_ID: dead.key,
             "Drl-Key": dead.key,
             "Drl-Reason": dead.reason,
             "Drl-Workspace": dead.workspace,
-            "Drl-Subject": dead.subject[:300],
+            "Drl-Subject": dead.subject,
         }
         size = sum(len(name) + len(value) + 4 for name, value in headers.items()) + 64
         whole = size + len(dead.sealed) <= self.nc.max_payload

@@ -112,10 +112,21 @@ def traceparent(headers: Mapping[str, str]) -> str:
     return given if given and TRACE.fullmatch(given) else ""
 
 
-def reply_to(headers: Mapping[str, str]) -> str:
-    """Where else the outcome goes; honoured only under `_INBOX.`, so that nobody publishes elsewhere through us."""
-    given = headers.get(REPLY_TO)
-    return given if given and INBOX.fullmatch(given) else ""
+def reply_to(address: Address, headers: Mapping[str, str]) -> str:
+    """Where else the outcome goes: an inbox of the sender's own, so that nobody tells others of outcomes through us."""
+    given = headers.get(REPLY_TO, "")
+    own = given.startswith(f"_INBOX.{address.principal}.") and INBOX.fullmatch(given)
+    return given if own else ""
+
+
+def buried(address: Address | None, headers: Mapping[str, str]) -> tuple[str, Headers]:
+    """What of a dead message's subject and headers may be kept in the clear: nothing that its sender made up."""
+    if address is None:
+        return "cmd", {}
+    name = address.name if address.name in catalog.COMMANDS else UNREADABLE
+    given = command_id(headers)
+    kept = {ID: str(given), TYPE: f"drumline.cmd.{name}"} if given else {TYPE: f"drumline.cmd.{name}"}
+    return Address(address.workspace, address.principal, name).subject, kept
 
 
 def event_message(recorded: Recorded, previous: int) -> tuple[str, Headers, bytes]:

@@ -11,7 +11,7 @@ from functools import partial
 
 from nats.aio.msg import Msg
 
-from adapters import wire
+from adapters import cloudevents, wire
 from adapters.bus import Bus, Dead, deliveries, stored_as
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
@@ -20,7 +20,8 @@ from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.outages import OUTAGES
 from adapters.streams import COMMANDS
-from domain.message import Refused, WorkspaceId
+from domain.message import Refused, StreamId, WorkspaceId
+from workers.cases import Case, cases_of
 from workers.decisions import Decisions
 from workers.received import Received, Unreadable
 from workers.requests import NO_STREAM, Outcome, Request
@@ -31,6 +32,7 @@ BATCH = 500
 TRIES = 5  # deliveries of one message; after the last it has crashed
 TOGETHER = 2  # deliveries at which a message is still taken together with others
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
+SIDE_BY_SIDE = 2  # batches being decided or stored at once
 TRIM_PAUSE = 0.5  # seconds
 NOBODY = WorkspaceId("")
 
@@ -42,7 +44,21 @@ class Batch:
     messages: Sequence[Msg]
     commands: list[Received] = field(default_factory=list)
     unreadable: list[tuple[Msg, str]] = field(default_factory=list)
+    asked: list[Received] = field(default_factory=list)  # those to be decided
+    cases: list[Case] = field(default_factory=list)  # in the same order
+    writes: set[StreamId] = field(default_factory=set)
+    reads: set[StreamId] = field(default_factory=set)
     failed: bool = False  # to be taken one by one
+
+    def meets(self, other: "Batch") -> bool:
+        """Whether one of them may write what the other reads or writes: then the later one must wait."""
+        return (
+            self.failed
+            or other.failed
+            or not self.writes.isdisjoint(other.writes)
+            or not self.writes.isdisjoint(other.reads)
+            or not self.reads.isdisjoint(other.writes)
+        )
 
 
 class Intake:
@@ -76,7 +92,7 @@ class Intake:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(pulls.next, prepared), name="intake-read")
-                tasks.create_task(self._handle(prepared), name="intake-handle")
+                tasks.create_task(self._handle(prepared, tasks), name="intake-handle")
                 tasks.create_task(self._trim(), name="intake-trim")
         finally:
             await pulls.stop()
@@ -94,13 +110,20 @@ class Intake:
             if suspects:
                 await prepared.put(Batch(suspects, failed=True))
 
-    async def _handle(self, prepared: asyncio.Queue[Batch]) -> None:
+    async def _handle(self, prepared: asyncio.Queue[Batch], tasks: asyncio.TaskGroup) -> None:
+        """Finish batches in order; those that do not meet side by side, so that one is decided while one is stored."""
+        running: list[tuple[asyncio.Task[None], Batch]] = []
         while True:
             heed_cancellation()
             batch = await prepared.get()
-            if batch.failed or not await self._survives(batch, partial(self._finish, batch)):
-                for message in batch.messages:
-                    await self._alone(message)
+            while len(running) >= SIDE_BY_SIDE or any(batch.meets(other) for _, other in running):
+                await asyncio.wait([running.pop(0)[0]])
+            running.append((tasks.create_task(self._settle(batch)), batch))
+
+    async def _settle(self, batch: Batch) -> None:
+        if batch.failed or not await self._survives(batch, partial(self._finish, batch)):
+            for message in batch.messages:
+                await self._alone(message)
 
     async def _trim(self) -> None:
         """Keep the queue short: the server keeps what was acknowledged until it is told to remove it."""
@@ -166,6 +189,10 @@ class Intake:
                 except Refused as refused:
                     command.turn_away(refused)
         await self._seal(drafts)
+        batch.asked = [command for command in batch.commands if command.request]
+        batch.cases = cases_of([command.request for command in batch.asked if command.request])
+        batch.writes = {case.target for case in batch.cases}
+        batch.reads = {stream for case in batch.cases for stream in case.named}
 
     async def _seal(self, drafts: Collection[tuple[Received, wire.Draft]]) -> None:
         """Put the texts into the content store and make requests of the drafts."""
@@ -193,9 +220,8 @@ class Intake:
         outcomes = await self._decisions.refuse([command.turned for command in turned if command.turned])
         for command, outcome in zip(turned, outcomes, strict=True):
             command.outcome = outcome
-        asked = [command for command in batch.commands if command.request]
-        outcomes = await self._decisions.make([command.request for command in asked if command.request])
-        for command, outcome in zip(asked, outcomes, strict=True):
+        outcomes = await self._decisions.make_all(batch.cases)
+        for command, outcome in zip(batch.asked, outcomes, strict=True):
             command.outcome = outcome
         await self._bus.outcomes([command.told() for command in batch.commands], self._clock())
         await self._ack(batch.messages)
@@ -213,7 +239,8 @@ class Intake:
         address = Address.read(message.subject)
         workspace = address.workspace if address else NOBODY
         sealed = self._contents.seal(workspace, key, message.data)
-        await self._bus.bury(Dead(key, reason, workspace, message.subject, message.headers or {}, sealed))
+        subject, headers = cloudevents.buried(address, message.headers or {})
+        await self._bus.bury(Dead(key, reason, workspace, subject, headers, sealed))
 
     async def _crash(self, message: Msg) -> None:
         """Nobody could answer this: keep it for a person to look at, and say so."""

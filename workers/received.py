@@ -44,7 +44,7 @@ class Received:
         command_id = cloudevents.command_id(headers)
         if command_id is None:
             raise Unreadable("no_command_id")
-        trace, to = cloudevents.traceparent(headers), cloudevents.reply_to(headers)
+        trace, to = cloudevents.traceparent(headers), cloudevents.reply_to(address, headers)
         digest = wire.digest(address.name, message.data)
         key = command_key(address.workspace, address.principal, command_id)
         return cls(message, address, command_id, digest, key, address, trace, to)

@@ -83,10 +83,17 @@ async def test_each_is_refused_by_field_and_rule_and_its_neighbours_are_applied(
 async def test_what_nobody_can_be_told_of_goes_to_dead_with_its_body_sealed(house: Core, author: Client) -> None:
     secret = b"call +12025550143"
     subject = f"cmd.{HERE}.{author.actor.id}.campaign.create"
-    unreadable = [(f"cmd.{HERE}", str(uuid4())), (subject, "seven"), (subject, "")]
+    unreadable = [
+        (f"cmd.{HERE}", str(uuid4())),
+        (subject, "seven"),
+        (subject, ""),
+        (f"cmd.{HERE}.{author.actor.id}.12025550143", "+12025550143"),
+        ("cmd.+12025550143", ""),
+    ]
+    named = {"ce-subject": "+12025550143", "ce-source": "Anna, +12025550143", "ce-type": "12025550143"}
     async with house.running(house.intake().run):
         for where, command_id in unreadable:
-            await house.bus.single(Message(where, secret, {"ce-id": command_id}))
+            await house.bus.single(Message(where, secret, {"ce-id": command_id, **named}))
         assert (await author.ask("campaign.create", campaign()))["state"] == "applied"
         await until(lambda: drained(house))
     reasons = []
@@ -96,9 +103,10 @@ async def test_what_nobody_can_be_told_of_goes_to_dead_with_its_body_sealed(hous
         assert dead.data is not None
         reasons.append(dead.headers["Drl-Reason"])
         assert b"2025550143" not in dead.data
+        assert "2025550143" not in str(dead.headers)
         workspace = WorkspaceId(dead.headers["Drl-Workspace"])
         assert house.contents.unseal(workspace, dead.headers["Drl-Key"], dead.data) == secret
-    assert reasons == ["no_principal", "no_command_id", "no_command_id"]
+    assert reasons == ["no_principal", *["no_command_id"] * 3, "no_principal"]
 
 
 async def test_another_workspace_in_the_subject_is_refused(house: Core, author: Client) -> None:

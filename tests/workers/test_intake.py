@@ -160,15 +160,17 @@ async def test_another_body_under_a_pending_id_is_refused_and_leaves_the_row(hou
     assert (await house.row(author.actor, pending.command_id)).state == "pending"
 
 
-async def test_outcomes_go_to_no_subject_outside_the_inboxes(house: Core, author: Client) -> None:
+@pytest.mark.parametrize("elsewhere", ["evt.here.campaign.created", "_INBOX.another.x", "_INBOX.x", "_INBOX.>"])
+async def test_outcomes_go_to_no_inbox_but_the_senders_own(house: Core, author: Client, elsewhere: str) -> None:
     heard: list[Msg] = []
 
     async def hear(message: Msg) -> None:
         heard.append(message)
 
-    await house.bus.nc.subscribe("evt.here.>", cb=hear)
+    for subjects in ("evt.here.>", "_INBOX.another.>", "_INBOX.x"):
+        await house.bus.nc.subscribe(subjects, cb=hear)
     async with house.running(house.intake().run):
-        await author.give("campaign.create", campaign(), headers={"Drl-Reply-To": "evt.here.campaign.created"})
+        await author.give("campaign.create", campaign(), headers={"Drl-Reply-To": elsewhere})
         await author.ask("campaign.create", campaign())
     assert heard == []
 
