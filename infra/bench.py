@@ -93,7 +93,9 @@ class Bench:
         with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
             before = position(connection)
             client = asyncio.create_task(told(Order(url, workspace, principal, how, commands, rate=RATE)))
-            samples = await self._watch(connection, client, workspace, before + commands, commands)
+            # Looking costs the servers' time: often only where the time of each command counts.
+            pause = 0.002 if how == "paced" else 0.02
+            samples = await self._watch(connection, client, workspace, before + commands, commands, pause)
             report = client.result()
             await self._check(connection, workspace, commands)
             if not report.sent:
@@ -147,7 +149,13 @@ class Bench:
         return f"nats://{key.id}:{key.secret}@{server}", key.id
 
     async def _watch(
-        self, connection: psycopg.Connection, client: asyncio.Task[Report], workspace: str, target: int, commands: int
+        self,
+        connection: psycopg.Connection,
+        client: asyncio.Task[Report],
+        workspace: str,
+        target: int,
+        commands: int,
+        pause: float,
     ) -> list[tuple[float, int]]:
         """When which position became visible, up to the last command's. Rows and position become visible together."""
         samples: list[tuple[float, int]] = []
@@ -161,7 +169,7 @@ class Bench:
                 if seen >= target and rows(connection, workspace) >= commands:
                     await client
                     return samples
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(pause)
         raise Lost(f"{commands} published, {rows(connection, workspace)} visible after {PATIENCE:.0f} s")
 
     async def _check(self, connection: psycopg.Connection, workspace: str, commands: int) -> None:

@@ -7,10 +7,14 @@ from typing import Any
 
 from adapters.event_store import Item, Lease, Loaded
 from domain import catalog
-from domain.account import AllowanceGranted
+from domain.account import AllowanceGranted, RegisterAccount
+from domain.campaign import CreateCampaign
 from domain.message import Command, Decider, Event, Refused, StreamId, WorkspaceId
+from domain.recipient import RecordConsent
 from domain.send import SendIntended
 from workers.requests import Request
+
+BEGINNINGS = {CreateCampaign, RegisterAccount, RecordConsent}
 
 
 @dataclass(slots=True)
@@ -36,6 +40,11 @@ class Case:
         return type(self.request.command) in catalog.DECISIONS
 
     @property
+    def guessed(self) -> bool:
+        """Whether it is taken for the beginning of its stream, unread."""
+        return not self.tries and type(self.request.command) in BEGINNINGS
+
+    @property
     def own_version(self) -> int:
         return self.own.version if self.own else 0
 
@@ -46,6 +55,16 @@ class Case:
 
     def own_state(self) -> Any:
         return state_seen(self.own, self.decider.initial, self.request.actor.workspace)
+
+
+def cases_of(requests: Sequence[Request]) -> list[Case]:
+    """A case for each request, in order."""
+    cases = []
+    for index, request in enumerate(requests):
+        decider, workspace = catalog.decider_of(request.command), request.actor.workspace
+        target = decider.target(request.command, workspace)
+        cases.append(Case(index, request, decider, target, decider.reads(request.command, workspace)))
+    return cases
 
 
 def state_seen(loaded: Loaded | None, initial: Any, workspace: WorkspaceId) -> Any:

@@ -10,7 +10,7 @@ from domain.audience import ImportAudience
 from domain.message import Event, Facts, Refused, Role, StreamId
 from domain.ports import Gather
 from domain.submission import SubmitJob
-from workers.cases import Case, item_of, known
+from workers.cases import Case, cases_of, item_of, known
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
 from workers.states import Later, StateCache
 
@@ -48,8 +48,14 @@ class Decisions:
         Those on different streams share an append; one that writes or reads what an earlier one writes waits for it,
         for it must be decided on what really happened. An exception does not say which of them were made: ask again.
         """
+        return await self.make_all(cases_of(requests))
+
+    async def make_all(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Make the decisions that `cases_of` prepared; see `make`."""
         answers: dict[int, Outcome] = {}
-        waiting = [self._case(index, request) for index, request in enumerate(requests)]
+        for case in cases:
+            case.tries, case.sure = 0, False
+        waiting = list(cases)
         while waiting:
             wave, waiting = await self._next_wave(waiting)
             now = self._clock()
@@ -58,7 +64,7 @@ class Decisions:
             for case, verdict in zip(decided, verdicts, strict=True):
                 self._settle(case, verdict, answers)
             waiting = sorted([*waiting, *(c for c in wave if c.index not in answers)], key=lambda case: case.index)
-        return [answers[index] for index in range(len(requests))]
+        return [answers[index] for index in range(len(cases))]
 
     async def refuse(self, turned: Sequence[Turned]) -> list[Outcome]:
         """Record refusals that need no decision; outcomes in the same order."""
@@ -90,12 +96,6 @@ class Decisions:
             refusal=turned.refused,
         )
 
-    def _case(self, index: int, request: Request) -> Case:
-        decider = catalog.decider_of(request.command)
-        workspace = request.actor.workspace
-        target = decider.target(request.command, workspace)
-        return Case(index, request, decider, target, decider.reads(request.command, workspace))
-
     async def _next_wave(self, waiting: Sequence[Case]) -> tuple[list[Case], list[Case]]:
         """The requests that can be decided together now, with their states read; and the others."""
         wave: list[Case] = []
@@ -109,12 +109,15 @@ class Decisions:
         return wave, later
 
     async def _read(self, cases: Sequence[Case]) -> None:
-        """Read each case's own stream and the others it names, in one go."""
-        wanted = {stream: None for case in cases for stream in (case.target, *case.named)}
+        """Read each case's own stream and the others it names, in one go.
+
+        What begins a stream is first decided as if there were none: nearly always so, and the append would tell.
+        """
+        wanted = {stream: None for case in cases for stream in (*case.named, *(() if case.guessed else (case.target,)))}
         fresh = {stream for case in cases if case.sure for stream in (case.target, *case.named)}
         found = await self._states(wanted, fresh)
         for case in cases:
-            case.own = found[case.target]
+            case.own = found.get(case.target)
             case.reads = {stream: found[stream] for stream in case.named}
             case.versions = {stream: found[stream].version for stream in case.named}
 
