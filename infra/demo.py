@@ -65,7 +65,7 @@ class Demo:
         try:
             counted = await self._run()
         except asyncio.CancelledError:
-            self.screen.step("Stopped", "everything was ended cleanly; `drumline up` goes on with what there is")
+            self.screen.step("Stopped", f"everything was ended cleanly; data in {self.settings.data_dir}")
             return 130
         wrong = counted.wrong()
         for sentence in wrong:
