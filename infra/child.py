@@ -123,6 +123,11 @@ class Child:
         """End it as a crash would: SIGKILL, nothing tidied."""
         self.stop(signal.SIGKILL, 5.0)
 
+    def how_it_ended(self) -> str:
+        """By which signal, or else what it complained of last."""
+        code = self._process.returncode if self._process else None
+        return f"killed by signal {-code}" if code is not None and code < 0 else self.last_words()
+
     def last_words(self) -> str:
         """What it complained of last, for a message about why it did not start."""
         lines = self.log.read_text(errors="replace").splitlines()[-20:] if self.log.exists() else []

@@ -38,7 +38,7 @@ class Supervisor:
     """Starts processes in the order given, restarts the dead with a growing pause, stops in the reverse order."""
 
     home: Path  # each process has its log and record under it
-    on_death: Callable[[str, str], None]  # name, last words
+    on_death: Callable[[str, str], None]  # name, how it ended
     processes: list[Process] = field(default_factory=list)
     _watch: asyncio.Task[None] | None = None
 
@@ -84,6 +84,6 @@ class Supervisor:
         if process.again_at is None:
             process.deaths = 1 if now - process.started > HEALTHY_AFTER else process.deaths + 1
             process.again_at = now + min(0.25 * 2**process.deaths, LONGEST_PAUSE)
-            self.on_death(process.name, process.child.last_words())
+            self.on_death(process.name, process.child.how_it_ended())
         elif now >= process.again_at:
             await asyncio.to_thread(process.start)

@@ -135,8 +135,8 @@ class House:
                 self._say(f"{type(server).__name__} ended; starting it again")
                 await asyncio.to_thread(server.start)
 
-    def _tell_death(self, name: str, last_words: str) -> None:
-        self._say(f"{name} ended ({last_words}); starting it again, log in {self.settings.data_dir / 'run' / name}")
+    def _tell_death(self, name: str, how: str) -> None:
+        self._say(f"{name} ended ({how}); starting it again, log in {self.settings.data_dir / 'run' / name}")
 
 
 async def answers(http: httpx.AsyncClient, url: str) -> bool:

@@ -1,0 +1,32 @@
+"""Processes that die are started again, and their deaths are told as they were."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from infra.child import wait_until
+from infra.supervisor import Supervisor
+
+WAIT = 20.0
+
+
+async def test_a_death_is_told_as_it_was(scratch: Path) -> None:
+    """A killed process said nothing about it: an old line of its log would accuse the wrong thing."""
+    told: asyncio.Queue[str] = asyncio.Queue()
+    supervisor = Supervisor(scratch, lambda name, how: told.put_nowait(f"{name}: {how}"))
+    killed = supervisor.add("killed", "-c", "import signal; print('an old line', flush=True); signal.pause()")
+    supervisor.add("ended", "-c", "import sys; sys.exit('a reason')")
+    await supervisor.start()
+    try:
+        assert await asyncio.wait_for(told.get(), WAIT) == "ended: a reason"
+        assert await asyncio.to_thread(wait_until, lambda: "an old line" in killed.child.last_words(), WAIT)
+        pid = killed.child.running()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(WAIT):
+            while (said := await told.get()) == "ended: a reason":
+                pass
+        assert said == "killed: killed by signal 9"
+    finally:
+        await supervisor.stop()
