@@ -143,11 +143,11 @@ def refusal(error: ErrorDetails, raw: bytes) -> Refused:
 
 
 RULES = {"extra_forbidden": "unknown_field", "model_type": "not_an_object", "string_pattern_mismatch": "malformed"}
-LIMITS = {"le": "maximum", "ge": "minimum", "max_length": "maximum", "min_length": "minimum"}
+LIMITS = {"le": "maximum", "ge": "minimum", "max_length": "maximum", "min_length": "minimum", "expected": "expected"}
 
 
-def limits_in(context: Mapping[str, Any]) -> dict[str, int]:
-    """The limits that a validation error speaks of, in our words."""
+def limits_in(context: Mapping[str, Any]) -> dict[str, int | str]:
+    """The limits and the words allowed that a validation error speaks of: never what was sent."""
     return {LIMITS[key]: value for key, value in context.items() if key in LIMITS}
 
 

@@ -9,7 +9,7 @@ SENTENCES = {
     "method_not_allowed": "This address does not take this method; `Allow` names those it takes.",
     "too_large": "The body is larger than this address takes.",
     "bad_request": "The request cannot be read.",
-    "unauthenticated": "Send an API key: `Authorization: Bearer drl_live_…`.",
+    "unauthenticated": "No live API key came with this: send `Authorization: Bearer drl_live_…`.",
     "role_required": "This needs the role {role}.",
     "unsupported_media_type": "The body must be {media_type}.",
     "idempotency_key_reused": "This Idempotency-Key was used for another body.",

@@ -127,6 +127,13 @@ def test_an_id_that_is_none(tenant: Tenant) -> None:
     assert asked(tenant.problem("GET", "/v1/jobs/7")) == (422, "uuid_parsing", "job_id")
 
 
+def test_a_word_that_is_none_of_those_known_is_answered_with_them(tenant: Tenant) -> None:
+    problem = tenant.problem("GET", f"/v1/jobs/{uuid4()}/deliveries?state=reed")
+    assert asked(problem) == (422, "enum", "state")
+    assert "'read'" in problem["params"]["expected"]
+    assert "reed" not in str(problem)
+
+
 def test_a_variable_that_recipients_lack_is_named_with_their_number(house: House, tenant: Tenant) -> None:
     rows = "number,name,consent,city\n+12025550101,Ada,yes,Bern\n+12025550102,Bo,yes,\n+12025550103,Cy,yes,"
     audience = tenant.ok("POST", "/v1/audiences", files=csv_of(rows), data={"title": "List"})["audience_id"]
