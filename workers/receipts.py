@@ -16,6 +16,12 @@ from workers.persevering import through_outages
 
 REMEMBERED = 20_000  # sends of this process whose receipts need no look-up
 BATCH = 200
+LOOK_AGAIN = (
+    0.2,
+    1.0,
+    5.0,
+    20.0,
+)  # seconds: a send of a former process may be one that the reactors are yet to tell of
 RECEIPTS = {Ack.SENT: Receipt.SENT, Ack.DELIVERED: Receipt.DELIVERED, Ack.READ: Receipt.READ}
 RANK = {Receipt.SENT: 0, Receipt.DELIVERED: 1, Receipt.READ: 2}
 
@@ -30,12 +36,12 @@ class Live:
 
 
 class Receipts:
-    """Takes receipts of all accounts of a worker; one about a message that is not ours is dropped."""
+    """Takes receipts of all accounts of a worker; one about a message that is not ours is dropped after some looks."""
 
     def __init__(self, sessions: Sessions, decisions: Decisions) -> None:
         self._sessions = sessions
         self._decisions = decisions
-        self._arrived: asyncio.Queue[tuple[str, Receipt]] = asyncio.Queue()
+        self._arrived: asyncio.Queue[tuple[str, Receipt, int]] = asyncio.Queue()  # and how often it was looked up
         self._live: dict[str, Live] = {}
 
     def begin(self, message: SentMessage) -> Live:
@@ -55,7 +61,7 @@ class Receipts:
             if live is not None and live.in_flight:
                 live.acknowledged = True
             if live is None or receipt is not Receipt.SENT or not (live.in_flight or live.acknowledged):
-                self._arrived.put_nowait((wa_id, receipt))
+                self._arrived.put_nowait((wa_id, receipt, 0))
 
     async def run(self) -> None:
         """Report what arrives until cancelled."""
@@ -66,14 +72,18 @@ class Receipts:
                 batch.append(self._arrived.get_nowait())
             await through_outages(partial(self._report, batch))
 
-    async def _report(self, batch: Sequence[tuple[str, Receipt]]) -> None:
+    async def _report(self, batch: Sequence[tuple[str, Receipt, int]]) -> None:
         latest: dict[str, Receipt] = {}
-        for wa_id, receipt in batch:
+        for wa_id, receipt, _ in batch:
             latest[wa_id] = max(receipt, latest.get(wa_id, receipt), key=RANK.__getitem__)
         known = {wa_id: live.message for wa_id in latest if (live := self._live.get(wa_id))}
         if missing := [wa_id for wa_id in latest if wa_id not in known]:
             known |= {message.wa_id: message for message in await self._sessions.messages(missing)}
         await self._decisions.make([request(message, latest[wa_id]) for wa_id, message in known.items()])
+        for wa_id, receipt, looks in batch:
+            if wa_id not in known and looks < len(LOOK_AGAIN):
+                later = (wa_id, receipt, looks + 1)
+                asyncio.get_running_loop().call_later(LOOK_AGAIN[looks], self._arrived.put_nowait, later)
 
 
 def request(message: SentMessage, receipt: Receipt) -> Request:
