@@ -19,10 +19,12 @@ from adapters.contents import Contents
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.outages import OUTAGES
+from adapters.pulls import Pulls
 from adapters.streams import COMMANDS
 from domain.message import Refused, StreamId, WorkspaceId
 from workers.cases import Case, cases_of
 from workers.decisions import Decisions
+from workers.memory import collecting_seldom
 from workers.received import Received, Unreadable
 from workers.requests import NO_STREAM, Outcome, Request
 
@@ -90,12 +92,16 @@ class Intake:
         await pulls.start()
         prepared: asyncio.Queue[Batch] = asyncio.Queue(1)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(pulls.next, prepared), name="intake-read")
-                tasks.create_task(self._handle(prepared, tasks), name="intake-handle")
-                tasks.create_task(self._trim(), name="intake-trim")
+            with collecting_seldom():
+                await self._loops(pulls, prepared)
         finally:
             await pulls.stop()
+
+    async def _loops(self, pulls: Pulls, prepared: asyncio.Queue[Batch]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read(pulls.next, prepared), name="intake-read")
+            tasks.create_task(self._handle(prepared, tasks), name="intake-handle")
+            tasks.create_task(self._trim(), name="intake-trim")
 
     async def _read(self, take: Callable[[], Awaitable[list[Msg]]], prepared: asyncio.Queue[Batch]) -> None:
         while True:
