@@ -164,6 +164,7 @@ async def run_up(settings: Settings, workspace: str) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, told.set)
     keep(settings.data_dir)
+    print("Starting: a few seconds …", flush=True)
     async with House(settings, print) as house:
         settings = house.settings
         await house.welcome(workspace)
