@@ -26,7 +26,7 @@ from adapters import streams
 from adapters.bus import Bus
 from adapters.cloudevents import POSITION, Address
 from domain.message import PrincipalId, Role, WorkspaceId
-from infra import bench_raw, bootstrap
+from infra import bench_raw, bootstrap, deploy
 from infra.bench_client import Order, Report
 from infra.bench_raw import Raw
 from infra.embedded import EmbeddedServers
@@ -140,7 +140,7 @@ class Bench:
         """A key in a new workspace that exists, and the address its user connects to."""
         async with bootstrap.connected(self._settings, "bench") as parts:
             key = await parts.keys.create(workspace, [Role.SERVICE, Role.ADMIN], "bench")
-            await bootstrap.reload_users(self._settings, self._servers)
+            await deploy.reload_users(self._settings, self._servers)
             address = Address(workspace, key.id, "workspace.create")
             await parts.bus.command(address, command_id := uuid4(), b"{}", bootstrap.clock())
             while await parts.inbox.by_command(workspace, command_id) is None:  # noqa: ASYNC110  # another process's doing
@@ -222,7 +222,7 @@ async def house() -> AsyncIterator[Bench]:
     workers = Supervisor(home / "run", lambda name, words: print(f"{name} ended: {words}", file=sys.stderr))
     try:
         await asyncio.to_thread(servers.start)
-        await bootstrap.prepare(settings)
+        await deploy.prepare(settings)
         core = workers.add("core", "-m", "infra.cli", "work", "core", environment=settings.environment())
         await workers.start()
         bus = await Bus.connect(servers.nats_url, "bench")
@@ -261,7 +261,8 @@ async def measured(commands: int, seconds: float, rounds: int) -> Figures:
             rss_mb={"core": round(bench.core_mb()), "client": round(max(run.client_mb for run in whole + single))},
             commands=commands,
             rounds=[
-                {"commands_per_s": round(a.per_s), "single_per_s": round(b.per_s), **asdict(c)}
+                {name: round(value) for name, value in asdict(c).items()}
+                | {"commands_per_s": round(a.per_s), "single_per_s": round(b.per_s)}
                 for a, b, c in zip(whole, single, raw, strict=True)
             ],
         )

@@ -40,7 +40,8 @@ class Raw:
 
 
 async def measure(database_url: str, bus: Bus, count: int) -> Raw:
-    """Insert, publish and consume `count` of what the pipeline moves."""
+    """Insert, publish and consume about `count` of what the pipeline moves, in whole batches."""
+    count = max(count // BATCH, 1) * BATCH
     inserted = insert(database_url, count)
     published, consumed = await through_stream(bus, count)
     return Raw(inserted, published, consumed)

@@ -109,7 +109,7 @@ class Intake:
             messages = await take()
             # One that brought us down twice must not do it to others again.
             suspects = [message for message in messages if deliveries(message) > TOGETHER]
-            batch = Batch([message for message in messages if message not in suspects] if suspects else messages)
+            batch = Batch([message for message in messages if deliveries(message) <= TOGETHER])
             if batch.messages:
                 batch.failed = not await self._survives(batch, partial(self._prepare, batch))
                 await prepared.put(batch)

@@ -1,0 +1,26 @@
+"""`drumline bench pipeline`, short: it finds every command again, and ends with a line of JSON for machines."""
+
+import json
+import subprocess
+import sys
+
+LINE = [sys.executable, "-m", "infra.cli", "bench", "pipeline", "--json"]
+
+
+def test_a_short_run_finds_every_command_and_says_what_was_measured() -> None:
+    short = ["--commands", "1500", "--seconds", "1", "--rounds", "1"]
+    done = subprocess.run([*LINE, *short], capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["every_command_found"] is True
+    assert figures["commands"] == 1_500
+    raw = figures["raw"]
+    assert set(raw) == {"insert_per_s", "publish_per_s", "consume_per_s"}
+    for name in ("commands_per_s", "single_per_s", "p50_ms", "p99_ms"):
+        assert figures[name] > 0
+    assert figures["p50_ms"] <= figures["p99_ms"]
+    assert abs(figures["ratio"] - figures["commands_per_s"] / min(raw.values())) < 0.01
+    postgresql, nats = figures["settings"]["postgresql"], figures["settings"]["nats"]
+    assert (postgresql["fsync"], postgresql["synchronous_commit"], postgresql["data_checksums"]) == ("on", "on", "on")
+    assert (nats["sync_always"], nats["storage"]) == (True, "file")
+    assert all(0 < megabytes < 200 for megabytes in figures["rss_mb"].values())
