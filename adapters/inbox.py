@@ -39,7 +39,6 @@ VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(diges
 ON CONFLICT (key) DO UPDATE SET state = 'crashed', rule = excluded.rule, answered_at = now(), body = NULL
 WHERE commands.state = 'pending'
 """
-REOPEN = "UPDATE commands SET state = 'pending', rule = NULL, answered_at = NULL WHERE key = %s AND state = 'crashed'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +114,3 @@ class Inbox:
         values = {name: getattr(pending, name) for name in Pending.__slots__ if name != "body"}
         async with self._pool.connection() as connection:
             await connection.execute(CRASH, {**values, "rule": rule})
-
-    async def reopen(self, key: UUID) -> bool:
-        """Make a crashed command pending again, so that a replay of it is decided."""
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(REOPEN, [key])
-            return cursor.rowcount == 1

@@ -31,6 +31,7 @@ class Limits:
 
     duplicate_window: float = 120.0
     ack_wait: float = 30.0  # after which an unanswered delivery is repeated
+    sends_ack_wait: float = 8.0  # the same for SENDS, whose workers say every few seconds that they are at it
     commands_bytes: int = 1 << 30
     sends_bytes: int = 256 << 20
     events_bytes: int = 1 << 30
@@ -77,18 +78,21 @@ def consumers(limits: Limits) -> list[tuple[str, ConsumerConfig]]:
     gave up, a message whose last consumer was killed would stay in the queue, never delivered and never told of.
     """
 
-    def consumer(name: str, subjects: str) -> ConsumerConfig:
+    def consumer(name: str, subjects: str, ack_wait: float) -> ConsumerConfig:
         return ConsumerConfig(
             durable_name=name,
             filter_subject=subjects,
             deliver_policy=DeliverPolicy.ALL,
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=limits.ack_wait,
+            ack_wait=ack_wait,
             max_deliver=-1,
             max_ack_pending=MOST_UNACKED,
         )
 
-    return [(COMMANDS, consumer(INTAKE, "cmd.>")), (SENDS, consumer(SESSIONS, "send.*"))]
+    return [
+        (COMMANDS, consumer(INTAKE, "cmd.>", limits.ack_wait)),
+        (SENDS, consumer(SESSIONS, "send.*", limits.sends_ack_wait)),
+    ]
 
 
 async def declare(js: JetStreamContext, limits: Limits | None = None) -> None:

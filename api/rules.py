@@ -19,7 +19,7 @@ SENTENCES = {
     "internal_error": "drumline made a mistake. It was logged.",
     "no_session": "No session worker holds this account now.",
     "no_qr": "The session shows no QR now: it is {status}.",
-    "crashed": "The command could not be decided; it was put aside and can be replayed.",
+    "crashed": "The command could not be decided, however often it was tried; it was put aside for the operators.",
     # of a body
     "missing": "This field is required.",
     "unknown_field": "There is no such field.",

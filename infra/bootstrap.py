@@ -11,7 +11,6 @@ from uuid import UUID
 import uvicorn
 from psycopg_pool import AsyncConnectionPool
 
-from adapters import streams
 from adapters.audience_import import AudienceImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
@@ -34,9 +33,8 @@ from adapters.whatsapp_web.driver import WhatsAppWeb
 from api import app as rest
 from api.deps import Services
 from domain.ports import Messenger
-from infra.embedded import EmbeddedServers, NatsUser
-from infra.migrate import migrate
-from infra.settings import Settings, SettingsError
+from infra.deploy import addresses
+from infra.settings import Settings
 from projections.apply import ReadModels
 from workers.account_session import Tools
 from workers.batches import Batches
@@ -84,36 +82,6 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def addresses(settings: Settings) -> tuple[str, str]:
-    """Where PostgreSQL and NATS are: as configured, else the embedded ones of the data directory."""
-    return database_of(settings), bus_of(settings)
-
-
-def database_of(settings: Settings) -> str:
-    """Where PostgreSQL is. Raises SettingsError when that is the embedded one and it does not run."""
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    postgres = EmbeddedServers(settings.data_dir).postgres
-    if postgres.running() is None:
-        raise not_running(settings, "DRUMLINE_DATABASE_URL")
-    return postgres.url
-
-
-def bus_of(settings: Settings) -> str:
-    """Where NATS is. Raises SettingsError when that is the embedded one and it does not run."""
-    if settings.nats_url is not None:
-        return settings.nats_url.get_secret_value()
-    nats = EmbeddedServers(settings.data_dir).nats
-    if nats.running() is None:
-        raise not_running(settings, "DRUMLINE_NATS_URL")
-    return nats.url
-
-
-def not_running(settings: Settings, name: str) -> SettingsError:
-    """What to do when an embedded server is not there."""
-    return SettingsError(f"drumline does not run on {settings.data_dir}: start it by `drumline up`, or set {name}.")
-
-
 @asynccontextmanager
 async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
     """Connect and build the adapters; everything is closed in the reverse order."""
@@ -154,42 +122,6 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             models=ReadModels(pool),
             decisions=Decisions(store, SubmissionFacts(audiences, contents), clock),
         )
-
-
-async def prepare(settings: Settings) -> None:
-    """What a deploy does: tables, streams and consumers, brought up to date."""
-    database_url, nats_url = addresses(settings)
-    await asyncio.to_thread(migrate, database_url)
-    bus = await Bus.connect(nats_url, "drumline-deploy")
-    try:
-        await streams.declare(bus.js, streams.Limits(duplicate_window=settings.duplicate_window))
-    finally:
-        await bus.close()
-
-
-def pool_of(settings: Settings) -> AsyncConnectionPool:
-    """A small pool on the database of these settings, to be opened by `async with`."""
-    return AsyncConnectionPool(database_of(settings), min_size=1, max_size=2, open=False, kwargs={"autocommit": True})
-
-
-async def users(keys: Keys) -> list[NatsUser]:
-    """The live keys as users of the bus, each publishing only under its own prefix."""
-    return [
-        NatsUser(
-            name=row.id,
-            bcrypt_hash=row.password_hash,
-            publish_allow=[f"cmd.{row.workspace}.{row.id}.>"],
-            subscribe_allow=[f"_INBOX.{row.id}.>", f"out.{row.workspace}.{row.id}"],
-        )
-        for row in await keys.nats_users()
-    ]
-
-
-async def reload_users(settings: Settings, servers: EmbeddedServers) -> None:
-    """Let exactly the live keys onto the embedded bus."""
-    async with pool_of(settings) as pool:
-        allowed = await users(Keys(pool, settings.pepper()))
-    await asyncio.to_thread(servers.reload_users, allowed)
 
 
 Run = Callable[[], Awaitable[None]]

@@ -12,7 +12,7 @@ from adapters.event_store import EventStore
 from adapters.keys import BadKey, Keys
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
 from domain.message import PrincipalId, Role, StreamId, WorkspaceId
-from infra import bootstrap
+from infra import deploy
 from infra.client import Api, Problem
 from infra.embedded import EmbeddedServers
 from infra.embedded_nats import listed
@@ -24,9 +24,9 @@ console = Console()
 
 async def migrate(settings: Settings, workspace: str) -> None:
     """Tables and streams up to date; on a database without keys, an admin's."""
-    await bootstrap.prepare(settings)
+    await deploy.prepare(settings)
     console.print("Tables, streams and consumers are up to date.")
-    async with bootstrap.pool_of(settings) as pool:
+    async with deploy.pool_of(settings) as pool:
         first = await Keys(pool, settings.pepper()).first(workspace, [Role.ADMIN], "first")
     if first is not None:
         await let_in(settings)
@@ -41,7 +41,7 @@ async def create_key(settings: Settings, workspace: str, roles: list[str], label
             raise SettingsError(f"--role: {role!r} is none of {', '.join(assignable)}.")
     wanted = [Role(role) for role in roles]
     try:
-        async with bootstrap.pool_of(settings) as pool:
+        async with deploy.pool_of(settings) as pool:
             key = await Keys(pool, settings.pepper()).create(workspace, wanted, label)
     except BadKey as error:
         raise SettingsError(str(error)) from None
@@ -54,7 +54,7 @@ async def list_keys(settings: Settings, workspace: str) -> None:
     rows = Table("key", "roles", "label", box=None, pad_edge=False)
     for name in ("made", "last used", "revoked"):
         rows.add_column(name, no_wrap=True)
-    async with bootstrap.pool_of(settings) as pool:
+    async with deploy.pool_of(settings) as pool:
         for key in await Keys(pool, settings.pepper()).list(WorkspaceId(workspace)):
             made = key.created_at.strftime("%Y-%m-%d")
             times = [time.strftime("%Y-%m-%d %H:%M") if time else "" for time in (key.last_used_at, key.revoked_at)]
@@ -64,7 +64,7 @@ async def list_keys(settings: Settings, workspace: str) -> None:
 
 async def revoke_key(settings: Settings, workspace: str, key_id: str) -> None:
     """End a key."""
-    async with bootstrap.pool_of(settings) as pool:
+    async with deploy.pool_of(settings) as pool:
         ended = await Keys(pool, settings.pepper()).revoke(WorkspaceId(workspace), PrincipalId(key_id))
     if not ended:
         raise SettingsError(f"Workspace {workspace} has no live key {key_id}.")
@@ -74,8 +74,8 @@ async def revoke_key(settings: Settings, workspace: str, key_id: str) -> None:
 
 async def nats_users(settings: Settings) -> None:
     """Print the broker's users with their permissions, as the JSON its configuration takes."""
-    async with bootstrap.pool_of(settings) as pool:
-        print(json.dumps([listed(user) for user in await bootstrap.users(Keys(pool, settings.pepper()))], indent=1))
+    async with deploy.pool_of(settings) as pool:
+        print(json.dumps([listed(user) for user in await deploy.users(Keys(pool, settings.pepper()))], indent=1))
 
 
 async def import_audience(settings: Settings, file: Path, key: str, title: str, country: str) -> None:
@@ -97,7 +97,7 @@ async def import_audience(settings: Settings, file: Path, key: str, title: str, 
 
 async def replay(settings: Settings, stream: str, version: int | None) -> None:
     """Print a stream's history."""
-    store = EventStore(bootstrap.database_of(settings))
+    store = EventStore(deploy.database_of(settings))
     store.start()
     try:
         history = await store.history(StreamId(stream), version)
@@ -129,6 +129,6 @@ async def let_in(settings: Settings) -> None:
     """Let the live keys onto the embedded bus, if it is ours and was ever started."""
     servers = EmbeddedServers(settings.data_dir)
     if settings.nats_url is None and servers.nats.home.exists():
-        await bootstrap.reload_users(settings, servers)
+        await deploy.reload_users(settings, servers)
     elif settings.nats_url is not None:
         print("Tell the external NATS of the change: `drumline keys nats-users` prints its users.", file=sys.stderr)

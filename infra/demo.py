@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import signal
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,7 +17,7 @@ from adapters.sandbox.faults import FAULTS
 from adapters.sandbox.ledger import recount
 from domain import job as jobs
 from domain.message import Recorded, StreamId
-from infra import bootstrap
+from infra import deploy
 from infra.client import Api, Problem, until
 from infra.demo_screen import Screen
 from infra.embedded import refuse_in_use
@@ -27,7 +26,7 @@ from infra.ports import free_port, in_use
 from infra.replay import table
 from infra.report import Report, report
 from infra.settings import Settings, SettingsError
-from infra.up import MARK, House
+from infra.up import END_SIGNALS, MARK, House
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "contacts.csv"
 WORKSPACE = "demo"
@@ -60,8 +59,13 @@ class Demo:
         begin_anew(self.settings.data_dir)
         task = asyncio.current_task()
         assert task is not None
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+
+        def end() -> None:
+            self.screen.note("Ending …")
+            task.cancel()
+
+        for name in END_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(name, end)
         try:
             counted = await self._run()
         except asyncio.CancelledError:
@@ -210,7 +214,7 @@ class Demo:
 
     async def _log(self) -> list[Recorded]:
         """The whole log, read from the start."""
-        store = EventStore(bootstrap.database_of(self.settings))
+        store = EventStore(deploy.database_of(self.settings))
         store.start()
         try:
             log: list[Recorded] = []

@@ -39,6 +39,9 @@ class Screen:
         mark = ("✓", "green") if good else ("✗", "yellow")
         seconds = f"{self.seconds():5.1f}s "
         head = Text.assemble((seconds, "dim"), mark, " ", (f"{name:<10}", "bold"))
+        if not self._console.is_terminal:  # a log has no width
+            self._console.print(Text.assemble(head, " ", what), soft_wrap=True)
+            return
         grid = Table.grid(padding=(0, 1))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
@@ -46,7 +49,10 @@ class Screen:
         self._console.print(grid)
 
     def note(self, what: str) -> None:
-        self._console.print(Padding(Text(what, style="dim"), (0, 0, 0, 20), expand=False))
+        if self._console.is_terminal:
+            self._console.print(Padding(Text(what, style="dim"), (0, 0, 0, 20), expand=False))
+        else:
+            self._console.print(f"{'':20}{what}", soft_wrap=True)
 
     def wrong(self, sentence: str) -> None:
         self._console.print(Text(f"✗ {sentence}", style="bold red"))

@@ -1,6 +1,7 @@
 """All of drumline on this machine: servers, migrations, streams, then one of each worker; and what to do first."""
 
 import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import httpx
 from pydantic import SecretStr
 
 from adapters.keys import Keys
-from infra import bootstrap
+from infra import deploy
 from infra.child import ServerError
 from infra.client import Api, until
 from infra.embedded import EmbeddedServers, refuse_in_use
@@ -22,6 +23,7 @@ from infra.ports import in_use
 from infra.settings import Settings
 from infra.supervisor import Supervisor
 
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READY_WITHIN = 60.0  # seconds
 TIDYING = 15.0  # seconds a process may take to end, beside what it is doing
 MARK = "demo"  # a file of this name in a data directory: nobody but demos has used it
@@ -64,11 +66,11 @@ class House:
     async def let_in(self) -> None:
         """Let the live keys onto the bus, where the bus is ours."""
         if self.settings_given.nats_url is None:
-            await bootstrap.reload_users(self.settings, self._servers)
+            await deploy.reload_users(self.settings, self._servers)
 
     async def welcome(self, workspace: str) -> People:
         """The workspace's people, with keys; the workspace itself when it does not exist yet."""
-        async with bootstrap.pool_of(self.settings) as pool:
+        async with deploy.pool_of(self.settings) as pool:
             team = await people(Keys(pool, self.settings.pepper()), self.settings.keys_file, workspace)
         await self.let_in()
         async with Api(self.settings.api_url, team.keys["admin"]) as admin:
@@ -96,7 +98,7 @@ class House:
                 "nats_url": given.nats_url or SecretStr(self._servers.nats_url),
             }
         )
-        await bootstrap.prepare(self.settings)
+        await deploy.prepare(self.settings)
         await self.let_in()
         self._plan()
         await self._workers.start()
@@ -159,9 +161,9 @@ curl -sw '\\n' -H "Authorization: Bearer $KEY" {settings.api_url}/v1/review-queu
 
 
 async def run_up(settings: Settings, workspace: str) -> None:
-    """Run until SIGINT or SIGTERM."""
+    """Run until told to end: by Ctrl-C, by SIGTERM, or by a terminal that closes."""
     told = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in END_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(name, told.set)
     keep(settings.data_dir)
     print("Starting: a few seconds …", flush=True)
@@ -174,7 +176,8 @@ async def run_up(settings: Settings, workspace: str) -> None:
         print(f"keys            {settings.keys_file} (author, moderator, operator, auditor, admin)\n")
         print(f"To begin with:\n\n{first_steps(settings)}\n", flush=True)
         await told.wait()
-        print("Ending.", flush=True)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("Ending …", flush=True)
 
 
 def keep(data_dir: Path) -> None:

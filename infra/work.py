@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -13,6 +16,7 @@ from infra import bootstrap
 from infra.settings import Settings, SettingsError
 
 log = logging.getLogger("drumline")
+OURS = {"adapters", "api", "domain", "infra", "projections", "workers"}
 
 
 def work(role: str, settings: Settings) -> None:
@@ -22,7 +26,11 @@ def work(role: str, settings: Settings) -> None:
         raise SettingsError(f"There is no worker {role!r}: choose core, sessions or api.")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    uvloop.run(roles[role](settings))
+    try:
+        uvloop.run(roles[role](settings))
+    except LoopEnded as ended:
+        log.error("%s", ended)  # noqa: TRY400  # a traceback's last line would tell a foreign error's text
+        sys.exit(1)
 
 
 async def core(settings: Settings) -> None:
@@ -40,6 +48,20 @@ async def api(settings: Settings) -> None:
         await until_told(bootstrap.api(parts))
 
 
+class LoopEnded(Exception):
+    """One of a process's loops ended by itself, and the process with it; the message says which and why."""
+
+
+def reason(error: BaseException | None) -> str:
+    """An error in words that hold nothing of anybody's: our own text, or a foreign error's kind; and where it arose."""
+    if error is None:
+        return "without an error"
+    ours = type(error).__module__.partition(".")[0] in OURS
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{f': {error}' if ours else ''}{where}"
+
+
 async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
     """Run loops side by side until a signal; the first that ends by itself ends all, with its reason."""
     told = asyncio.Event()
@@ -50,9 +72,7 @@ async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]]) -> None
     try:
         ended, _ = await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         for loop in ended - {stop}:
-            log.error("%s ended: %r", running[loop], loop.exception() or "without a reason")
-            loop.result()
-            raise RuntimeError(f"The loop {running[loop]} ended by itself.")
+            raise LoopEnded(f"{running[loop]} ended: {reason(loop.exception())}")
     finally:
         for task in (stop, *running):
             task.cancel()

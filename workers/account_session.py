@@ -32,7 +32,7 @@ from workers.session_reports import Report, report
 
 NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
 PARTING = 5.0  # seconds for last words
-STILL_WORKING = 10.0  # seconds between words to the queue; it repeats a delivery after 30 by itself
+STILL_WORKING = 2.0  # seconds between words to the queue; it repeats a delivery after 8 of silence
 LOOK_AGAIN = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
 OVER = (SessionState.DEAD, SessionState.LOGGED_OUT)  # opened anew, it may be linked again
 SPEECHLESS: tuple[type[Exception], ...] = (LeaseLost, *OUTAGES)
@@ -100,8 +100,11 @@ class AccountSession:
         )
 
     def offer(self, message: Msg) -> bool:
-        """Take a queue message for this account; False when the session is closing."""
-        if not self._closing:
+        """Take a queue message for this account; False when the session is closing.
+
+        A broker that was killed may have forgotten a delivery and repeat it under the same name: it is taken once.
+        """
+        if not self._closing and message.reply not in self._taken:
             self._taken[message.reply] = message
             self._queue.put_nowait(message)
         return not self._closing

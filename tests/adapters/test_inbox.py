@@ -115,7 +115,7 @@ async def test_what_is_pending_for_long_is_listed_with_its_body_the_oldest_first
     assert await inbox.pending(timedelta(minutes=1)) == []
 
 
-async def test_a_crashed_command_keeps_what_it_was_and_can_be_reopened(inbox: Inbox, store: EventStore) -> None:
+async def test_a_crashed_command_keeps_what_it_was(inbox: Inbox, store: EventStore) -> None:
     pending = a_pending()
     await inbox.accept(pending)
     await inbox.crash(pending, "max_deliver")
@@ -125,9 +125,6 @@ async def test_a_crashed_command_keeps_what_it_was_and_can_be_reopened(inbox: In
     [crashed] = await store.append([item])
     assert crashed.previous is not None
     assert (crashed.previous.state, crashed.previous.rule) == ("crashed", "max_deliver")
-    assert await inbox.reopen(pending.key)
-    assert [verdict.code for verdict in await store.append([item])] == ["ok"]
-    assert not await inbox.reopen(pending.key)
 
 
 async def test_a_command_that_was_answered_does_not_crash(inbox: Inbox, store: EventStore) -> None:

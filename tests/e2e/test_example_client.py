@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.keys import Keys
 from domain.message import Role, WorkspaceId
-from infra import bootstrap
+from infra import deploy
 from infra.embedded import EmbeddedServers
 from infra.ports import free_port
 from infra.settings import Settings, read
@@ -58,13 +58,13 @@ async def house(scratch: Path) -> Any:
     workers = Supervisor(scratch / "run", lambda name, words: pytest.fail(f"{name} ended: {words}"))
     with servers_on(scratch) as servers:
         try:
-            await bootstrap.prepare(settings)
+            await deploy.prepare(settings)
             async with AsyncConnectionPool(
                 servers.database_url, min_size=1, open=False, kwargs={"autocommit": True}
             ) as pool:
                 keys = Keys(pool, settings.pepper())
                 author = await keys.create(SHOP, [Role.AUTHOR, Role.ADMIN])
-            await bootstrap.reload_users(settings, servers)
+            await deploy.reload_users(settings, servers)
             for role in ("core", "api"):
                 workers.add(role, "-m", "infra.cli", "work", role, environment=settings.environment())
             await workers.start()

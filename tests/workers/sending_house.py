@@ -48,7 +48,7 @@ from workers.timers import Timers
 
 HERE = WorkspaceId("here")
 AUTHOR = Actor(PrincipalId("author"), HERE, frozenset({Role.AUTHOR, Role.ADMIN, Role.OPERATOR}))
-LIMITS = Limits(ack_wait=2.0)
+LIMITS = Limits(sends_ack_wait=3.0)
 TIMINGS = Timings(delivered_after=0.01, read_after=0.02)
 
 

@@ -1,0 +1,78 @@
+"""What surrounds the workers: where the servers are, their tables, streams and users."""
+
+import asyncio
+
+from psycopg_pool import AsyncConnectionPool
+
+from adapters import streams
+from adapters.bus import Bus
+from adapters.keys import Keys
+from infra.embedded import EmbeddedServers, NatsUser
+from infra.migrate import migrate
+from infra.settings import Settings, SettingsError
+
+
+def addresses(settings: Settings) -> tuple[str, str]:
+    """Where PostgreSQL and NATS are: as configured, else the embedded ones of the data directory."""
+    return database_of(settings), bus_of(settings)
+
+
+def database_of(settings: Settings) -> str:
+    """Where PostgreSQL is. Raises SettingsError when that is the embedded one and it does not run."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    postgres = EmbeddedServers(settings.data_dir).postgres
+    if postgres.running() is None:
+        raise not_running(settings, "DRUMLINE_DATABASE_URL")
+    return postgres.url
+
+
+def bus_of(settings: Settings) -> str:
+    """Where NATS is. Raises SettingsError when that is the embedded one and it does not run."""
+    if settings.nats_url is not None:
+        return settings.nats_url.get_secret_value()
+    nats = EmbeddedServers(settings.data_dir).nats
+    if nats.running() is None:
+        raise not_running(settings, "DRUMLINE_NATS_URL")
+    return nats.url
+
+
+def not_running(settings: Settings, name: str) -> SettingsError:
+    """What to do when an embedded server is not there."""
+    return SettingsError(f"drumline does not run on {settings.data_dir}: start it by `drumline up`, or set {name}.")
+
+
+async def prepare(settings: Settings) -> None:
+    """What a deploy does: tables, streams and consumers, brought up to date."""
+    database_url, nats_url = addresses(settings)
+    await asyncio.to_thread(migrate, database_url)
+    bus = await Bus.connect(nats_url, "drumline-deploy")
+    try:
+        await streams.declare(bus.js, streams.Limits(duplicate_window=settings.duplicate_window))
+    finally:
+        await bus.close()
+
+
+def pool_of(settings: Settings) -> AsyncConnectionPool:
+    """A small pool on the database of these settings, to be opened by `async with`."""
+    return AsyncConnectionPool(database_of(settings), min_size=1, max_size=2, open=False, kwargs={"autocommit": True})
+
+
+async def users(keys: Keys) -> list[NatsUser]:
+    """The live keys as users of the bus, each publishing only under its own prefix."""
+    return [
+        NatsUser(
+            name=row.id,
+            bcrypt_hash=row.password_hash,
+            publish_allow=[f"cmd.{row.workspace}.{row.id}.>"],
+            subscribe_allow=[f"_INBOX.{row.id}.>", f"out.{row.workspace}.{row.id}"],
+        )
+        for row in await keys.nats_users()
+    ]
+
+
+async def reload_users(settings: Settings, servers: EmbeddedServers) -> None:
+    """Let exactly the live keys onto the embedded bus."""
+    async with pool_of(settings) as pool:
+        allowed = await users(Keys(pool, settings.pepper()))
+    await asyncio.to_thread(servers.reload_users, allowed)

@@ -1,0 +1,55 @@
+"""A worker process: its loops end together, and it says why without anybody's data."""
+
+import asyncio
+import os
+import signal
+
+import psycopg
+import pytest
+
+from adapters.streams import NotDeclared
+from infra.work import LoopEnded, reason, until_told
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_loop_that_fails_ends_all_with_its_name_and_reason() -> None:
+    ended = asyncio.Event()
+
+    async def neighbour() -> None:
+        try:
+            await forever()
+        finally:
+            ended.set()
+
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise NotDeclared("The bus has no stream EVENTS: run `drumline migrate`.")
+
+    with pytest.raises(LoopEnded, match="relay ended: NotDeclared: The bus has no stream EVENTS"):
+        await until_told({"intake": neighbour, "relay": failing})
+    assert ended.is_set()
+
+
+async def test_a_loop_that_just_returns_is_an_end_too() -> None:
+    async def returning() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(LoopEnded, match="timers ended: without an error"):
+        await until_told({"timers": returning, "intake": forever})
+
+
+async def test_a_signal_ends_a_process_without_an_error() -> None:
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    await until_told({"intake": forever})
+
+
+def test_a_foreign_error_is_told_by_its_kind_alone() -> None:
+    try:
+        raise psycopg.errors.UniqueViolation("Key (number)=(+12025550143) already exists.")
+    except psycopg.Error as error:
+        said = reason(error)
+    assert said.startswith("UniqueViolation at test_work.py:")
+    assert "2025550143" not in said
