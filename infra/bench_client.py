@@ -7,9 +7,10 @@ import asyncio
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID, uuid4
 
 import orjson
@@ -47,24 +48,37 @@ class Report:
     sent: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A command to create a campaign: its id and body, made before the clock runs."""
+
+    command_id: UUID
+    body: bytes
+
+    @classmethod
+    def new(cls) -> Self:
+        return cls(uuid4(), orjson.dumps({"campaign_id": uuid4(), "title": "Spring sale", "parts": [{"text": TEXT}]}))
+
+    def message(self, address: Address) -> Message:
+        return Message(address.subject, self.body, command_headers(address, self.command_id, datetime.now(UTC)))
+
+
 def campaign(address: Address) -> tuple[UUID, Message]:
-    """A command to create a campaign, with its id."""
-    command_id = uuid4()
-    body = {"campaign_id": uuid4(), "title": "Spring sale", "parts": [{"text": TEXT}]}
-    return command_id, Message(
-        address.subject, orjson.dumps(body), command_headers(address, command_id, datetime.now(UTC))
-    )
+    """A new command to create a campaign, with its id."""
+    made = Campaign.new()
+    return made.command_id, made.message(address)
 
 
 async def publish(order: Order) -> Report:
     """Carry out an order."""
     address = Address(WorkspaceId(order.workspace), PrincipalId(order.principal), "campaign.create")
     bus = await Bus.connect(order.url, "bench", f"_INBOX.{order.principal}")
+    made = [] if order.how == "paced" else [Campaign.new() for _ in range(order.commands)]
     report = Report(began=time.monotonic())
     if order.how == "batches":
-        await in_batches(bus, address, order)
+        await in_batches(bus, address, made, order.batch)
     elif order.how == "singly":
-        await singly(bus, address, order)
+        await singly(bus, address, made)
     else:
         report.sent = await paced(bus, address, order)
     report.acknowledged = time.monotonic()
@@ -73,27 +87,24 @@ async def publish(order: Order) -> Report:
     return report
 
 
-async def in_batches(bus: Bus, address: Address, order: Order) -> None:
-    left = order.commands
-    while left:
-        size = min(order.batch, left)
-        await bus.batch(COMMANDS, [campaign(address)[1] for _ in range(size)])
-        left -= size
+async def in_batches(bus: Bus, address: Address, made: Sequence[Campaign], size: int) -> None:
+    for start in range(0, len(made), size):
+        await bus.batch(COMMANDS, [one.message(address) for one in made[start : start + size]])
 
 
-async def singly(bus: Bus, address: Address, order: Order) -> None:
+async def singly(bus: Bus, address: Address, made: Sequence[Campaign]) -> None:
     room = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one() -> None:
+    async def publish_one(message: Message) -> None:
         try:
-            await bus.single(campaign(address)[1])
+            await bus.single(message)
         finally:
             room.release()
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(order.commands):
+        for one in made:
             await room.acquire()
-            group.create_task(one())
+            group.create_task(publish_one(one.message(address)))
 
 
 async def paced(bus: Bus, address: Address, order: Order) -> dict[str, float]:
