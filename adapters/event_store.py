@@ -29,6 +29,7 @@ from adapters.appending import Item, Lease, Verdict
 from adapters.binary_arrays import Blobs, Int8s, Texts
 from adapters.codec import Codec, StateCodec
 from adapters.group_commit import PATIENCE, GroupCommit, LogUnavailable
+from adapters.log_tail import LogTail
 from adapters.read_sql import INSERT, MOST_AT_ONCE, PAGE, READING, STREAM, STREAMS
 from domain import catalog
 from domain.message import Envelope, Event, Recorded, StreamId, WorkspaceId, derive
@@ -175,6 +176,7 @@ class EventStore:
         self._mapper = FactMapper(codec or Codec())
         self._states = {aggregate: StateCodec(decider) for aggregate, decider in catalog.DECIDERS.items()}
         self._commits = GroupCommit(database_url, patience)
+        self._tail = LogTail(self.page)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="log-reader")
 
     def start(self) -> None:
@@ -206,6 +208,10 @@ class EventStore:
         return await self._read(
             lambda: self._recorded(self._log.select_notifications(after, limit, inclusive_of_start=False))
         )
+
+    async def tail(self, after: int, limit: int = 500) -> list[Recorded]:
+        """Like `page`, for who follows the log: decoded once for all of them, so a short page need not be the last."""
+        return await self._tail.page(after, limit)
 
     async def history(self, stream: StreamId, upto: int | None = None) -> list[Recorded]:
         """The events of a stream, up to a version of it."""

@@ -22,7 +22,8 @@ from adapters.streams import COMMANDS
 from domain.message import PrincipalId, WorkspaceId
 
 IN_FLIGHT = 500  # plain publishes without their acknowledgement yet
-TEXT = "Hello {{name}}, our spring sale begins on Monday. Reply STOP to hear no more."
+TEXT = b"Hello {{name}}, our spring sale begins on Monday. Reply STOP to hear no more."
+BODY = b'{"campaign_id":"%b","title":"Spring sale","parts":[{"text":"' + TEXT + b'"}]}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Campaign:
 
     @classmethod
     def new(cls) -> Self:
-        return cls(uuid4(), orjson.dumps({"campaign_id": uuid4(), "title": "Spring sale", "parts": [{"text": TEXT}]}))
+        return cls(uuid4(), BODY % str(uuid4()).encode())
 
     def message(self, address: Address) -> Message:
         return Message(address.subject, self.body, command_headers(address, self.command_id, datetime.now(UTC)))

@@ -44,7 +44,7 @@ class Projector:
         """Project one page; False when there was nothing new."""
         if self._position is None:
             self._position = await self._models.position()
-        page = await self._store.page(self._position, self._page)
+        page = await self._store.tail(self._position, self._page)
         if page:
             self._position = await self._models.apply(self._position, page)
         return bool(page)

@@ -10,6 +10,7 @@ from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.leader import Leader
 from adapters.log_signal import LogSignal
+from adapters.log_tail import without_last_decision
 from adapters.progress import Changes, Progress, Send, SentMessage, State, SubmittedJob
 from adapters.sends import ACCOUNTS, WORK, Sends
 from adapters.timers import Timer
@@ -76,7 +77,7 @@ class Reactors:
     async def step(self) -> bool:
         """Take in one page; False when there was nothing new."""
         before = await self._progress.position()
-        page = whole(await self._store.page(before, PAGE), PAGE)
+        page = whole(await self._store.tail(before, PAGE), PAGE)
         if not page:
             return False
         known = await self._progress.sends(deliveries_in(page))
@@ -93,13 +94,9 @@ class Reactors:
         return True
 
 
-def whole(page: Sequence[Recorded], limit: int) -> Sequence[Recorded]:
+def whole(page: list[Recorded], limit: int) -> list[Recorded]:
     """A page without a last decision that the limit may have cut in two (what it means depends on all its events)."""
-    if len(page) < limit:
-        return page
-    last = page[-1].envelope.causation
-    cut = next(index for index in range(len(page), 0, -1) if page[index - 1].envelope.causation != last)
-    return page[:cut]
+    return page if len(page) < limit else without_last_decision(page)
 
 
 def deliveries_in(page: Sequence[Recorded]) -> set[UUID]:

@@ -95,7 +95,7 @@ class Relay:
     async def _advance(self, sequence: int, position: int) -> tuple[int, int]:
         """Publish the next page, or wait until there is one."""
         seen = self._signal.count
-        page = await self._store.page(position, PAGE)
+        page = await self._store.tail(position, PAGE)
         if not page:
             await self._leader.check()
             await self._signal.wait(QUIET, seen)
