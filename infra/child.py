@@ -61,6 +61,7 @@ class Child:
         # The kernel watches the thread that started a process, not the program: this one lives as long as the child.
         self._hands = ThreadPoolExecutor(1, f"starts-{name}")
         self._process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     def start(self, argv: Sequence[str | Path], ask: signal.Signals, wrapped: Sequence[str] = ()) -> None:
         """Start it so that the kernel sends `ask` when we die, however we die."""
@@ -71,6 +72,7 @@ class Child:
             self.log.replace(self.log.with_suffix(".1.log"))
         line = [*wrapped, guard, "--pdeathsig", ask.name.removeprefix("SIG"), *argv]
         self.log.touch(0o600)
+        self._said_before = self.log.stat().st_size
         with self.log.open("ab") as out:
             self._process = self._hands.submit(
                 lambda: subprocess.Popen(
@@ -127,6 +129,12 @@ class Child:
         """By which signal, or else what it complained of last."""
         code = self._process.returncode if self._process else None
         return f"killed by signal {-code}" if code is not None and code < 0 else self.last_words()
+
+    def said(self) -> str:
+        """All that was written since the last start; what an earlier one still writes is among it."""
+        with self.log.open("rb") as log:
+            log.seek(self._said_before)
+            return log.read().decode(errors="replace")
 
     def last_words(self) -> str:
         """What it complained of last, for a message about why it did not start."""

@@ -156,9 +156,9 @@ class EmbeddedPostgres:
         self._child.start([binaries() / "postgres", "-D", self.data], signal.SIGINT, place.prefix)
         if wait_until(lambda: self._answers() or not self._child.alive(), 60) and self._child.alive():
             return True
-        words = self._child.last_words()
+        words, said = self._child.last_words(), self._child.said()
         self._child.kill()
-        if HELD in words:
+        if HELD in said:
             return False
         raise ServerError(f"The embedded PostgreSQL does not start: {words} (all of it in {self._child.log}).")
 
