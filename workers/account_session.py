@@ -131,14 +131,19 @@ class AccountSession:
 
     async def _hold(self) -> None:
         stop_answering = await self._tools.sends.serve_qr(self._account, self._answer)
+        over: type[Exception] | None = None  # what is raised inside `except*` comes out in a group before Python 3.11.4
         try:
             async with asyncio.TaskGroup() as group:
                 for task in (self._feed(), self._serve(), self._keep(), through_outages(self._doubt_left)):
                     group.create_task(task)
-        except* (SessionOver, LeaseLost) as ended:
-            raise (LeaseLost if ended.subgroup(LeaseLost) else SessionOver) from ended
+        except* LeaseLost:
+            over = LeaseLost
+        except* SessionOver:
+            over = over or SessionOver
         finally:
             await stop_answering()
+        if over is not None:
+            raise over
 
     async def _close(self, trouble: Trouble) -> None:
         """Close the browser, tell of it, give the messages and the lease back."""

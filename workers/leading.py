@@ -19,13 +19,16 @@ async def while_leading(leader: Leader, task: Callable[[], Awaitable[None]]) -> 
         while True:
             heed_cancellation()
             began = asyncio.get_running_loop().time()
+            away: Exception | None = None  # what is raised inside `except*` comes out in a group before Python 3.11.4
             try:
                 await leader.lead()
                 await task()
             except* NotLeading:
                 pass
             except* OUTAGES as error:
-                log.warning("waits for a server: %s", type(error.exceptions[0]).__name__)
+                away = error.exceptions[0]
+            if away is not None:
+                log.warning("waits for a server: %s", type(away).__name__)
                 lasted = asyncio.get_running_loop().time() - began
                 pause = SHORTEST_PAUSE if lasted > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
                 await asyncio.sleep(pause)

@@ -106,7 +106,7 @@ async def test_what_nobody_can_be_told_of_goes_to_dead_with_its_body_sealed(hous
         assert "2025550143" not in str(dead.headers)
         workspace = WorkspaceId(dead.headers["Drl-Workspace"])
         assert house.contents.unseal(workspace, dead.headers["Drl-Key"], dead.data) == secret
-    assert reasons == ["no_principal", *["no_command_id"] * 3, "no_principal"]
+    assert sorted(reasons) == [*["no_command_id"] * 3, *["no_principal"] * 2]
 
 
 async def test_another_workspace_in_the_subject_is_refused(house: Core, author: Client) -> None:
