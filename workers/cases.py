@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.event_store import Item, Lease, Loaded
 from domain import catalog
-from domain.account import AllowanceGranted, RegisterAccount
+from domain.account import AllowanceGranted, GrantAllowance, RegisterAccount
 from domain.campaign import CreateCampaign
 from domain.message import Command, Decider, Event, Refused, StreamId, WorkspaceId
 from domain.recipient import RecordConsent
@@ -105,8 +105,8 @@ def known(case: Case) -> dict[StreamId, Any]:
 def lease_of(lease: Lease | None, events: Sequence[Event], command: Command) -> Lease | None:
     """The account's lease as this append takes part in it: a send spends a permit, a grant sets them."""
     for event in events:
-        if isinstance(event, AllowanceGranted):
-            return replace(lease or Lease(getattr(command, "account_id")), grant=event.permits)  # noqa: B009
+        if isinstance(event, AllowanceGranted) and isinstance(command, GrantAllowance):
+            return replace(lease or Lease(command.account_id), grant=event.permits)
     if lease is not None and any(isinstance(event, SendIntended) for event in events):
         return replace(lease, spend=1)
     return lease

@@ -153,8 +153,8 @@ class Intake:
                 await self._wait(batch.messages, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001  # one message's fault must not stop the others
-                # Never the error's text: it may quote what somebody wrote.
-                log.error("intake: a batch of %d failed: %s", len(batch.messages), type(error).__name__)  # noqa: TRY400
+                kind, count = type(error).__name__, len(batch.messages)
+                log.error("intake: a batch of %d failed: %s", count, kind)  # noqa: TRY400  # its text may quote somebody
                 return False
             else:
                 return True
