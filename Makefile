@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP = @command -v $(PYTHON) >/dev/null || { echo "drumline: Python 3.11 or newer is needed, and $(PYTHON) is not there." >&2; exit 1; }; \
 	$(PYTHON) -I infra/install.py --chromium "$(DRUMLINE_CHROMIUM)"
 
-.PHONY: help setup setup-dev demo up test check bench clean lock
+.PHONY: help setup setup-dev demo up test faults check bench clean lock
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -18,6 +18,9 @@ up: setup ## run drumline, and say what to do first (ARGS="…" as for drumline 
 
 test: setup-dev ## all tests, on two workers (ARGS="…" as for pytest)
 	@$(BIN)/pytest -n 2 $(ARGS)
+
+faults: setup-dev ## the long fault tests: whatever dies, nobody twice and nobody lost (ARGS="…" as for pytest)
+	@$(BIN)/pytest -n 2 -m long $(ARGS)
 
 check: setup-dev ## format, lint, types, import rule, page code, requirements: all that a reviewer would
 	@$(BIN)/ruff format --check .
