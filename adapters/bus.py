@@ -20,6 +20,7 @@ from adapters import cloudevents, streams
 from adapters.bus_messages import BatchRefused, Dead, Message, Stored, Told
 from adapters.cancellation import heeding
 from adapters.cloudevents import Address, Headers
+from adapters.heartbeats import beat
 from adapters.lean_client import LeanClient, frame
 from adapters.pulls import Pulls
 
@@ -31,6 +32,7 @@ MOST_IN_BATCH = 1_000  # the server's limit for an atomic batch
 EXPECTED = "Nats-Expected-Last-Sequence"
 PENDING_BYTES = 32 << 20
 PATIENCE = 10.0  # seconds for an answer from the server
+LOOK_AGAIN = 5.0  # seconds
 
 
 class BusLost(Exception):
@@ -74,7 +76,11 @@ class Bus:
 
     async def lost(self) -> None:
         """Return never; raises BusLost when the connection is closed for good, for the process to end."""
-        await self._closed.wait()
+        while not self._closed.is_set():
+            beat("bus")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._closed.wait()
         raise BusLost("The connection to the bus was closed.")
 
     async def command(

@@ -6,6 +6,8 @@ from typing import Any
 
 from psycopg import AsyncConnection, OperationalError
 
+from adapters.heartbeats import beat
+
 logger = logging.getLogger(__name__)
 
 TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
@@ -20,6 +22,7 @@ class Leader:
 
     def __init__(self, database_url: str, task: str, retry: float = 1.0) -> None:
         self._url = database_url
+        self._loop = task
         self._task = f"drumline-{task}"
         self._retry = retry
         self._connection: AsyncConnection[Any] | None = None
@@ -27,6 +30,7 @@ class Leader:
     async def lead(self) -> None:
         """Return when this process leads; a former leader must be gone first."""
         while True:
+            beat(self._loop)
             if await self._tried():
                 return
             await asyncio.sleep(self._retry)

@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
+from adapters.heartbeats import beat
 from adapters.streams import require
 
 GRACE = 1.0  # seconds beyond a pull's end before it counts as lost
@@ -30,6 +31,7 @@ class Pulls:
         self._nc = nc
         self._js = js
         self._stream = stream
+        self._consumer = consumer
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = nc.new_inbox()
         self._batch = batch
@@ -70,6 +72,7 @@ class Pulls:
     async def next(self) -> list[Msg]:
         """What has arrived: at least one message, at most a batch."""
         while True:
+            beat(f"{self._consumer}-queue")
             await self._ask()
             if self._arrived:
                 return [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]

@@ -17,6 +17,7 @@ from adapters.bus import Bus
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.event_store import EventStore
+from adapters.heartbeats import beat
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.leader import Leader
@@ -165,7 +166,9 @@ class Server(uvicorn.Server):
     async def run_until_cancelled(self) -> None:
         serving = asyncio.create_task(self.serve())
         try:
-            await asyncio.shield(serving)
+            while not serving.done():
+                beat("api")
+                await asyncio.wait([serving], timeout=1.0)
         finally:
             self.should_exit = True
             await serving

@@ -16,6 +16,7 @@ from adapters.bus import Bus, Dead, deliveries, stored_as
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
 from adapters.contents import Contents
+from adapters.heartbeats import beat
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.outages import OUTAGES
@@ -36,6 +37,7 @@ TOGETHER = 2  # deliveries at which a message is still taken together with other
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
 SIDE_BY_SIDE = 2  # batches being decided or stored at once
 TRIM_PAUSE = 0.5  # seconds
+IDLE = 5.0  # seconds without a command after which it says that it goes round
 NOBODY = WorkspaceId("")
 
 
@@ -121,7 +123,12 @@ class Intake:
         running: list[tuple[asyncio.Task[None], Batch]] = []
         while True:
             heed_cancellation()
-            batch = await prepared.get()
+            beat("intake")
+            try:
+                async with asyncio.timeout(IDLE):
+                    batch = await prepared.get()
+            except TimeoutError:
+                continue
             while len(running) >= SIDE_BY_SIDE or any(batch.meets(other) for _, other in running):
                 await asyncio.wait([running.pop(0)[0]])
             running.append((tasks.create_task(self._settle(batch)), batch))
@@ -150,6 +157,7 @@ class Intake:
                 await work()
             except OUTAGES as error:
                 log.warning("intake waits: %s", type(error).__name__)
+                beat("intake")
                 await self._wait(batch.messages, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001  # one message's fault must not stop the others

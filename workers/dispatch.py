@@ -10,6 +10,7 @@ from adapters.audiences import Audiences
 from adapters.cancellation import heed_cancellation
 from adapters.cursors import Cursor, Cursors, RunningJob
 from adapters.event_store import EventStore, Lease
+from adapters.heartbeats import beat
 from adapters.leader import Leader
 from adapters.leases import Leases
 from adapters.sends import WORK, Sends
@@ -78,6 +79,7 @@ class Dispatch:
         async with self._sends.nudges(WORK, self._nudged.set):
             while True:
                 heed_cancellation()
+                beat("dispatch")
                 await self._leader.check()
                 self._nudged.clear()
                 pause = await self.tick()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from adapters.cancellation import heed_cancellation
+from adapters.heartbeats import beat
 from adapters.outages import OUTAGES
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries
@@ -13,10 +14,15 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-async def through_outages(act: Callable[[], Awaitable[T]]) -> T:
-    """Do something that may be repeated until it got through, however long a server is away."""
+async def through_outages(act: Callable[[], Awaitable[T]], *, loop: str = "") -> T:
+    """Do something that may be repeated until it got through, however long a server is away.
+
+    The loop that it holds up is not stalled meanwhile.
+    """
     pause = SHORTEST_PAUSE
     while True:
+        if loop:
+            beat(loop)
         try:
             return await act()
         except OUTAGES as error:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from adapters.event_store import EventStore
+from adapters.heartbeats import beat
 from adapters.log_signal import LogSignal
 from adapters.outages import OUTAGES
 from projections.apply import ReadModels
@@ -29,6 +30,7 @@ class Projector:
         """Tail the log until cancelled; while a server is away, try again ever more seldom."""
         delay = FIRST_DELAY
         while True:
+            beat("projector")
             seen = self._signal.count
             try:
                 if not await self.step():

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
+from adapters.heartbeats import beat
 from adapters.leader import Leader
 from adapters.log_signal import LogSignal
 from adapters.log_tail import without_last_decision
@@ -69,6 +70,7 @@ class Reactors:
         await self._timers.fire()  # what a crash left due
         while True:
             heed_cancellation()
+            beat("reactors")
             await self._leader.check()
             seen = self._signal.count
             if not await self.step():

@@ -9,6 +9,7 @@ from adapters.bus import BatchRefused, Bus, Message
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import MSG_ID, POSITION, event_message
 from adapters.event_store import EventStore
+from adapters.heartbeats import beat
 from adapters.leader import Leader
 from adapters.log_signal import LogSignal
 from adapters.outages import OUTAGES
@@ -70,6 +71,7 @@ class Relay:
                 sequence, position = await self._stand()
                 while True:
                     heed_cancellation()
+                    beat("relay")
                     sequence, position = await self._advance(sequence, position)
                     pause = 0.05
             except Overtaken:

@@ -5,6 +5,7 @@ import logging
 from uuid import UUID
 
 from adapters.cancellation import heed_cancellation
+from adapters.heartbeats import beat
 from adapters.sends import ACCOUNTS, account_of
 from workers.account_session import AccountSession, Tools
 from workers.persevering import through_outages
@@ -33,8 +34,9 @@ class SessionWorker:
             group.create_task(self._share_out())
             while True:
                 heed_cancellation()
+                beat("sessions")
                 self._nudged.clear()
-                await through_outages(lambda: self._open(group))
+                await through_outages(lambda: self._open(group), loop="sessions")
                 try:
                     async with asyncio.timeout(LOOK_AGAIN):
                         await self._nudged.wait()

@@ -9,6 +9,7 @@ from adapters.bus import Bus
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
 from adapters.contents import Contents
+from adapters.heartbeats import beat
 from adapters.inbox import Inbox, Pending
 from adapters.outages import OUTAGES
 from adapters.sealing import SealBroken
@@ -39,6 +40,7 @@ class Sweeper:
         """Until cancelled."""
         while True:
             heed_cancellation()
+            beat("sweeper")
             try:
                 await self.sweep()
             except OUTAGES as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from adapters.cancellation import heed_cancellation
+from adapters.heartbeats import beat
 from adapters.timers import DueTimer, TimerTable
 from domain.job import CompleteJob, StartJob
 from domain.message import Actor, PrincipalId, Role, derive
@@ -29,11 +30,12 @@ class Timers:
 
     async def run(self) -> None:
         """Fire what is due, when it is due, until cancelled."""
-        await through_outages(self._run)
+        await through_outages(self._run, loop="timers")
 
     async def _run(self) -> None:
         while True:
             heed_cancellation()
+            beat("timers")
             self._changed.clear()
             await self._fire()
             due = await self._table.next_due()
