@@ -33,12 +33,13 @@ def demo(
     data_dir: DataDir = None,
     contacts: Annotated[Path | None, typer.Option(help="A CSV of your own instead of the example.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="Arm a fault of the sandbox, such as F19.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="End what a crash interrupted, with its own list.")] = False,
 ) -> None:
     """Run a whole campaign on the sandbox, from an empty data directory, and account for every row."""
     from infra.demo import Demo  # each command imports only what it runs: starting is quick
 
     settings = read(data_dir=data_dir)
-    raise typer.Exit(asyncio.run(Demo(settings, contacts, tuple(fault or ())).run()))
+    raise typer.Exit(asyncio.run(Demo(settings, contacts, tuple(fault or ()), resume=resume).run()))
 
 
 @app.command()

@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from uuid import uuid4
 
 import httpx
 
+NOT_YET = (202, 502, 503, 504)  # no outcome yet; or the API, or what it needs, is not there now
+TRY_AGAIN = 0.25  # seconds
 Found = TypeVar("Found")
 
 
@@ -37,10 +40,15 @@ class Problem(Exception):
 
 
 class Api:
-    """One person's view of the API: `async with Api(url, key) as author: await author.post("/v1/campaigns", body)`."""
+    """One person's view of the API: `async with Api(url, key) as author: await author.post("/v1/campaigns", body)`.
 
-    def __init__(self, url: str, key: str, wait: int = 15) -> None:
+    For `patience` seconds a request that has no answer yet is sent again; a command goes under one Idempotency-Key, so
+    it is given once however often it is sent.
+    """
+
+    def __init__(self, url: str, key: str, wait: int = 15, patience: float = 0.0) -> None:
         headers = {"Authorization": f"Bearer {key}", "Prefer": f"wait={wait}"}
+        self._patience = patience
         # Proxies of the environment are for the outside, never for this machine.
         self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=wait + 15.0, trust_env=False)
 
@@ -54,29 +62,45 @@ class Api:
 
     async def get(self, path: str, **query: Any) -> Any:
         """The JSON that a question is answered with. Raises Problem."""
-        return self._read(await self._http.get(path, params=query))
+        return read(await self._ask("GET", path, params=query))
 
     async def text(self, path: str) -> str | None:
         """A plain text answer, or None while there is none."""
-        response = await self._http.get(path, headers={"Accept": "text/plain"})
+        response = await self._ask("GET", path, headers={"Accept": "text/plain"})
         return response.text if response.status_code == httpx.codes.OK else None
 
-    async def post(self, path: str, body: Any = None) -> Any:
-        """Give a command and wait for its outcome. Raises Problem when it is refused."""
-        return self._read(await self._http.post(path, json=body if body is not None else {}))
+    async def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
+        """Give a command and wait for its outcome; the same `key` is the same command. Raises Problem."""
+        return read(await self._ask("POST", path, key, json=body if body is not None else {}))
 
-    async def put(self, path: str, body: Any) -> Any:
+    async def put(self, path: str, body: Any, key: str | None = None) -> Any:
         """Set a policy and wait for the outcome. Raises Problem when it is refused."""
-        return self._read(await self._http.put(path, json=body))
+        return read(await self._ask("PUT", path, key, json=body))
 
-    async def upload(self, path: str, file: Path, **form: str) -> Any:
+    async def upload(self, path: str, file: Path, key: str | None = None, **form: str) -> Any:
         """Send a file as a form. Raises Problem."""
         files = {"file": (file.name, file.read_bytes(), "text/csv")}  # noqa: ASYNC240  # read whole: it is small
-        return self._read(await self._http.post(path, files=files, data=form))
+        return read(await self._ask("POST", path, key, files=files, data=form))
 
-    @staticmethod
-    def _read(response: httpx.Response) -> Any:
-        document = response.json()
-        if response.is_error:
-            raise Problem(document)
-        return document
+    async def _ask(self, method: str, path: str, key: str | None = None, **how: Any) -> httpx.Response:
+        if method != "GET":
+            how["headers"] = {"Idempotency-Key": key or uuid4().hex}
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._patience
+        while True:
+            try:
+                response = await self._http.request(method, path, **how)
+                if response.status_code not in NOT_YET or clock() >= deadline:
+                    return response
+            except httpx.TransportError:
+                if clock() >= deadline:
+                    raise
+            await asyncio.sleep(TRY_AGAIN)
+
+
+def read(response: httpx.Response) -> Any:
+    """The JSON of an answer. Raises Problem."""
+    document = response.json()
+    if response.is_error:
+        raise Problem(document)
+    return document

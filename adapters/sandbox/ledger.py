@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+NAME = "ledger.jsonl"  # in the sandbox's directory
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.sandbox.faults import Faults
-from adapters.sandbox.ledger import Ledger
+from adapters.sandbox.ledger import NAME, Ledger
 from adapters.sandbox.nouns import (
     DELIVERED,
     READ,
@@ -51,7 +51,7 @@ class World:
     ) -> None:
         self.timings = timings or Timings()
         self.faults = faults or Faults()
-        self.ledger = Ledger(data_dir / "ledger.jsonl", durable=durable)
+        self.ledger = Ledger(data_dir / NAME, durable=durable)
         self.devices: dict[str, Device] = {}
         self.names: dict[str, str] = {}
         self.phones: dict[str, float] = {}

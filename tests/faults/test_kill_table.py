@@ -1,0 +1,173 @@
+"""The kill table: whatever dies in the middle of a demo, nobody is written to twice and nobody is lost."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.sandbox.ledger import NAME, read, recount
+from infra.child import birth, wait_until
+from infra.ports import free_port
+
+COMMAND = [sys.executable, "-m", "infra.cli", "demo", "--data-dir"]
+ACCOUNTS = 2
+WIRE = 29  # messages that the example's list comes to
+LONGEST = 150.0  # seconds for a run, or for the rest of one, beside other tests
+PROCESSES = {
+    "core": "run/core",
+    "sessions": "run/sessions",
+    "api": "run/api",
+    "sandbox": "run/sandbox",
+    "nats": "nats",
+    "postgres": "postgres",
+}
+VICTIMS = [*PROCESSES, "supervisor", "everything"]
+SHARES = (10, 50, 90)  # per cent of the messages that are on the wire when it happens
+ROWS = pytest.mark.parametrize("victim", VICTIMS)
+COLUMNS = pytest.mark.parametrize("share", SHARES)
+
+pytestmark = pytest.mark.timeout(3 * LONGEST)
+
+
+class Run:
+    """A demo as a process of its own, on a data directory that outlives it."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        ports = {"DRUMLINE_HTTP_PORT": str(free_port()), "DRUMLINE_SANDBOX_PORT": str(free_port())}
+        self._environment = {**os.environ, **ports}
+        self._out = data.with_suffix(".out")
+
+    @contextmanager
+    def going(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        with self._out.open("wb") as out:
+            line = [*COMMAND, str(self.data), *options]
+            process = subprocess.Popen(line, env=self._environment, stdout=out, stderr=subprocess.STDOUT)
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+                process.wait(LONGEST)
+
+    def said(self) -> str:
+        return self._out.read_text(errors="replace")
+
+    def resumed(self) -> dict[str, Any]:
+        """What `demo --resume` says at its end; its exit code is 0."""
+        with self.going("--resume") as process:
+            assert process.wait(LONGEST) == 0, self.said()
+        line: dict[str, Any] = json.loads(self.said().splitlines()[-1])
+        return line
+
+    def on_the_wire(self) -> int:
+        return sum(1 for _ in read(self.data / "sandbox" / NAME))
+
+    def wait_for(self, share: int, process: subprocess.Popen[bytes]) -> None:
+        """Until this share of the messages is on the wire."""
+        reached = wait_until(
+            lambda: self.on_the_wire() * 100 >= WIRE * share or process.poll() is not None, LONGEST, 0.01
+        )
+        assert reached, self.said()
+        assert process.poll() is None, self.said()
+
+    def pid(self, name: str) -> int:
+        return int((self.data / PROCESSES[name] / "process").read_text().split()[0])
+
+    def kill(self, victim: str, process: subprocess.Popen[bytes]) -> None:
+        """With -9: one process, the supervisor alone, or all there are, the supervisor first."""
+        if victim in PROCESSES:
+            os.kill(self.pid(victim), signal.SIGKILL)
+            return
+        pids = [self.pid(name) for name in PROCESSES] if victim == "everything" else []
+        process.kill()
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:  # the kernel told it of the supervisor's death
+                continue
+        process.wait(LONGEST)
+
+    def ended(self) -> bool:
+        """Whether all processes of the run are gone."""
+        records = [self.data / place / "process" for place in PROCESSES.values()]
+        return not any(birth(int(record.read_text().split()[0])) for record in records if record.exists())
+
+
+@pytest.fixture
+def run(scratch: Path) -> Run:
+    return Run(scratch / "data")
+
+
+def check(said: dict[str, Any], run: Run) -> None:
+    """The same last line as of a run that nothing happened to, but for what nobody can know."""
+    assert (said["rows"], said["bad"], said["merged"], said["recipients"]) == (40, 4, 3, 33)
+    assert said["skipped"] == {"no_consent": 4}
+    assert said["unknown"] <= ACCOUNTS
+    assert said["sent"] + said["unknown"] == WIRE == said["parts"] + said["unknown"]
+    assert (said["duplicates"], said["lost"], said["failed"], said["partial"], said["stopped"]) == (0, 0, 0, 0, 0)
+    wire = recount(run.data / "sandbox" / NAME)
+    assert (wire.entries, wire.distinct) == (said["wire"], said["wire"])
+    assert said["parts"] <= said["wire"] <= said["parts"] + said["unknown"]
+
+
+def interrupted(run: Run, share: int, act: Callable[[subprocess.Popen[bytes]], None]) -> dict[str, Any]:
+    """Begin a demo, let something happen to it, and resume what does not come to its end by itself."""
+    with run.going() as process:
+        run.wait_for(share, process)
+        act(process)
+        process.wait(LONGEST)  # what lost a part of itself goes on, and ends
+    assert wait_until(run.ended, 20)
+    return run.resumed()
+
+
+def test_all_of_it_killed_in_the_middle_is_resumed_and_accounts_for_everybody(run: Run) -> None:
+    check(interrupted(run, 50, lambda process: run.kill("everything", process)), run)
+
+
+@pytest.mark.long
+@ROWS
+@COLUMNS
+def test_whoever_is_killed_nobody_is_written_to_twice_and_nobody_is_lost(run: Run, victim: str, share: int) -> None:
+    said = interrupted(run, share, lambda process: run.kill(victim, process))
+    check(said, run)
+    assert said["unknown"] == 0 or victim in ("sessions", "sandbox", "supervisor", "everything")
+
+
+def wipe(run: Run) -> None:
+    shutil.rmtree(run.data / "nats" / "jetstream")
+
+
+@pytest.mark.long
+@COLUMNS
+def test_the_bus_may_lose_everything_while_it_runs(run: Run, share: int) -> None:
+    def kill_and_wipe(process: subprocess.Popen[bytes]) -> None:
+        run.kill("nats", process)
+        wipe(run)
+
+    check(interrupted(run, share, kill_and_wipe), run)
+
+
+@pytest.mark.long
+@COLUMNS
+def test_the_bus_may_lose_everything_while_it_is_stopped(run: Run, share: int) -> None:
+    with run.going() as process:
+        run.wait_for(share, process)
+        run.kill("everything", process)
+    assert wait_until(run.ended, 20)
+    wipe(run)
+    check(run.resumed(), run)
+
+
+def test_there_must_be_a_demo_to_resume(run: Run) -> None:
+    with run.going("--resume") as process:
+        assert process.wait(LONGEST) == 2
+    assert "holds no demo that could be resumed" in run.said()
