@@ -1,68 +1,22 @@
 """`drumline bench pipeline`: from publish to visible in a projection, with servers and processes like those of `up`."""
 
-import asyncio
-import bisect
-import contextlib
 import json
-import shutil
 import statistics
-import sys
-import tempfile
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import orjson
-import psycopg
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from adapters import streams
-from adapters.bus import Bus
-from adapters.cloudevents import POSITION, Address
-from domain.message import PrincipalId, Role, WorkspaceId
-from infra import bench_raw, bootstrap, deploy
-from infra.bench_client import Order, Report
+from infra.bench_cpu import medians
+from infra.bench_house import RATE, Lost, Run, house
 from infra.bench_raw import Raw
-from infra.embedded import EmbeddedServers
-from infra.settings import Settings, read
-from infra.supervisor import Supervisor
-
-PATIENCE = 300.0  # seconds for all of a run to become visible
-RATE = 500.0  # commands a second, for the latencies
-POSTGRES_SETTINGS = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "data_checksums")
-COUNTS = """
-SELECT (SELECT count(*) FROM commands WHERE workspace = %(w)s AND state = 'applied' AND name = 'campaign.create'),
-       (SELECT count(*) FROM stored_events e JOIN read_campaigns c ON e.originator_id = 'campaign-' || c.id
-        WHERE c.workspace = %(w)s),
-       (SELECT count(*) FROM read_campaigns WHERE workspace = %(w)s)
-"""
-ROWS = "SELECT count(*) FROM read_campaigns WHERE workspace = %s"
-POSITIONS = "SELECT command_id::text, position FROM commands WHERE workspace = %s AND name = 'campaign.create'"
-
-
-class Lost(Exception):
-    """A command that was published was not found again; the message tells the numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run: how many, how fast, and (paced) the seconds each took to be visible."""
-
-    commands: int
-    per_s: float
-    waits: Sequence[float] = ()
-    client_mb: float = 0.0
 
 
 @dataclass(slots=True)
 class Figures:
-    """What is printed; rates a second, times in milliseconds, memory in MB."""
+    """What is printed; rates a second, times in ms, memory in MB, processor time in µs a command by process."""
 
     commands_per_s: float
     single_per_s: float
@@ -72,169 +26,10 @@ class Figures:
     ratio: float
     settings: dict[str, Any]
     rss_mb: dict[str, float]
+    cpu_us: dict[str, dict[str, float]]
     commands: int
     rounds: list[dict[str, float]] = field(default_factory=list)
     every_command_found: bool = True
-
-
-class Bench:
-    """Servers of its own, the core worker of `up`, and orders for clients."""
-
-    def __init__(self, settings: Settings, servers: EmbeddedServers, bus: Bus, core_pid: int) -> None:
-        self._settings = settings
-        self._servers = servers
-        self._bus = bus
-        self._core_pid = core_pid
-
-    async def run(self, how: Any, commands: int) -> Run:
-        """Publish commands in a workspace of their own, and wait until each is visible. Raises Lost."""
-        workspace = WorkspaceId(f"bench-{uuid4().hex[:12]}")
-        url, principal = await self._principal(workspace)
-        with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
-            before = position(connection)
-            client = asyncio.create_task(told(Order(url, workspace, principal, how, commands, rate=RATE)))
-            # Looking costs the servers' time: often only where the time of each command counts.
-            pause = 0.002 if how == "paced" else 0.02
-            samples = await self._watch(connection, client, workspace, before + commands, commands, pause)
-            report = client.result()
-            await self._check(connection, workspace, commands)
-            if not report.sent:
-                return Run(commands, commands / (samples[-1][0] - report.began), client_mb=report.peak_mb)
-            positions: dict[str, int] = dict(connection.execute(POSITIONS, [workspace]).fetchall())
-        times, seen = [sample[0] for sample in samples], [sample[1] for sample in samples]
-        waits = [times[bisect.bisect_left(seen, positions[command])] - sent for command, sent in report.sent.items()]
-        return Run(commands, commands / (samples[-1][0] - report.began), waits, report.peak_mb)
-
-    async def raw(self, commands: int) -> Raw:
-        return await bench_raw.measure(self._servers.database_url, self._bus, commands)
-
-    def core_mb(self) -> float:
-        """The most memory the core worker had."""
-        status = Path(f"/proc/{self._core_pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-    async def durability(self) -> dict[str, Any]:
-        """The servers' own word on what an acknowledgement means."""
-        with psycopg.connect(self._servers.database_url) as connection:
-            said = {name: connection.execute(f"SHOW {name}").fetchone() for name in POSTGRES_SETTINGS}
-        config = (await self._bus.js.stream_info(streams.COMMANDS)).config
-        system = await Bus.connect(self._servers.nats.system_url, "bench-system")
-        try:
-            varz = orjson.loads(await system.ask("$SYS.REQ.SERVER.PING.VARZ") or b"{}")
-        finally:
-            await system.close()
-        jetstream = varz.get("data", {}).get("jetstream", {}).get("config", {})
-        return {
-            "postgresql": {name: row[0] if row else None for name, row in said.items()}
-            | {"projections_commit": "asynchronous; rows and position together, so the log gives them again"},
-            "nats": {
-                "version": varz.get("server", {}).get("ver"),
-                "sync_always": jetstream.get("sync_always"),
-                "storage": config.storage,
-                "retention": config.retention,
-                "replicas": config.num_replicas,
-            },
-        }
-
-    async def _principal(self, workspace: WorkspaceId) -> tuple[str, PrincipalId]:
-        """A key in a new workspace that exists, and the address its user connects to."""
-        async with bootstrap.connected(self._settings, "bench") as parts:
-            key = await parts.keys.create(workspace, [Role.SERVICE, Role.ADMIN], "bench")
-            await deploy.reload_users(self._settings, self._servers)
-            address = Address(workspace, key.id, "workspace.create")
-            await parts.bus.command(address, command_id := uuid4(), b"{}", bootstrap.clock())
-            while await parts.inbox.by_command(workspace, command_id) is None:  # noqa: ASYNC110  # another process's doing
-                await asyncio.sleep(0.01)
-        server = self._servers.nats_url.rpartition("@")[2]
-        return f"nats://{key.id}:{key.secret}@{server}", key.id
-
-    async def _watch(
-        self,
-        connection: psycopg.Connection,
-        client: asyncio.Task[Report],
-        workspace: str,
-        target: int,
-        commands: int,
-        pause: float,
-    ) -> list[tuple[float, int]]:
-        """When which position became visible, up to the last command's. Rows and position become visible together."""
-        samples: list[tuple[float, int]] = []
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if client.done():
-                client.result()
-            seen = position(connection)
-            if not samples or seen > samples[-1][1]:
-                samples.append((time.monotonic(), seen))
-                if seen >= target and rows(connection, workspace) >= commands:
-                    await client
-                    return samples
-            await asyncio.sleep(pause)
-        raise Lost(f"{commands} published, {rows(connection, workspace)} visible after {PATIENCE:.0f} s")
-
-    async def _check(self, connection: psycopg.Connection, workspace: str, commands: int) -> None:
-        """Every command is applied, stored, projected and relayed, once."""
-        found = connection.execute(COUNTS, {"w": workspace}).fetchone()
-        if found != (commands, commands, commands):
-            raise Lost(f"{commands} published; applied, stored, projected: {found}")
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            _, last = await self._bus.last(streams.EVENTS)
-            if last is not None and int(last.headers[POSITION]) >= position(connection):
-                return
-            await asyncio.sleep(0.05)
-        raise Lost("EVENTS does not reach the end of the log")
-
-
-def position(connection: psycopg.Connection) -> int:
-    """How far the projections are."""
-    row = connection.execute("SELECT position FROM projected").fetchone()
-    return int(row[0]) if row else 0
-
-
-def rows(connection: psycopg.Connection, workspace: str) -> int:
-    """How many campaigns are visible."""
-    row = connection.execute(ROWS, [workspace]).fetchone()
-    return int(row[0]) if row else 0
-
-
-async def told(order: Order) -> Report:
-    """Have a client process carry out an order."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "infra.bench_client", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        out, _ = await process.communicate(orjson.dumps(order) + b"\n")
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode:
-        raise Lost(f"the client ended with {process.returncode}")
-    return Report(**orjson.loads(out))
-
-
-@asynccontextmanager
-async def house() -> AsyncIterator[Bench]:
-    """Fresh servers in a directory of their own, and the core worker as `up` starts it."""
-    home = Path(tempfile.mkdtemp(prefix="drumline-bench-"))
-    servers = EmbeddedServers(home)
-    settings = read(data_dir=home)
-    workers = Supervisor(home / "run", lambda name, words: print(f"{name} ended: {words}", file=sys.stderr))
-    try:
-        await asyncio.to_thread(servers.start)
-        await deploy.prepare(settings)
-        core = workers.add("core", "-m", "infra.cli", "work", "core", environment=settings.environment())
-        await workers.start()
-        bus = await Bus.connect(servers.nats_url, "bench")
-        try:
-            yield Bench(settings, servers, bus, core.child.running() or 0)
-        finally:
-            await bus.close()
-    finally:
-        await workers.stop()
-        await asyncio.to_thread(servers.stop)
-        with contextlib.suppress(OSError):
-            shutil.rmtree(home)
 
 
 async def measured(commands: int, seconds: float, rounds: int) -> Figures:
@@ -259,6 +54,10 @@ async def measured(commands: int, seconds: float, rounds: int) -> Figures:
             ratio=round(rate / min(limits.values()), 3),
             settings=await bench.durability(),
             rss_mb={"core": round(bench.core_mb()), "client": round(max(run.client_mb for run in whole + single))},
+            cpu_us={
+                "batches": medians([run.cpu_us for run in whole]),
+                "singly": medians([run.cpu_us for run in single]),
+            },
             commands=commands,
             rounds=[
                 {name: round(value) for name, value in asdict(c).items()}

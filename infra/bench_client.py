@@ -46,6 +46,7 @@ class Report:
     began: float = 0.0
     acknowledged: float = 0.0
     peak_mb: float = 0.0
+    cpu_s: float = 0.0
     sent: dict[str, float] = field(default_factory=dict)
 
 
@@ -75,7 +76,7 @@ async def publish(order: Order) -> Report:
     address = Address(WorkspaceId(order.workspace), PrincipalId(order.principal), "campaign.create")
     bus = await Bus.connect(order.url, "bench", f"_INBOX.{order.principal}")
     made = [] if order.how == "paced" else [Campaign.new() for _ in range(order.commands)]
-    report = Report(began=time.monotonic())
+    report, used = Report(began=time.monotonic()), time.process_time()
     if order.how == "batches":
         await in_batches(bus, address, made, order.batch)
     elif order.how == "singly":
@@ -84,6 +85,7 @@ async def publish(order: Order) -> Report:
         report.sent = await paced(bus, address, order)
     report.acknowledged = time.monotonic()
     await bus.close()
+    report.cpu_s = time.process_time() - used
     report.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return report
 

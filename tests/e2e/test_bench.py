@@ -20,6 +20,10 @@ def test_a_short_run_finds_every_command_and_says_what_was_measured() -> None:
         assert figures[name] > 0
     assert figures["p50_ms"] <= figures["p99_ms"]
     assert abs(figures["ratio"] - figures["commands_per_s"] / min(raw.values())) < 0.01
+    for how in ("batches", "singly"):
+        used = figures["cpu_us"][how]
+        assert set(used) == {"core", "nats", "postgresql", "client", "all"}
+        assert all(0 < microseconds < 20_000 for microseconds in used.values())
     postgresql, nats = figures["settings"]["postgresql"], figures["settings"]["nats"]
     assert (postgresql["fsync"], postgresql["synchronous_commit"], postgresql["data_checksums"]) == ("on", "on", "on")
     assert (nats["sync_always"], nats["storage"]) == (True, "file")
