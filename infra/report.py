@@ -83,7 +83,7 @@ class Report:
             f"lost {self.lost} = 0": self.lost == 0,
         }
         if unknown:
-            rules[f"unknown {unknown} <= {allowed}"] = unknown <= allowed
+            rules[f"unknown {unknown} {f'<= {allowed}' if allowed else '= 0'}"] = unknown <= allowed
             rules[f"parts {self.parts} <= wire {self.wire} <= parts + unknown {unknown}"] = (
                 self.parts <= self.wire <= self.parts + unknown
             )

@@ -49,6 +49,14 @@ def test_what_does_not_hold_is_said(other: dict[str, object], said: str) -> None
     assert counted(**other).wrong() == [f"does not hold: {said}"]
 
 
+@pytest.mark.parametrize(("wire", "fine"), [(4, False), (5, True), (6, True), (7, False)])
+def test_a_message_of_whom_nobody_knows_may_be_on_the_wire_or_not(wire: int, fine: bool) -> None:
+    told = counted(outcomes=Counter({Status.SENT: 5, Status.UNKNOWN: 1}), wire=wire, skipped=Counter({"no_consent": 2}))
+    said = f"does not hold: parts 5 <= wire {wire} <= parts + unknown 1"
+    assert told.wrong(allowed=1) == ([] if fine else [said])
+    assert told.wrong(allowed=0)[0] == "does not hold: unknown 1 = 0"
+
+
 def test_the_line_has_every_promised_field() -> None:
     promised = (
         "rows bad merged recipients sent partial failed skipped stopped given_up unknown parts wire duplicates lost"
