@@ -1,4 +1,4 @@
-"""Processor time of the benchmark's processes: the honest figure on a shared machine, where a wall clock counts others."""
+"""Processor time of the benchmark's processes: the honest figure where others share the machine."""
 
 import os
 import statistics
