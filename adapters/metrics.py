@@ -1,0 +1,155 @@
+"""What this process counts and times, for Prometheus. Labels come from fixed sets alone: nobody's words make a series."""
+
+from collections import Counter as Tally
+from collections.abc import Collection, Iterable
+from uuid import UUID
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
+
+from domain import catalog
+from domain.message import Event
+from domain.ports import SessionState
+from domain.send import (
+    DeliveryDelivered,
+    DeliveryRead,
+    DeliverySkipped,
+    Receipt,
+    SendConfirmed,
+    SendRejected,
+    SendUnknown,
+)
+
+__all__ = ["MEDIA_TYPE", "REGISTRY"]
+
+OTHER = "other"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+SEND_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+ITEMS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
+RESULTS: dict[type[Event], str] = {
+    SendConfirmed: "confirmed",
+    SendRejected: "rejected",
+    SendUnknown: "unknown",
+    DeliverySkipped: "skipped",
+}
+RECEIPTS: dict[type[Event], Receipt] = {DeliveryDelivered: Receipt.DELIVERED, DeliveryRead: Receipt.READ}
+
+disable_created_metrics()
+REGISTRY = CollectorRegistry()
+
+
+def counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"drumline_{name}", text, labels, registry=REGISTRY)
+
+
+def gauge(name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(f"drumline_{name}", text, labels, registry=REGISTRY)
+
+
+def histogram(name: str, text: str, buckets: Collection[float], *labels: str) -> Histogram:
+    return Histogram(f"drumline_{name}", text, labels, registry=REGISTRY, buckets=tuple(buckets))
+
+
+COMMANDS = counter(
+    "commands_total", "Commands answered, by name, state and the rule that refused them.", "command", "state", "rule"
+)
+INTAKE_ITEMS = histogram("intake_batch_commands", "Commands that were taken off the bus together.", ITEMS)
+INTAKE_SECONDS = histogram("intake_batch_duration_seconds", "Deciding and storing one batch of commands.", SECONDS)
+APPENDED = counter("append_items_total", "Decisions that the log's writer judged, by its verdict.", "verdict")
+APPEND_ITEMS = histogram("append_batch_items", "Decisions that shared one transaction of the log.", ITEMS)
+APPEND_SECONDS = histogram("append_batch_duration_seconds", "One transaction of the log, with its commit.", SECONDS)
+READ = counter("log_events_total", "Events that a reader of the log has taken in.", "reader")
+BURIED = counter("dead_letters_total", "Messages put aside into DEAD, by the reason.", "reason")
+SENDS = counter("sends_total", "Outcomes of sends as recorded in the log, by result and reason.", "result", "reason")
+SEND_TIME = histogram("send_duration_seconds", "Handing one text to WhatsApp, until it answered.", SEND_SECONDS)
+RECEIVED = counter("receipts_total", "Receipts of phones that moved a delivery on.", "receipt")
+REQUESTS = histogram(
+    "http_request_duration_seconds",
+    "HTTP requests, by method, the route's template and the class of the status.",
+    SECONDS,
+    *("method", "route", "status"),
+)
+SESSIONS = gauge("sessions", "Sessions that this worker holds, by state.", "state")
+SESSION_READY = gauge("session_ready", "Whether an account's session here can send (1) or not (0).", "account")
+BROWSERS = gauge("browsers", "Browsers that this worker has open.")
+
+_rules: set[str] = set()
+_reasons = frozenset({"crashed", "no_principal", "no_command_id"})
+_states: dict[UUID, SessionState] = {}
+_browsers: set[UUID] = set()
+
+
+def know_rules(rules: Iterable[str]) -> None:
+    """The rules that may be told by name; any other is counted as "other"."""
+    _rules.update(rules)
+
+
+def answered(commands: Iterable[tuple[str, str, str]]) -> None:
+    """A batch of commands was answered: (name, state, rule or "") of each."""
+    for (name, state, rule), count in Tally(commands).items():
+        known_name = name if name in catalog.COMMANDS else OTHER
+        known_rule = rule if not rule or rule in _rules else OTHER
+        COMMANDS.labels(known_name, state, known_rule).inc(count)
+
+
+def appended(verdicts: Iterable[str], seconds: float) -> None:
+    """The log's writer went through one transaction."""
+    found = Tally(verdicts)
+    APPEND_ITEMS.observe(found.total())
+    APPEND_SECONDS.observe(seconds)
+    for verdict, count in found.items():
+        APPENDED.labels(verdict).inc(count)
+
+
+def buried(reason: str) -> None:
+    """A message was put aside."""
+    BURIED.labels(reason if reason in _reasons else OTHER).inc()
+
+
+def outcomes(events: Iterable[Event]) -> None:
+    """These events were recorded of sends."""
+    for event in events:
+        if result := RESULTS.get(type(event)):
+            SENDS.labels(result, getattr(event, "reason", "")).inc()
+        elif receipt := RECEIPTS.get(type(event)):
+            RECEIVED.labels(receipt).inc()
+
+
+def requested(method: str, route: str | None, status: int, seconds: float) -> None:
+    """A request was answered; `route` is the template, None when no route took it."""
+    known_method = method if method in METHODS else OTHER
+    REQUESTS.labels(known_method, route or "unmatched", f"{status // 100}xx").observe(seconds)
+
+
+def session(account: UUID, state: SessionState | None) -> None:
+    """An account's session here came into a state; None: it is held here no more, and its browser is closed."""
+    if state is None:
+        _browsers.discard(account)
+        BROWSERS.set(len(_browsers))
+        if _states.pop(account, None) is not None:
+            SESSION_READY.remove(str(account))
+    else:
+        _states[account] = state
+        SESSION_READY.labels(str(account)).set(state is SessionState.READY)
+    held = Tally(_states.values())
+    for one in SessionState:
+        SESSIONS.labels(one).set(held[one])
+
+
+def browser(account: UUID) -> None:
+    """An account's browser was launched here."""
+    _browsers.add(account)
+    BROWSERS.set(len(_browsers))
+
+
+def exposition() -> bytes:
+    """All of it as Prometheus reads it."""
+    return generate_latest(REGISTRY)
