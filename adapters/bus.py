@@ -16,7 +16,7 @@ from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from adapters import cloudevents, streams
+from adapters import cloudevents, metrics, streams
 from adapters.bus_messages import BatchRefused, Dead, Message, Stored, Told
 from adapters.cancellation import heeding
 from adapters.cloudevents import Address, Headers
@@ -119,6 +119,7 @@ class Bus:
         headers["Drl-Body"] = "sealed" if whole else "too_large"
         body = dead.sealed if whole else b""
         await heeding(self.js.publish("dead.commands", body, stream=streams.DEAD, headers=headers))
+        metrics.buried(dead.reason)
 
     async def batch(self, stream: str, messages: Sequence[Message], *, expected: int | None = None) -> int:
         """Publish up to 1,000 messages, all or none; the sequence of the last one.

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from adapters import binary_arrays
+from adapters import binary_arrays, metrics
 from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, Entry, arrays
 from adapters.appending import Verdict, waves
 from adapters.inbox import CommandRow
@@ -115,12 +115,14 @@ class GroupCommit:
     def _settle(self, batch: Sequence[Waiting]) -> None:
         first = self._random.getrandbits(52) << 10
         entries = {first + index: waiting.entry for index, waiting in enumerate(batch)}
+        began = time.monotonic()
         try:
             verdicts = self._decide(entries)
         except LogUnavailable as error:
             self._answer([(waiting, error) for waiting in batch])
         else:
             self._answer(list(zip(batch, verdicts, strict=True)))
+            metrics.appended([verdict.code for verdict in verdicts], time.monotonic() - began)
 
     def _decide(self, entries: dict[int, Entry]) -> list[Verdict]:
         """The batch's verdicts; when the database refuses the whole of it, each item's, appended alone."""

@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 from nats.aio.msg import Msg
 
+from adapters import metrics
 from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.leases import Claim, Leases
@@ -149,6 +150,7 @@ class AccountSession:
         """Close the browser, tell of it, give the messages and the lease back."""
         self._closing = True
         await self._messenger.stop()
+        metrics.session(self._account, None)
         try:
             async with asyncio.timeout(PARTING):
                 for message in self._taken.values():
@@ -160,6 +162,7 @@ class AccountSession:
             log.warning("left without a word", extra={"account_id": str(self._account), "why": type(error).__name__})
 
     async def _launched(self, group: int) -> None:
+        metrics.browser(self._account)
         await self._tools.leases.browser(self._claim, group)
 
     def _notice(self, notice: StateChanged | AckChanged) -> None:
@@ -173,6 +176,7 @@ class AccountSession:
         while True:
             heed_cancellation()
             changed = await self._changes.get()
+            metrics.session(self._account, changed.state)
             await through_outages(partial(self._tools.sessions.put_state, self._account, changed))
             command = report(self._account, changed, linking=self._linking)
             if command is not None:

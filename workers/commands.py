@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from functools import partial
 
 from nats.aio.msg import Msg
 
-from adapters import cloudevents, wire
+from adapters import cloudevents, metrics, wire
 from adapters.bus import Bus, Dead, deliveries, stored_as
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
@@ -229,6 +230,7 @@ class Intake:
 
     async def _finish(self, batch: Batch) -> None:
         """Decide, answer, acknowledge."""
+        began = time.monotonic()
         await self._bury_unreadable(batch)
         turned = [command for command in batch.commands if command.turned]
         outcomes = await self._decisions.refuse([command.turned for command in turned if command.turned])
@@ -239,6 +241,9 @@ class Intake:
             command.outcome = outcome
         await self._bus.outcomes([command.told() for command in batch.commands], self._clock())
         await self._ack(batch.messages)
+        metrics.INTAKE_ITEMS.observe(len(batch.messages))
+        metrics.INTAKE_SECONDS.observe(time.monotonic() - began)
+        metrics.answered([command.counted() for command in batch.commands])
 
     async def _ack(self, messages: Sequence[Msg]) -> None:
         await self._bus.ack(messages)
@@ -265,6 +270,7 @@ class Intake:
             await self._inbox.crash(command.pending(), "crashed")
             command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
             await self._bus.outcomes([command.told()], self._clock())
+            metrics.answered([command.counted()])
         await self._ack([message])
 
     async def _wait(self, messages: Sequence[Msg], pause: float) -> None:

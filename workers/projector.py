@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from adapters import metrics
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
 from adapters.log_signal import LogSignal
@@ -49,4 +50,5 @@ class Projector:
         page = await self._store.tail(self._position, self._page)
         if page:
             self._position = await self._models.apply(self._position, page)
+            metrics.READ.labels("projections").inc(len(page))
         return bool(page)

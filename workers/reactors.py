@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from adapters import metrics
 from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
@@ -86,6 +87,7 @@ class Reactors:
         changes = fold(page, known)
         if not await self._progress.move(before, page[-1].position, changes, self._clock()):
             return True
+        metrics.READ.labels("reactors").inc(len(page))
         crashpoint("after_react")
         if changes.timers or changes.counts:
             await self._timers.fire()

@@ -87,6 +87,13 @@ class Received:
             self.key, self.command_id, to.workspace, to.principal, to.name, self.digest, b"", self.traceparent
         )
 
+    def counted(self) -> tuple[str, str, str]:
+        """Under which name, state and rule it is counted; an old answer given again is no outcome."""
+        outcome = self.outcome
+        assert outcome is not None
+        again = outcome.repeated and outcome.rule != "id_reused"
+        return (self.address.name, "repeated", "") if again else (self.address.name, outcome.state, outcome.rule or "")
+
     def told(self) -> Told:
         """Its outcome, as its sender gets it."""
         outcome = self.outcome

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from adapters import metrics
 from adapters.bus import BatchRefused, Bus, Message
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import MSG_ID, POSITION, event_message
@@ -104,6 +105,7 @@ class Relay:
             return sequence, position
         for batch in batches(page, position):
             sequence = await self._publish(batch, sequence)
+        metrics.READ.labels("relay").inc(len(page))
         return sequence, page[-1].position
 
     async def _publish(self, batch: Sequence[Message], sequence: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
 
+from adapters import metrics
 from adapters.event_store import Lease
 from adapters.leases import Claim
 from adapters.progress import SentMessage
@@ -87,6 +88,7 @@ class Sender:
         lease = Lease(self._claim.account, fence=self._claim.fence)
         request = Request(command, actor, derive(*cause), lease=lease)
         outcome = await through_outages(lambda: self._decisions.one(request))
+        metrics.outcomes(outcome.events)
         if outcome.rule == "fence":
             raise LeaseLost
         return outcome
@@ -144,7 +146,8 @@ class Sender:
             return RejectSend(delivery, part, text)
         live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
         try:
-            await self._messenger.send_text(recipient.number, text, intended.wa_id, self._deadline)
+            with metrics.SEND_TIME.time():
+                await self._messenger.send_text(recipient.number, text, intended.wa_id, self._deadline)
         except SendRejected as rejected:
             return RejectSend(delivery, part, REJECTIONS.get(rejected.reason, Rejection.REFUSED))
         except SendUncertain as uncertain:
