@@ -80,7 +80,8 @@ class Receipts:
         known = {wa_id: live.message for wa_id in latest if (live := self._live.get(wa_id))}
         if missing := [wa_id for wa_id in latest if wa_id not in known]:
             known |= {message.wa_id: message for message in await self._sessions.messages(missing)}
-        for outcome in await self._decisions.make([request(message, latest[wa_id]) for wa_id, message in known.items()]):
+        requests = [request(message, latest[wa_id]) for wa_id, message in known.items()]
+        for outcome in await self._decisions.make(requests):
             metrics.outcomes(outcome.events)
         for wa_id, receipt, looks in batch:
             if wa_id not in known and looks < len(LOOK_AGAIN):
