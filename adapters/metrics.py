@@ -1,4 +1,4 @@
-"""What this process counts and times, for Prometheus. Labels come from fixed sets alone: nobody's words make a series."""
+"""What this process counts and times, for Prometheus. Labels come from fixed sets: nobody's words make a series."""
 
 from collections import Counter as Tally
 from collections.abc import Collection, Iterable
@@ -42,7 +42,7 @@ RESULTS: dict[type[Event], str] = {
 }
 RECEIPTS: dict[type[Event], Receipt] = {DeliveryDelivered: Receipt.DELIVERED, DeliveryRead: Receipt.READ}
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 REGISTRY = CollectorRegistry()
 
 
