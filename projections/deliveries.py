@@ -157,4 +157,4 @@ ON: Mapping[type[Event], Handler] = {
     DeliveryDelivered: delivered,
     DeliveryRead: was_read,
 }
-PROJECTION = Projection(TABLE, ON, tally=count)
+PROJECTION = Projection(TABLE, ON, tally=count, kept=("read_job_counts",))

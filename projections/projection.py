@@ -23,11 +23,25 @@ Tally = Callable[[AsyncConnection, Sequence[tuple[Any, Any]]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Projection(Generic[R]):
-    """One read model. A row's key is the id of the stream whose events make it."""
+    """One read model. A row's key is the id of the stream whose events make it.
+
+    A table that `tally` writes is named in `kept`: it is rebuilt with the read model, in the same search path.
+    """
 
     table: Table[R]
     on: Mapping[type[Event], Handler]
     tally: Tally | None = None
+    kept: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call it: `deliveries`."""
+        return self.table.name.removeprefix("read_")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """All its tables."""
+        return (self.table.name, *self.kept)
 
 
 def begins(make: Callable[[E, Recorded], R]) -> Handler:

@@ -3,10 +3,11 @@
 import random
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -151,8 +152,7 @@ class Histories:
 
     def made(self, kind: type[E], **given: Any) -> E:
         """An event with random values where none are given."""
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: given[name] if name in given else self.value(hint) for name, hint in hints.items()})
+        return kind(**{name: given[name] if name in given else self.value(of) for name, of in hints(kind).items()})
 
     def value(self, hint: Any) -> Any:
         """A random value of a field's type."""
@@ -165,12 +165,12 @@ class Histories:
             return self.rng.choice(list(hint))
         return VALUES[hint](self.rng)
 
-    def log(self) -> list[Recorded]:
-        """All streams as one log: each in its own order, shuffled among each other, with gaps between positions."""
+    def log(self, position: int = 0) -> list[Recorded]:
+        """All streams as one log behind a position: each in its own order, shuffled, with gaps between positions."""
         turns = [stream for stream, events in self.streams.items() for _ in events]
         self.rng.shuffle(turns)
         rest = {stream: iter(enumerate(events, 1)) for stream, events in self.streams.items()}
-        log, position = [], 0
+        log = []
         for stream in turns:
             version, event = next(rest[stream])
             position += self.rng.choice((1, 1, 1, 2, 7))
@@ -188,8 +188,13 @@ class Histories:
         return Envelope(cause, PrincipalId("Zk3Pq81x"), WorkspaceId(space), cause, cause, time, {})
 
 
+@cache
+def hints(kind: type[Event]) -> Mapping[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def has(kind: type[Event], name: str) -> bool:
-    return name in typing.get_type_hints(kind)
+    return name in hints(kind)
 
 
 def hexadecimal(rng: random.Random) -> str:
