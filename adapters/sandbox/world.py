@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.sandbox.faults import Faults
-from adapters.sandbox.ledger import NAME, Ledger
+from adapters.sandbox.ledger import NAME, Ledger, read
 from adapters.sandbox.nouns import (
     DELIVERED,
     READ,
@@ -56,7 +56,8 @@ class World:
         self.names: dict[str, str] = {}
         self.phones: dict[str, float] = {}
         self.recent: deque[Sent] = deque(maxlen=RECENT)
-        self._acks: dict[tuple[str, str], int] = {}
+        # A server that forgot what it took would have every outbox send it again.
+        self._acks: dict[tuple[str, str], int] = {(entry.account, entry.wa_id): SENT for entry in read(data_dir / NAME)}
         self._state = data_dir / "phones.json"
         self._load()
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from adapters.sandbox.faults import FAULTS, Faults, UnknownFault
 from adapters.sandbox.ledger import Ledger, read, recount
-from adapters.sandbox.nouns import lid_of, number_of
+from adapters.sandbox.nouns import SENT, Hello, Stanza, lid_of, number_of
+from adapters.sandbox.world import World
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
 from adapters.whatsapp_web.states import ack_of, judge
 from domain.ports import Ack, SessionState
@@ -55,6 +56,19 @@ def test_a_code_is_awaited_shown_and_runs_out() -> None:
 def test_acknowledgements_in_the_domains_words() -> None:
     said = [ack_of(number) for number in (-7, -1, 0, 1, 2, 3, 4, 5)]
     assert said == [Ack.FAILED, Ack.FAILED, Ack.PENDING, Ack.SENT, Ack.DELIVERED, Ack.READ, Ack.READ, Ack.READ]
+
+
+async def test_a_server_that_was_killed_knows_what_it_took_before_it_answered(tmp_path: Path) -> None:
+    said: list[Stanza] = []
+    world = World(tmp_path)
+    device = world.connect(Hello("d", "s", "k"), said.append)
+    world.scan(f"{device.codes[0][0]},k", "+14165550105")
+    world.send(device, "3EB0A", lid_of("+14165550106"), "Hello")
+    world.close()
+    again = World(tmp_path)
+    again.connect(Hello("d", "s", "k", linked=True, unacked=("3EB0A", "3EB0B")), said.append)
+    again.close()
+    assert {"type": "acks", "acks": {"3EB0A": SENT, "3EB0B": 0}} in said
 
 
 def test_a_ledger_goes_on_after_a_torn_line(tmp_path: Path) -> None:
