@@ -22,6 +22,7 @@ from adapters.cancellation import heeding
 from adapters.cloudevents import Address, Headers
 from adapters.heartbeats import beat
 from adapters.lean_client import LeanClient, frame
+from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 
 __all__ = ["BatchRefused", "Bus", "BusLost", "Dead", "Message", "Stored", "Told", "deliveries", "stored_as"]
@@ -33,6 +34,7 @@ EXPECTED = "Nats-Expected-Last-Sequence"
 PENDING_BYTES = 32 << 20
 PATIENCE = 10.0  # seconds for an answer from the server
 LOOK_AGAIN = 5.0  # seconds
+PING = 5  # seconds; a server that left two of these unanswered is connected to anew
 
 
 class BusLost(Exception):
@@ -61,6 +63,8 @@ class Bus:
             name=name,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
+            ping_interval=PING,
+            max_outstanding_pings=2,
             pending_size=PENDING_BYTES,
             inbox_prefix=inbox_prefix,
             closed_cb=bus._on_closed,
@@ -74,13 +78,16 @@ class Bus:
         if not self.nc.is_closed:
             await self.nc.drain() if self.nc.is_connected else await self.nc.close()
 
-    async def lost(self) -> None:
-        """Return never; raises BusLost when the connection is closed for good, for the process to end."""
+    async def watch(self, *names: str) -> None:
+        """Return never; raises BusLost when the connection is closed for good, and NotDeclared when one of these
+        streams, or its consumer, is gone: for the process to end."""
         while not self._closed.is_set():
             beat("bus")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN):
                     await self._closed.wait()
+            with contextlib.suppress(*OUTAGES):
+                await streams.require(self.js, *names)
         raise BusLost("The connection to the bus was closed.")
 
     async def command(

@@ -28,6 +28,7 @@ from adapters.append_sql import CHANNEL, LOCK, Entry, prepared
 from adapters.appending import Item, Lease, Verdict
 from adapters.binary_arrays import Blobs, Int8s, Texts
 from adapters.codec import Codec, StateCodec
+from adapters.connecting import ALIVE
 from adapters.group_commit import PATIENCE, GroupCommit, LogUnavailable
 from adapters.log_tail import LogTail
 from adapters.read_sql import INSERT, MOST_AT_ONCE, PAGE, READING, STREAM, STREAMS
@@ -85,7 +86,7 @@ class Datastore(PostgresDatastore):
     def __init__(self, database_url: str) -> None:
         super().__init__("", "", "", "", "", pool_size=READERS, originator_id_type="text")
         self.pool.conninfo = database_url
-        self.pool.kwargs = {"row_factory": dict_row, "application_name": "drumline-log-reader"}
+        self.pool.kwargs = {"row_factory": dict_row, "application_name": "drumline-log-reader", **ALIVE}
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         configure = super().after_connect_func()
@@ -222,7 +223,10 @@ class EventStore:
         return await self._read(lambda: self._log.max_notification_id() or 0)
 
     async def _read(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        except (InterfaceError, OperationalError) as error:  # the library's own, after it tried a few times
+            raise LogUnavailable(type(error).__name__) from error
 
     def _stored(self, item: Item) -> list[tuple[str, bytes]]:
         rows = [self._mapper.to_stored_event(fact) for fact in facts(item)]

@@ -18,12 +18,15 @@ from adapters import binary_arrays, metrics
 from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, Entry, arrays
 from adapters.appending import Verdict, waves
 from adapters.inbox import CommandRow
+from adapters.connecting import ALIVE
+from adapters.heartbeats import beat
 
 logger = logging.getLogger(__name__)
 
 MOST_ITEMS = 500
 MOST_BYTES = 4 << 20
-PATIENCE = 60.0  # seconds a batch waits for a database that is gone
+PATIENCE = 20.0  # seconds a batch waits for a database that is gone
+IDLE = 5.0  # seconds without an item after which the writer says that it goes round
 POISON = frozenset(("21", "22", "23", "54", "P0"))  # SQLSTATE classes that blame the values; the rest may pass later
 
 
@@ -106,7 +109,8 @@ class GroupCommit:
         """What has queued, without waiting for more; nothing when there is nothing left and we are to stop."""
         batch, size = list[Waiting](), 0
         with self._ready:
-            self._ready.wait_for(lambda: self._queue or self._stopping.is_set())
+            while not self._ready.wait_for(lambda: self._queue or self._stopping.is_set(), IDLE):
+                beat("log-writer")
             while self._queue and len(batch) < MOST_ITEMS and size < MOST_BYTES:
                 batch.append(self._queue.popleft())
                 size += batch[-1].entry.size
@@ -147,6 +151,7 @@ class GroupCommit:
                     raise
                 self._close()
                 if self._stopping.is_set() or time.monotonic() + pause > deadline:
+            beat("log-writer")
                     raise LogUnavailable(type(error).__name__) from error
                 logger.warning("The log's writer cannot commit (%s), tries again", type(error).__name__)
                 self._stopping.wait(pause)
@@ -202,8 +207,7 @@ class GroupCommit:
                 autocommit=True,
                 prepare_threshold=0,
                 application_name="drumline-log",
-                connect_timeout=5,
-                tcp_user_timeout=20_000,
+                **ALIVE,
             )
             self._connection = connection
             connection.execute(SESSION, prepare=False)  # several statements

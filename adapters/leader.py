@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg import AsyncConnection, OperationalError
 
+from adapters.connecting import ALIVE
 from adapters.heartbeats import beat
 
 logger = logging.getLogger(__name__)
@@ -57,9 +58,7 @@ class Leader:
                     self._url,
                     autocommit=True,
                     application_name=self._task,
-                    connect_timeout=5,
-                    keepalives_idle=5,
-                    keepalives_interval=2,
+                    **ALIVE,
                 )
             row = await (await self._connection.execute(TRY, [self._task])).fetchone()
         except OperationalError as error:

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from adapters.append_sql import CHANNEL
+from adapters.connecting import ALIVE
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class LogSignal:
 
     async def _connect(self) -> AsyncConnection[Any]:
         connection = await AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=5, application_name="drumline-log-signal"
+            self._url, autocommit=True, application_name="drumline-log-signal", **ALIVE
         )
         await connection.execute(f"LISTEN {CHANNEL}")
         return connection

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.audience_import import AudienceImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
+from adapters.connecting import ALIVE
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.event_store import EventStore
@@ -28,6 +30,7 @@ from adapters.sealing import Sealing
 from adapters.sends import Sends
 from adapters.sessions import Sessions
 from adapters.timers import TimerTable
+from adapters.streams import COMMANDS, DEAD, EVENTS, SENDS
 from adapters.vault import Vault
 from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
@@ -93,7 +96,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             min_size=1,
             max_size=POOL,
             open=False,
-            kwargs={"autocommit": True, "application_name": f"drumline-{name}"},
+            kwargs={"autocommit": True, "application_name": f"drumline-{name}", **ALIVE},
         )
         await stack.enter_async_context(pool)
         bus = await Bus.connect(nats_url, f"drumline-{name}")
@@ -152,7 +155,7 @@ def core(parts: Parts) -> dict[str, Run]:
         "reactors": reactors.run,
         "timers": timers.run,
         "dispatch": dispatch.run,
-        "bus": parts.bus.lost,
+        "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
     }
 
 
@@ -195,7 +198,7 @@ def api(parts: Parts) -> dict[str, Run]:
         access_log=False,
         timeout_graceful_shutdown=3,
     )
-    return {"api": Server(config).run_until_cancelled, "bus": parts.bus.lost}
+    return {"api": Server(config).run_until_cancelled, "feed": feed.run, "bus": parts.bus.watch}
 
 
 @asynccontextmanager
@@ -231,4 +234,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             kill_former=kill,
             deadline=parts.settings.send_deadline,
         )
-        yield {"sessions": SessionWorker(tools, most=parts.settings.sessions_max).run, "bus": parts.bus.lost}
+        yield {
+            "sessions": SessionWorker(tools, most=parts.settings.sessions_max).run,
+            "bus": partial(parts.bus.watch, SENDS),
+        }

@@ -44,9 +44,14 @@ def not_running(settings: Settings, name: str) -> SettingsError:
 
 async def prepare(settings: Settings) -> None:
     """What a deploy does: tables, streams and consumers, brought up to date."""
-    database_url, nats_url = addresses(settings)
+    database_url, _ = addresses(settings)
     await asyncio.to_thread(migrate, database_url)
-    bus = await Bus.connect(nats_url, "drumline-deploy")
+    await declare(settings)
+
+
+async def declare(settings: Settings) -> None:
+    """Make the streams and consumers that are missing, and bring the others to their limits."""
+    bus = await Bus.connect(bus_of(settings), "drumline-deploy")
     try:
         await streams.declare(bus.js, streams.Limits(duplicate_window=settings.duplicate_window))
     finally:

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     sweep_after: Annotated[float, Field(ge=0.1, le=3_600)] = Field(
         5.0, description="Seconds after which a command that HTTP accepted and nobody answered is published again."
     )
+    stall_after: Annotated[float, Field(ge=1, le=3_600)] = Field(
+        60.0, description="Seconds after which a loop that does not go round any more ends its process."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     crashpoint: str = Field("", description="For fault tests: the step before or after which a worker kills itself.")
 

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class Supervisor:
 
     home: Path  # each process has its log and record under it
     on_death: Callable[[str, str], None]  # name, how it ended
+    before_again: Callable[[], Awaitable[None]] | None = None  # what to see to before a dead process is started again
     processes: list[Process] = field(default_factory=list)
     _watch: asyncio.Task[None] | None = None
 
@@ -86,4 +87,6 @@ class Supervisor:
             process.again_at = now + min(0.25 * 2**process.deaths, LONGEST_PAUSE)
             self.on_death(process.name, process.child.how_it_ended())
         elif now >= process.again_at:
+            if self.before_again is not None:
+                await self.before_again()
             await asyncio.to_thread(process.start)

@@ -14,10 +14,11 @@ import httpx
 from pydantic import SecretStr
 
 from adapters.keys import Keys
+from adapters.outages import OUTAGES
 from infra import deploy
 from infra.child import ServerError
 from infra.client import Api, until
-from infra.embedded import EmbeddedServers, refuse_in_use
+from infra.embedded import EmbeddedNats, EmbeddedServers, refuse_in_use
 from infra.people import People, people
 from infra.ports import in_use
 from infra.settings import Settings
@@ -25,6 +26,7 @@ from infra.supervisor import Supervisor
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READY_WITHIN = 60.0  # seconds
+DECLARED_WITHIN = 10.0  # seconds
 TIDYING = 15.0  # seconds a process may take to end, beside what it is doing
 MARK = "demo"  # a file of this name in a data directory: nobody but demos has used it
 
@@ -44,7 +46,7 @@ class House:
         self._say = say
         self._servers = EmbeddedServers(settings.data_dir, nats_port=settings.nats_port)
         self._sandbox_options = sandbox_options
-        self._workers = Supervisor(settings.data_dir / "run", self._tell_death)
+        self._workers = Supervisor(settings.data_dir / "run", self._tell_death, self._declare)
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -136,6 +138,16 @@ class House:
             for server in self._servers.dead():
                 self._say(f"{type(server).__name__} ended; starting it again")
                 await asyncio.to_thread(server.start)
+                if isinstance(server, EmbeddedNats):
+                    await self._declare()  # its directory may be a new one
+
+    async def _declare(self) -> None:
+        """Make the streams and consumers that are gone; a bus that is away is no reason to start no worker."""
+        try:
+            async with asyncio.timeout(DECLARED_WITHIN):
+                await deploy.declare(self.settings)
+        except OUTAGES as error:
+            self._say(f"streams could not be looked after: {type(error).__name__}")
 
     def _tell_death(self, name: str, how: str) -> None:
         self._say(f"{name} ended ({how}); starting it again, log in {self.settings.data_dir / 'run' / name}")

@@ -1,22 +1,27 @@
 """One worker process: builds its parts, runs its loops, and ends cleanly when told to."""
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from adapters.heartbeats import beat, forget
+from adapters.streams import NotDeclared
 from infra import bootstrap
 from infra.settings import Settings, SettingsError
+from infra.watchdog import Watchdog
 
 log = logging.getLogger("drumline")
 OURS = {"adapters", "api", "domain", "infra", "projections", "workers"}
+ENDED, UNDECLARED = 70, 72  # exit codes: a loop ended by itself; the same for want of a stream or its consumer
+TIDYING = 3.0  # seconds a loop may take to end before it is asked again
+TICK = 1.0  # seconds between two beats of the event loop itself
 
 
 def work(role: str, settings: Settings) -> None:
@@ -26,11 +31,11 @@ def work(role: str, settings: Settings) -> None:
         raise SettingsError(f"There is no worker {role!r}: choose core, sessions or api.")
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    Watchdog(settings.stall_after).start()
     try:
         uvloop.run(roles[role](settings))
     except LoopEnded as ended:
-        log.error("%s", ended)  # noqa: TRY400  # a traceback's last line would tell a foreign error's text
-        sys.exit(1)
+        sys.exit(ended.code)
 
 
 async def core(settings: Settings) -> None:
@@ -40,7 +45,7 @@ async def core(settings: Settings) -> None:
 
 async def sessions(settings: Settings) -> None:
     async with bootstrap.connected(settings, "sessions") as parts, bootstrap.sessions(parts) as loops:
-        await until_told(loops)
+        await until_told(loops, settings.send_deadline + 2 * TIDYING)
 
 
 async def api(settings: Settings) -> None:
@@ -50,6 +55,18 @@ async def api(settings: Settings) -> None:
 
 class LoopEnded(Exception):
     """One of a process's loops ended by itself, and the process with it; the message says which and why."""
+
+    def __init__(self, loop: str, error: BaseException | None) -> None:
+        error = first(error)
+        super().__init__(f"{loop} ended: {reason(error)}")
+        self.code = UNDECLARED if isinstance(error, NotDeclared) else ENDED
+
+
+def first(error: BaseException | None) -> BaseException | None:
+    """What a group of errors began with."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def reason(error: BaseException | None) -> str:
@@ -62,20 +79,44 @@ def reason(error: BaseException | None) -> str:
     return f"{type(error).__name__}{f': {error}' if ours else ''}{where}"
 
 
-async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-    """Run loops side by side until a signal; the first that ends by itself ends all, with its reason."""
+async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]], tidying: float = TIDYING) -> None:
+    """Run loops side by side until a signal; the first that ends by itself ends all, with its reason.
+
+    Each loop beats under its name. One that has not ended `tidying` seconds after it was asked to is asked again:
+    before Python 3.12 it may have lost the first asking (adapters/cancellation.py).
+    """
     told = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, told.set)
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, told.set)
+    for name in loops:
+        beat(name)
     running: dict[asyncio.Future[Any], str] = {asyncio.ensure_future(loop()): name for name, loop in loops.items()}
     stop: asyncio.Future[Any] = asyncio.ensure_future(told.wait())
+    ticking: asyncio.Future[Any] = asyncio.ensure_future(tick())
     try:
         ended, _ = await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         for loop in ended - {stop}:
-            raise LoopEnded(f"{running[loop]} ended: {reason(loop.exception())}")
+            failure = LoopEnded(running[loop], loop.exception())
+            log.error("%s", failure)  # before the others end, which may take its time
+            raise failure
     finally:
-        for task in (stop, *running):
+        forget()  # from here on it is the ending that must not stall
+        beat("ending")
+        await end_all([stop, ticking, *running], tidying)
+
+
+async def tick() -> None:
+    """Beat for the event loop: it stops when something blocks it."""
+    while True:
+        beat("event-loop")
+        await asyncio.sleep(TICK)
+
+
+async def end_all(tasks: Collection[asyncio.Future[Any]], tidying: float) -> None:
+    """Cancel tasks until they have ended."""
+    left = set(tasks)
+    while left:
+        for task in left:
             task.cancel()
-        for task in (stop, *running):
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        _, left = await asyncio.wait(left, timeout=tidying)
+    await asyncio.gather(*tasks, return_exceptions=True)

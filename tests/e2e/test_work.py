@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
+from functools import partial
 
 import psycopg
 import pytest
 
 from adapters.streams import NotDeclared
-from infra.work import LoopEnded, reason, until_told
+from infra.work import ENDED, UNDECLARED, LoopEnded, reason, until_told
 
 
 async def forever() -> None:
@@ -53,3 +54,31 @@ def test_a_foreign_error_is_told_by_its_kind_alone() -> None:
         said = reason(error)
     assert said.startswith("UniqueViolation at test_work.py:")
     assert "2025550143" not in said
+
+
+async def test_a_loop_that_lost_its_cancellation_is_asked_again() -> None:
+    """As `asyncio.wait_for` loses it before Python 3.12."""
+    asked = 0
+
+    async def forgetful() -> None:
+        nonlocal asked
+        while asked < 3:
+            try:
+                await forever()
+            except asyncio.CancelledError:
+                asked += 1
+
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    await until_told({"projector": forgetful}, 0.01)
+    assert asked == 3
+
+
+async def test_the_code_tells_a_missing_stream_from_any_other_end() -> None:
+    async def failing(error: Exception) -> None:
+        async with asyncio.TaskGroup():
+            raise error
+
+    for error, code in ((NotDeclared("The bus has no stream EVENTS."), UNDECLARED), (ValueError("a number"), ENDED)):
+        with pytest.raises(LoopEnded, match=f"intake ended: {type(error).__name__}.* at test_work.py:") as ended:
+            await until_told({"intake": partial(failing, error)})
+        assert ended.value.code == code
