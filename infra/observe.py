@@ -1,0 +1,45 @@
+"""What a worker process lets be seen of itself: `/metrics`, and where it is."""
+
+import logging
+import socket
+from functools import partial
+
+import uvicorn
+
+from adapters import metrics
+from adapters.census import Census
+from adapters.progress import Progress
+from api.rules import SENTENCES
+from infra.bootstrap import Parts, Run, Server, clock
+from infra.child import ServerError
+from infra.looks import OfHouse, OfProcess, Page, collect
+from infra.settings import Settings
+from infra.targets import OFFSETS, metrics_port
+
+log = logging.getLogger(__name__)
+
+
+def observed(parts: Parts, role: str) -> dict[str, Run]:
+    """Begin to show this process; the loop that serves `/metrics`, where it serves nothing else. Raises ServerError."""
+    metrics.know_rules(SENTENCES)
+    collect(OfProcess(parts.pool))
+    if role not in OFFSETS:
+        return {}
+    if role != "core":
+        return {"metrics": serving(Page(), parts.settings, role)}
+    readers = {"projections": parts.models.position, "reactors": Progress(parts.pool).position}
+    house = OfHouse(parts.store, parts.bus, Census(parts.pool, parts.bus), readers, clock)
+    metrics.REGISTRY.register(house)
+    return {"metrics": serving(Page(house.look), parts.settings, role)}
+
+
+def serving(page: Page, settings: Settings, role: str) -> Run:
+    """A loop that serves the page."""
+    host, port = settings.metrics_host, metrics_port(settings, role)
+    try:
+        listening = socket.create_server((host, port))
+    except OSError:
+        raise ServerError(f"Port {port} cannot be had on {host}: set DRUMLINE_METRICS_PORT.") from None
+    log.info("serves /metrics", extra={"host": host, "port": port})
+    config = uvicorn.Config(page, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    return partial(Server(config).run_until_cancelled, "metrics", [listening])
