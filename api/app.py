@@ -14,6 +14,7 @@ from api import (
     errors,
     health,
     jobs,
+    metrics,
     openapi,
     recipients,
     review_queue,
@@ -21,7 +22,7 @@ from api import (
 )
 from api.auth import require_access
 from api.deps import Services
-from api.middleware import DeclaredLimits, SafeHeaders
+from api.middleware import DeclaredLimits, Measured, SafeHeaders
 from api.uploads import UPLOAD_LIMIT
 
 LARGEST_BODY = 1_000_000  # bytes; the broker takes 1,048,576 with its headers
@@ -73,6 +74,7 @@ def create(services: Services) -> FastAPI:
         workspace,
         commands,
         health,
+        metrics,
     ):
         app.include_router(module.router, max_body_size=LARGEST_BODY)
     errors.install(app)
@@ -80,5 +82,6 @@ def create(services: Services) -> FastAPI:
     openapi.install(app, DESCRIPTION)
     app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special={audiences.router.prefix: UPLOAD_LIMIT})
     app.add_middleware(SafeHeaders)
+    app.add_middleware(Measured)
     require_access(app)
     return app

@@ -1,6 +1,7 @@
 """The composition root: the only place that builds objects, and knows which worker needs what."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -166,11 +167,11 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def run_until_cancelled(self) -> None:
-        serving = asyncio.create_task(self.serve())
+    async def run_until_cancelled(self, loop: str = "api", sockets: list[socket.socket] | None = None) -> None:
+        serving = asyncio.create_task(self.serve(sockets))
         try:
             while not serving.done():
-                beat("api")
+                beat(loop)
                 await asyncio.wait([serving], timeout=1.0)
         finally:
             self.should_exit = True

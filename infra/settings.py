@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     nats_url: SecretStr | None = Field(None, description="An external NATS (nats://…); unset: the embedded one.")
     http_host: str = Field("127.0.0.1", description="The address the REST API listens on.")
     http_port: Port = Field(8180, description="The port the REST API listens on.")
+    metrics_host: str = Field("127.0.0.1", description="The address the core and sessions workers show /metrics on.")
+    metrics_port: Port | None = Field(
+        None, description="The core worker's port for /metrics, the sessions worker's is the next; unset: free ones."
+    )
     sandbox_port: Port = Field(8181, description="The port of the sandbox: emulated WhatsApp Web and its phones.")
     nats_port: Port | None = Field(None, description="The embedded NATS's port; unset: a free one, kept afterwards.")
     whatsapp_url: str | None = Field(
@@ -64,6 +68,11 @@ class Settings(BaseSettings):
     def keys_file(self) -> Path:
         """The API keys `up` and `demo` made for their people: 0600."""
         return self.data_dir / "keys.json"
+
+    @property
+    def targets_file(self) -> Path:
+        """Where Prometheus finds each process: `up` keeps it."""
+        return self.data_dir / "prometheus-targets.json"
 
     @property
     def sandbox_url(self) -> str:

@@ -23,6 +23,7 @@ from infra.people import People, people
 from infra.ports import in_use
 from infra.settings import Settings
 from infra.supervisor import Supervisor
+from infra.targets import announced
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 READY_WITHIN = 60.0  # seconds
@@ -102,6 +103,7 @@ class House:
         )
         await deploy.prepare(self.settings)
         await self.let_in()
+        self.settings = announced(self.settings)
         self._plan()
         await self._workers.start()
         self._watch = asyncio.create_task(self._keep_servers())

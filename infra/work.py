@@ -14,6 +14,7 @@ import uvloop
 from adapters.heartbeats import beat, forget
 from adapters.streams import NotDeclared
 from infra import bootstrap
+from infra.observe import observed
 from infra.settings import Settings, SettingsError
 from infra.watchdog import Watchdog
 
@@ -40,17 +41,17 @@ def work(role: str, settings: Settings) -> None:
 
 async def core(settings: Settings) -> None:
     async with bootstrap.connected(settings, "core") as parts:
-        await until_told(bootstrap.core(parts))
+        await until_told(bootstrap.core(parts) | observed(parts, "core"))
 
 
 async def sessions(settings: Settings) -> None:
     async with bootstrap.connected(settings, "sessions") as parts, bootstrap.sessions(parts) as loops:
-        await until_told(loops, settings.send_deadline + 2 * TIDYING)
+        await until_told(loops | observed(parts, "sessions"), settings.send_deadline + 2 * TIDYING)
 
 
 async def api(settings: Settings) -> None:
     async with bootstrap.connected(settings, "api") as parts:
-        await until_told(bootstrap.api(parts))
+        await until_told(bootstrap.api(parts) | observed(parts, "api"))
 
 
 class LoopEnded(Exception):
