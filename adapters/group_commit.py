@@ -17,9 +17,9 @@ from psycopg import Connection
 from adapters import binary_arrays, metrics
 from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, Entry, arrays
 from adapters.appending import Verdict, waves
-from adapters.inbox import CommandRow
 from adapters.connecting import ALIVE
 from adapters.heartbeats import beat
+from adapters.inbox import CommandRow
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +144,7 @@ class GroupCommit:
         COMMIT reply had stored is found again as ours."""
         deadline = time.monotonic() + self._patience
         for pause in pauses():
+            beat("log-writer")
             try:
                 return self._transaction(entries)
             except psycopg.Error as error:
@@ -151,7 +152,6 @@ class GroupCommit:
                     raise
                 self._close()
                 if self._stopping.is_set() or time.monotonic() + pause > deadline:
-            beat("log-writer")
                     raise LogUnavailable(type(error).__name__) from error
                 logger.warning("The log's writer cannot commit (%s), tries again", type(error).__name__)
                 self._stopping.wait(pause)

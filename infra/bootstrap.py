@@ -30,8 +30,8 @@ from adapters.progress import Progress
 from adapters.sealing import Sealing
 from adapters.sends import Sends
 from adapters.sessions import Sessions
-from adapters.timers import TimerTable
 from adapters.streams import COMMANDS, DEAD, EVENTS, SENDS
+from adapters.timers import TimerTable
 from adapters.vault import Vault
 from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
@@ -199,7 +199,7 @@ def api(parts: Parts) -> dict[str, Run]:
         access_log=False,
         timeout_graceful_shutdown=3,
     )
-    return {"api": Server(config).run_until_cancelled, "feed": feed.run, "bus": parts.bus.watch}
+    return {"api": Server(config).run_until_cancelled, "bus": parts.bus.watch}
 
 
 @asynccontextmanager
