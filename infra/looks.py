@@ -109,7 +109,7 @@ class OfProcess(Collector):
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # a registry tells collectors apart
 class OfHouse(Collector):
     """What the core worker tells of the whole house; what a server that is away knows is left out."""
 
