@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from adapters.appending import Item, unstorable
 from adapters.binary_arrays import NULL, Array, Blobs, Int4s, Int8s, Texts, Uuids
 from adapters.inbox import COLUMNS
+from domain.message import Envelope, Recorded
 
 CHANNEL = "drumline_log"
 
@@ -86,43 +88,61 @@ FROM verdict LEFT JOIN placed ON code = 'ok' AND originator_id = stream
 OLD_ANSWERS = f"SELECT ticket, {COLUMNS} FROM commands WHERE key = ANY(%s)"  # noqa: S608  # of constants
 
 
+REFUSAL: tuple[type[Array], ...] = (Texts, Texts, Texts, Texts)
+LEASE: tuple[type[Array], ...] = (Uuids, Int8s, Int4s, Int4s)
 ITEM: tuple[type[Array], ...] = (
-    *(Uuids, Uuids, Texts, Texts, Texts, Blobs, Texts, Texts, Texts),
-    *(Texts, Texts, Texts, Int8s, Int4s, Uuids, Int8s, Int4s, Int4s),
+    *(Uuids, Uuids, Texts, Texts, Texts, Blobs, Texts, Texts, Texts, Texts),
+    *(Texts, Texts, Int8s, Int4s, Uuids, Int8s, Int4s, Int4s),
 )
 CONDITION: tuple[type[Array], ...] = (Texts, Int8s)
 EVENT: tuple[type[Array], ...] = (Int4s, Texts, Blobs)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """An item made ready for the writer: every value of its rows as it goes over the wire."""
 
     item: Item
+    envelopes: Sequence[Envelope]  # of its events
     cells: Sequence[bytes]
     conditions: Sequence[Sequence[bytes]]
     events: Sequence[Sequence[bytes]]
     size: int
 
+    def recorded(self, position: int, version: int) -> list[Recorded]:
+        """Its events, the last of them at this position and version."""
+        earlier = len(self.item.events) - 1  # events before the last
+        return [
+            Recorded(position - earlier + k, self.item.stream, version - earlier + k, event, envelope)
+            for k, (event, envelope) in enumerate(zip(self.item.events, self.envelopes, strict=True))
+        ]
 
-def prepared(item: Item, stored: Sequence[tuple[str, bytes]]) -> Entry | str:
+
+word = lru_cache(maxsize=4_096)(Texts.encode)  # for what many items have in common
+APPLIED = (word("applied"), NULL, NULL, NULL)
+NO_LEASE = (NULL, NULL, Int4s.encode(0), NULL)
+
+
+def prepared(item: Item, envelopes: Sequence[Envelope], stored: Sequence[tuple[str, bytes]]) -> Entry | str:
     """An item with its events as topics and bytes, ready; or, in a word, why the log cannot store it."""
     lease, refusal = item.lease, item.refusal
     detail = orjson.dumps(refusal.detail).decode() if refusal is not None and refusal.detail else None
-    size = sum(len(state) for _, state in stored)
+    size = sum([len(state) for _, state in stored])
     if reason := unstorable(item, detail or "", size):
         return reason
-    values = (
-        *(item.key, item.command_id, item.workspace, item.principal, item.name, item.digest),
-        *(("applied", None, None) if refusal is None else ("refused", refusal.rule, refusal.field)),
-        *(detail, item.traceparent, item.stream, item.expected, len(stored)),
-        *((None, None, 0, None) if lease is None else (lease.account, lease.fence, lease.spend, lease.grant)),
-    )
     return Entry(
         item,
-        cells(ITEM, values),
-        [cells(CONDITION, condition) for condition in item.conditions.items()],
-        [cells(EVENT, (k, *event)) for k, event in enumerate(stored, 1)],
+        envelopes,
+        (
+            *(Uuids.encode(item.key), Uuids.encode(item.command_id), word(item.workspace), word(item.principal)),
+            *(word(item.name), Blobs.encode(item.digest)),
+            *(APPLIED if refusal is None else cells(REFUSAL, ("refused", refusal.rule, refusal.field, detail))),
+            *(word(item.traceparent), Texts.encode(item.stream)),
+            *(NULL if item.expected is None else Int8s.encode(item.expected), Int4s.encode(len(stored))),
+            *(NO_LEASE if lease is None else cells(LEASE, (lease.account, lease.fence, lease.spend, lease.grant))),
+        ),
+        [(word(stream), Int8s.encode(version)) for stream, version in item.conditions.items()],
+        [(Int4s.encode(k), word(name), Blobs.encode(state)) for k, (name, state) in enumerate(stored, 1)],
         size,
     )
 

@@ -115,9 +115,11 @@ def unstorable(item: Item, detail: str, size: int) -> str:
     names = [item.workspace, item.principal, item.name, item.stream, item.traceparent, *item.conditions]
     if item.refusal is not None:
         names += [item.refusal.rule, item.refusal.field]
-    if "\\u0000" in detail or not all(map(str.isprintable, names)):
+    together = "".join(names)
+    if "\\u0000" in detail or not together.isprintable():
         return "unprintable"
-    if len(item.digest) > LONGEST_NAME or any(len(name.encode()) > LONGEST_NAME for name in names):
+    short = together.isascii() and len(together) <= LONGEST_NAME  # then each of them is
+    if len(item.digest) > LONGEST_NAME or not (short or all(len(name.encode()) <= LONGEST_NAME for name in names)):
         return "name_too_long"
     if size + len(detail) > LARGEST_ITEM:
         return "too_large"

@@ -174,10 +174,11 @@ class EventStore:
         self._datastore = Datastore(database_url)
         self._log = LogRecorder(self._datastore)
         self._snapshots = ArrayRecorder(self._datastore, events_table_name="snapshots")
-        self._mapper = FactMapper(codec or Codec())
+        self._codec = codec or Codec()
+        self._mapper = FactMapper(self._codec)
         self._states = {aggregate: StateCodec(decider) for aggregate, decider in catalog.DECIDERS.items()}
-        self._commits = GroupCommit(database_url, patience)
         self._tail = LogTail(self.page)
+        self._commits = GroupCommit(database_url, patience, self._tail.appended)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="log-reader")
 
     def start(self) -> None:
@@ -196,7 +197,7 @@ class EventStore:
         Raises LogUnavailable when the database stays away: then append the same items again to learn what became of
         them, for a decision's key is taken once.
         """
-        ready = [prepared(item, self._stored(item)) for item in items]
+        ready = [self._prepared(item) for item in items]
         verdicts = iter(await self._commits.append([entry for entry in ready if isinstance(entry, Entry)]))
         return [next(verdicts) if isinstance(e, Entry) else Verdict("failed", 0, reason=e) for e in ready]
 
@@ -228,9 +229,10 @@ class EventStore:
         except (InterfaceError, OperationalError) as error:  # the library's own, after it tried a few times
             raise LogUnavailable(type(error).__name__) from error
 
-    def _stored(self, item: Item) -> list[tuple[str, bytes]]:
-        rows = [self._mapper.to_stored_event(fact) for fact in facts(item)]
-        return [(row.topic, row.state) for row in rows]
+    def _prepared(self, item: Item) -> Entry | str:
+        around = envelopes(item)
+        encode = self._codec.encode
+        return prepared(item, around, [encode(*one) for one in zip(item.events, around, strict=True)])
 
     def _recorded(self, notifications: Sequence[Notification]) -> list[Recorded]:
         return [self._record(notification) for notification in notifications]
@@ -275,23 +277,18 @@ class EventStore:
                 self._snapshots.insert_events([row])
 
 
-def facts(item: Item) -> list[Fact]:
-    """An item's events in their envelopes; event ids follow from the decision's key."""
+def envelopes(item: Item) -> list[Envelope]:
+    """What is stored around an item's events; their ids follow from the decision's key."""
     return [
-        Fact(
-            item.stream,
-            (item.expected or 0) + k,
-            event,
-            Envelope(
-                event_id=derive("event", item.key, k),
-                actor=item.principal,
-                workspace=item.workspace,
-                causation=item.command_id,
-                correlation=item.correlation,
-                time=item.now,
-                facts=item.conditions,
-                traceparent=item.traceparent,
-            ),
+        Envelope(
+            derive("event", item.key, k),
+            item.principal,
+            item.workspace,
+            item.command_id,
+            item.correlation,
+            item.now,
+            item.conditions,
+            item.traceparent,
         )
-        for k, event in enumerate(item.events, 1)
+        for k in range(1, len(item.events) + 1)
     ]

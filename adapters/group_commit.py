@@ -7,8 +7,9 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from adapters.appending import Verdict, waves
 from adapters.connecting import ALIVE
 from adapters.heartbeats import beat
 from adapters.inbox import CommandRow
+from domain.message import Recorded
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ MOST_BYTES = 4 << 20
 PATIENCE = 20.0  # seconds a batch waits for a database that is gone
 IDLE = 5.0  # seconds without an item after which the writer says that it goes round
 POISON = frozenset(("21", "22", "23", "54", "P0"))  # SQLSTATE classes that blame the values; the rest may pass later
+
+
+Appended = Callable[[int, int, Callable[[], list[Recorded]]], None]
+"""(first position, last position, their events made when called): told of each commit, in the writer's thread."""
 
 
 class LogUnavailable(Exception):
@@ -55,9 +61,10 @@ class Waiting:
 class GroupCommit:
     """A thread with a connection of its own that appends whatever has queued, up to 500 items at a time."""
 
-    def __init__(self, database_url: str, patience: float = PATIENCE) -> None:
+    def __init__(self, database_url: str, patience: float = PATIENCE, appended: Appended | None = None) -> None:
         self._url = database_url
         self._patience = patience
+        self._appended = appended
         self._queue: deque[Waiting] = deque()
         self._ready = threading.Condition()
         self._stopping = threading.Event()
@@ -180,9 +187,27 @@ class GroupCommit:
             for place, code, version, position in cursor.fetchall():
                 verdicts[wave[place - 1]] = Verdict(code, version, position)
         found = [verdicts[index] for index in range(len(batch))]
+        self._tell(batch, found)
         if any(verdict.code == "duplicate" for verdict in found):
             return self._with_old_answers(connection, entries, found)
         return found
+
+    def _tell(self, batch: Sequence[Entry], verdicts: Sequence[Verdict]) -> None:
+        """Hand on what was just appended, if nobody else's events can lie in between."""
+        new = [
+            (verdict.position, verdict.version, entry)
+            for entry, verdict in zip(batch, verdicts, strict=True)
+            if verdict.code == "ok" and verdict.position is not None
+        ]
+        if new and self._appended is not None:
+            new.sort(key=itemgetter(0))
+            count = sum([len(entry.events) for _, _, entry in new])
+            last = new[-1][0]
+            first = new[0][0] + 1 - len(new[0][2].events)
+            if last + 1 - first == count:
+                self._appended(
+                    first, last, lambda: [one for place, at, entry in new for one in entry.recorded(place, at)]
+                )
 
     def _with_old_answers(
         self, connection: Connection[Any], entries: dict[int, Entry], verdicts: Sequence[Verdict]

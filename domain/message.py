@@ -1,11 +1,12 @@
 """What every aggregate is made of: commands, events, the facts of a decision, and refusals."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, NewType, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 WorkspaceId = NewType("WorkspaceId", str)  # a tenant's short name: [a-z0-9][a-z0-9-]{0,39}
 PrincipalId = NewType("PrincipalId", str)  # an API key's id, or "system-<worker>"
@@ -15,11 +16,19 @@ Ref = NewType("Ref", str)  # where the sealed content store keeps a text: 64 hex
 WaId = NewType("WaId", str)  # WhatsApp's message id, chosen by us: 3EB0 + 18 upper-case hex characters
 
 NAMES = UUID("6a1f3b0e-6d1c-5c0f-9b1e-0d7a5f2c9e11")  # the namespace of every derived id
+NAMED = hashlib.sha1(NAMES.bytes, usedforsecurity=False)
+FREE = ~(0xF << 76 | 0x3 << 62) & (1 << 128) - 1  # the bits that say neither version nor variant
+VERSION_5 = 0x5 << 76 | 0x2 << 62
 
 
 def derive(*parts: object) -> UUID:
-    """The id that follows from its causes: the same parts always give the same id."""
-    return uuid5(NAMES, "|".join(str(part) for part in parts))
+    """The id that follows from its causes: the same parts always give the same id.
+
+    It is `uuid5(NAMES, "|".join(map(str, parts)))`, made a third faster, for each event and each command needs one.
+    """
+    named = NAMED.copy()
+    named.update("|".join(map(str, parts)).encode())
+    return UUID(int=int.from_bytes(named.digest()[:16], "big") & FREE | VERSION_5)
 
 
 class Role(StrEnum):
@@ -67,11 +76,12 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What an audience came to when it was frozen for a job: its Merkle root, its size, and variables people lack."""
+    """What an audience came to when it was frozen for a job: its Merkle root, its size, variables people lack, links."""
 
     root: Digest
     count: int
     missing: Mapping[str, int] = field(default_factory=dict)  # variable -> recipients without it
+    links: int = 0  # texts with a link in them
 
 
 @dataclass(frozen=True, slots=True)

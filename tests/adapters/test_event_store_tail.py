@@ -4,13 +4,17 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import psycopg
+import pytest
 from eventsourcing.persistence import StoredEvent
 
 from adapters.append_sql import LOCK
 from adapters.event_store import Datastore, LogRecorder
 from adapters.log_signal import LogSignal
+from domain.account import AccountPaused
+from domain.message import Refused, StreamId
 from tests.adapters.logs import an_item, opened, rows
 from tests.adapters.test_group_commit_faults import until, waiting_for_the_lock
 from tests.builders import NORTH_STREAM, READY, SOUTH_STREAM
@@ -32,8 +36,13 @@ async def listening(database_url: str) -> AsyncIterator[LogSignal]:
         await signal.stop()
 
 
-async def test_a_tailing_reader_loses_nothing_of_several_writing_processes(database_url: str) -> None:
+async def test_a_tailing_reader_loses_nothing_of_several_writing_processes_nor_of_its_own(database_url: str) -> None:
+    async def write() -> None:
+        for _ in range(ITEMS):
+            await store.append([an_item(StreamId(f"account-{uuid4()}"), *READY)])
+
     async with opened(database_url) as store, listening(database_url) as signal:
+        own = asyncio.create_task(write())
         writers = [
             await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.adapters.log_writer", database_url, str(ITEMS)
@@ -42,18 +51,51 @@ async def test_a_tailing_reader_loses_nothing_of_several_writing_processes(datab
         ]
         tailed, seen = list[int](), 0
         async with asyncio.timeout(60):
-            while len(tailed) < WRITERS * ITEMS * len(READY):
-                page = await store.page(tailed[-1] if tailed else 0)
+            while len(tailed) < (WRITERS + 1) * ITEMS * len(READY):
+                page = await store.tail(tailed[-1] if tailed else 0)
                 tailed += [recorded.position for recorded in page]
                 if not page:
-                    ended = all(writer.returncode is not None for writer in writers)
+                    ended = own.done() and all(writer.returncode is not None for writer in writers)
                     assert not ended or seen != signal.count, f"only {len(tailed)} events were seen"
                     seen = signal.count
                     await signal.wait(0.2, seen)
         assert [await writer.wait() for writer in writers] == [0] * WRITERS
+        await own
 
     stored = [row["n"] for row in rows(database_url, "SELECT notification_id n FROM stored_events ORDER BY 1")]
     assert tailed == stored
+
+
+async def test_who_follows_the_log_in_the_process_that_writes_it_reads_nothing_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database_url) as store:
+        assert await store.tail(0) == []
+        items = [an_item(StreamId(f"account-{uuid4()}"), *READY) for _ in range(5)]
+        again = an_item(items[0].stream, AccountPaused(), expected=len(READY), traceparent="00-trace")
+        refused = an_item(items[1].stream, expected=0, refusal=Refused("because", field="it"))
+        with monkeypatch.context() as patch:
+            patch.delattr(LogRecorder, "select_notifications")
+            await store.append([*items, again, refused, items[2]])
+            tailed = await store.tail(0)
+            middle = await store.tail(tailed[6].position, 3)
+        assert tailed == await store.page(0)
+        assert len(tailed) == 5 * len(READY) + 1
+        assert middle == tailed[7:10]
+
+
+async def test_what_a_neighbour_appended_in_between_is_read_from_the_log(database_url: str) -> None:
+    async with opened(database_url) as store, opened(database_url) as other:
+        tailed = await store.tail(0)
+        for writer in (store, other, store, store, other):
+            await writer.append([an_item(StreamId(f"account-{uuid4()}"), *READY)])
+        with psycopg.connect(database_url, autocommit=True) as connection:  # a position that stays empty
+            connection.execute("SELECT nextval(pg_get_serial_sequence('stored_events', 'notification_id'))")
+        await store.append([an_item(StreamId(f"account-{uuid4()}"), *READY)])
+        while page := await store.tail(tailed[-1].position if tailed else 0, 4):
+            tailed += page
+        assert tailed == await store.page(0)
+        assert len(tailed) == 6 * len(READY)
 
 
 async def test_the_librarys_own_insert_keeps_the_order_too(database_url: str) -> None:
