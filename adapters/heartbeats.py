@@ -3,6 +3,9 @@
 import time
 from collections.abc import Mapping
 
+STALE = 30.0  # seconds: no loop takes as long for a round
+ASK = "ctl.beats.{role}"  # where on the bus a process answers with its loops' ages, as a JSON object
+
 _last: dict[str, float] = {}
 
 

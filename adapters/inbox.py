@@ -32,6 +32,7 @@ PENDING = """
 SELECT key, command_id, workspace, principal, name, digest, body, traceparent FROM commands
 WHERE state = 'pending' AND received_at < now() - %s AND body IS NOT NULL ORDER BY received_at LIMIT %s
 """
+OLDEST = "SELECT min(received_at) FROM commands WHERE state = 'pending'"
 CRASH = """
 INSERT INTO commands (key, command_id, workspace, principal, name, digest, state, rule, answered_at, traceparent)
 VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(digest)s, 'crashed', %(rule)s, now(),
@@ -108,6 +109,12 @@ class Inbox:
         async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(Pending)) as cursor:
             await cursor.execute(PENDING, [older_than, limit])
             return await cursor.fetchall()
+
+    async def oldest_pending(self) -> datetime | None:
+        """When the oldest command came that nobody has answered."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(OLDEST)).fetchone()
+        return row[0] if row else None
 
     async def crash(self, pending: Pending, rule: str) -> None:
         """Mark a command that nobody could answer; one that was answered meanwhile stays as it is."""

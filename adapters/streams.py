@@ -109,12 +109,22 @@ async def declare(js: JetStreamContext, limits: Limits | None = None) -> None:
         await js.add_consumer(stream, consumer)
 
 
-async def require(js: JetStreamContext, *names: str) -> None:
-    """Raise NotDeclared when one of these streams, or its consumer, is missing."""
-    for name in names:
+async def missing(js: JetStreamContext, *names: str) -> list[str]:
+    """Those of these streams (without names: of all) that are missing, or whose consumer is."""
+    gone = []
+    for name in names or (COMMANDS, SENDS, EVENTS, DEAD):
         try:
             await js.stream_info(name)
             if name in CONSUMERS:
                 await js.consumer_info(name, CONSUMERS[name])
         except NotFoundError:
-            raise NotDeclared(f"The bus has no stream {name}, or not its consumer: run `drumline migrate`.") from None
+            gone.append(name)
+    return gone
+
+
+async def require(js: JetStreamContext, *names: str) -> None:
+    """Raise NotDeclared when one of these streams, or its consumer, is missing."""
+    if names and (gone := await missing(js, *names)):
+        raise NotDeclared(
+            f"The bus has no stream {', '.join(gone)}, or not its consumer: run `drumline migrate`."
+        ) from None

@@ -1,12 +1,19 @@
-"""Whether the API lives, and whether it can do its work."""
+"""Whether the API lives, and whether drumline can do its work: each part by itself."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from importlib.metadata import version
 from typing import Literal
 
+import orjson
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from adapters.cloudevents import POSITION
+from adapters.heartbeats import ASK, STALE
 from adapters.outages import OUTAGES
+from adapters.streams import EVENTS, Limits, missing
 from api.auth import ANYBODY
 from api.deps import Given, Services
 from api.openapi import answers
@@ -14,11 +21,22 @@ from api.openapi import answers
 router = APIRouter(tags=["health"], dependencies=[ANYBODY])
 
 PATIENCE = 2.0  # seconds for each answer
-LAG_ALLOWED = 30.0  # seconds that the read models may be behind the log
+LAG_ALLOWED = 30.0  # seconds that commands, the read models and EVENTS may be behind
+PROCESSES = ("core", "sessions")
+WINDOW = timedelta(seconds=Limits().events_age)
 
-Word = Literal["ok", "away", "behind"]
-READY = {"status": "ok", "database": "ok", "bus": "ok", "projections": "ok", "lag_seconds": 0.0}
-BEHIND = READY | {"status": "unready", "projections": "behind", "lag_seconds": 41.7}
+Word = Literal["ok", "away", "missing", "behind", "stalled", "silent"]
+
+
+class Check(BaseModel):
+    """One part."""
+
+    status: Word
+    seconds: float | None = Field(None, description="How far behind it is, or how long a loop has stood still.")
+    names: list[str] = Field([], description="What is missing, or stands still.")
+
+
+OK = Check(status="ok")
 
 
 class Health(BaseModel):
@@ -28,13 +46,34 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What the API stands on, each by itself."""
+    """What drumline stands on. A process that nobody hears is `silent`, which tells, but does not count: what it
+    leaves undone does."""
 
     status: Literal["ok", "unready"]
-    database: Word
-    bus: Word
-    projections: Word
-    lag_seconds: float | None = Field(description="Age of the oldest event that the read models do not show yet.")
+    checks: dict[str, Check]
+
+
+NAMED = ("database", "bus", "streams", "commands", "projections", "relay", *PROCESSES)
+FINE = dict.fromkeys(NAMED, OK)
+READY = Readiness(status="ok", checks=FINE).model_dump()
+LATE = Check(status="behind", seconds=41.7)
+BEHIND = Readiness(status="unready", checks=FINE | {"projections": LATE}).model_dump()
+
+
+class Root(BaseModel):
+    """Where to look."""
+
+    name: str = "drumline"
+    version: str = version("drumline")
+    docs: str = "/docs"
+    openapi: str = "/openapi.json"
+    ready: str = "/readyz"
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Root:
+    """What this is, and where its documentation is."""
+    return Root()
 
 
 @router.get("/healthz", responses=answers(200, "Alive.", {"status": "ok"}))
@@ -45,34 +84,96 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses=answers(200, "Ready.", READY) | answers(503, "Not ready.", BEHIND))
 async def readyz(services: Given, response: Response) -> Readiness:
-    """Whether database and bus answer, and the read models keep up with the log."""
-    bus, lag = await asyncio.gather(bus_answers(services), lag_of(services))
-    projections: Word = "away" if lag is None else "ok" if lag <= LAG_ALLOWED else "behind"
-    ready = bus and projections == "ok"
-    response.status_code = 200 if ready else 503
-    return Readiness(
-        status="ok" if ready else "unready",
-        database="away" if lag is None else "ok",
-        bus="ok" if bus else "away",
-        projections=projections,
-        lag_seconds=lag,
+    """Whether database, bus and streams are there, nothing is left undone, and every loop goes round."""
+    asked: Mapping[str, Callable[[Services], Awaitable[Check]]] = {
+        "database": database,
+        "bus": bus,
+        "streams": streams,
+        "commands": commands,
+        "projections": projections,
+        "relay": relay,
+    }
+    found = await asyncio.gather(
+        *(patiently(check, services) for check in asked.values()), *(process(services, role) for role in PROCESSES)
     )
+    checks = dict(zip([*asked, *PROCESSES], found, strict=True))
+    ready = all(check.status in ("ok", "silent") for check in checks.values())
+    response.status_code = 200 if ready else 503
+    return Readiness(status="ok" if ready else "unready", checks=checks)
 
 
-async def bus_answers(services: Services) -> bool:
-    """Whether the broker answers."""
-    try:
-        await services.bus.nc.flush(int(PATIENCE))
-    except OUTAGES:
-        return False
-    return True
+for path, answer in (("/", root), ("/healthz", healthz), ("/readyz", readyz)):
+    router.head(path, include_in_schema=False)(answer)
 
 
-async def lag_of(services: Services) -> float | None:
-    """How old the oldest event is that is not projected, in seconds; None when the database does not tell."""
+async def patiently(check: Callable[[Services], Awaitable[Check]], services: Services) -> Check:
+    """A check's result; `away` when what it asks does not answer in time."""
     try:
         async with asyncio.timeout(PATIENCE):
-            rest = await services.store.page(await services.models.position(), 1)
+            return await check(services)
     except OUTAGES:
-        return None
-    return max((services.clock() - rest[0].envelope.time).total_seconds(), 0.0) if rest else 0.0
+        return Check(status="away")
+
+
+async def database(services: Services) -> Check:
+    await services.store.head()
+    return OK
+
+
+async def bus(services: Services) -> Check:
+    await services.bus.nc.flush(int(PATIENCE))
+    return OK
+
+
+async def streams(services: Services) -> Check:
+    gone = await missing(services.bus.js)
+    return Check(status="missing", names=gone) if gone else OK
+
+
+async def commands(services: Services) -> Check:
+    """The oldest command that nobody has answered."""
+    return behind(services, await services.inbox.oldest_pending())
+
+
+async def projections(services: Services) -> Check:
+    """The oldest event that the read models do not show."""
+    return await since(services, await services.models.position())
+
+
+async def relay(services: Services) -> Check:
+    """The oldest event that EVENTS does not hold; of an empty one, the newest: it may have forgotten the others."""
+    if await missing(services.bus.js, EVENTS):
+        return Check(status="missing", names=[EVENTS])
+    _, last = await services.bus.last(EVENTS, POSITION)
+    if last is not None:
+        return await since(services, int(last.headers[POSITION]))
+    newest = await services.store.page(await services.store.head() - 1, 1)
+    time = newest[0].envelope.time if newest else None
+    return OK if time is None or services.clock() - time > WINDOW else behind(services, time)
+
+
+async def since(services: Services, position: int) -> Check:
+    """How far behind the log a reader is that has come to a position."""
+    rest = await services.store.page(position, 1)
+    return behind(services, rest[0].envelope.time if rest else None)
+
+
+def behind(services: Services, oldest: datetime | None) -> Check:
+    """What it means that this is the time of the oldest thing not done."""
+    seconds = max((services.clock() - oldest).total_seconds(), 0.0) if oldest else 0.0
+    return Check(status="behind" if seconds > LAG_ALLOWED else "ok", seconds=round(seconds, 3))
+
+
+async def process(services: Services, role: str) -> Check:
+    """The loops of another process, as it tells them itself."""
+    try:
+        told = await services.bus.ask(ASK.format(role=role), seconds=PATIENCE / 2)
+    except OUTAGES:
+        told = None
+    if told is None:
+        return Check(status="silent")
+    ages: dict[str, float] = orjson.loads(told)
+    stalled = sorted(loop for loop, age in ages.items() if age > STALE)
+    return Check(
+        status="stalled" if stalled else "ok", seconds=round(max(ages.values(), default=0.0), 3), names=stalled
+    )

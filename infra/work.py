@@ -5,13 +5,16 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import uvloop
 
-from adapters.heartbeats import beat, forget
+from adapters.bus import Bus
+from adapters.heartbeats import ASK, ages, beat, forget
 from adapters.streams import NotDeclared
 from infra import bootstrap
 from infra.observe import observed
@@ -40,18 +43,36 @@ def work(role: str, settings: Settings) -> None:
 
 
 async def core(settings: Settings) -> None:
-    async with bootstrap.connected(settings, "core") as parts:
+    async with bootstrap.connected(settings, "core") as parts, answering(parts.bus, "core"):
         await until_told(bootstrap.core(parts) | observed(parts, "core"))
 
 
 async def sessions(settings: Settings) -> None:
-    async with bootstrap.connected(settings, "sessions") as parts, bootstrap.sessions(parts) as loops:
+    async with (
+        bootstrap.connected(settings, "sessions") as parts,
+        bootstrap.sessions(parts) as loops,
+        answering(parts.bus, "sessions"),
+    ):
         await until_told(loops | observed(parts, "sessions"), settings.send_deadline + 2 * TIDYING)
 
 
 async def api(settings: Settings) -> None:
     async with bootstrap.connected(settings, "api") as parts:
         await until_told(bootstrap.api(parts) | observed(parts, "api"))
+
+
+@asynccontextmanager
+async def answering(bus: Bus, role: str) -> AsyncIterator[None]:
+    """Tell whoever asks how long ago each of our loops went round."""
+
+    async def told(_asked: bytes) -> bytes:
+        return orjson.dumps(ages())
+
+    stop = await bus.serve(ASK.format(role=role), told)
+    try:
+        yield
+    finally:
+        await stop()
 
 
 class LoopEnded(Exception):
@@ -83,14 +104,12 @@ def reason(error: BaseException | None) -> str:
 async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]], tidying: float = TIDYING) -> None:
     """Run loops side by side until a signal; the first that ends by itself ends all, with its reason.
 
-    Each loop beats under its name. One that has not ended `tidying` seconds after it was asked to is asked again:
+    One that has not ended `tidying` seconds after it was asked to is asked again:
     before Python 3.12 it may have lost the first asking (adapters/cancellation.py).
     """
     told = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, told.set)
-    for name in loops:
-        beat(name)
     running: dict[asyncio.Future[Any], str] = {asyncio.ensure_future(loop()): name for name, loop in loops.items()}
     stop: asyncio.Future[Any] = asyncio.ensure_future(told.wait())
     ticking: asyncio.Future[Any] = asyncio.ensure_future(tick())

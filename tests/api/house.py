@@ -24,6 +24,7 @@ from adapters.contents import Contents
 from adapters.event_store import EventStore
 from adapters.inbox import Inbox
 from adapters.keys import Keys
+from adapters.leader import Leader
 from adapters.log_signal import LogSignal
 from adapters.sealing import Sealing
 from adapters.vault import Vault
@@ -35,6 +36,7 @@ from projections.apply import ReadModels
 from workers.commands import Intake
 from workers.decisions import Decisions, Outcome, Request
 from workers.projector import Projector
+from workers.relay import Relay
 from workers.sweeper import Sweeper
 
 MASTER, PEPPER = bytes(range(32)), bytes(range(32, 64))
@@ -233,6 +235,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
+            "relay": Relay(bus, store, signal, Leader(database_url, "relay", retry=0.05)).run,
             "sweeper": Sweeper(bus, inbox, contents, clock, after=SWEEP).run,
         }
         loops = {name: asyncio.create_task(run(), name=name) for name, run in runs.items()}

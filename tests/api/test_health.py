@@ -8,17 +8,22 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import orjson
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import streams
 from api.app import create
 from api.deps import Services
+from api.health import process
 from domain.campaign import CampaignArchived
 from domain.message import Role, StreamId
 from projections.apply import ReadModels
 from tests.adapters.logs import an_item
 from tests.api.house import House, Tenant, problem_in
 from tests.api.test_commands import until
+
+NEW = {"title": "Hello", "parts": [{"text": "Hello"}]}
 
 
 def ask(house: House, services: Services, path: str, key: str = "") -> httpx.Response:
@@ -39,9 +44,12 @@ def ready(house: House) -> tuple[int, dict[str, Any]]:
 
 def test_it_lives_and_is_ready(house: House) -> None:
     assert house.http.get(f"{house.url}/healthz").json() == {"status": "ok"}
-    until(lambda: ready(house)[1]["lag_seconds"] == 0.0)
+    until(lambda: ready(house)[1]["checks"]["projections"]["seconds"] == 0.0)
     status, told = ready(house)
-    assert (status, told["status"], told["database"], told["bus"], told["projections"]) == (200, *["ok"] * 4)
+    assert (status, told["status"]) == (200, "ok")
+    words = {name: check["status"] for name, check in told["checks"].items()}
+    assert {words.pop(role) for role in ("core", "sessions")} == {"silent"}  # here they are no processes
+    assert words == dict.fromkeys(("database", "bus", "streams", "commands", "projections", "relay"), "ok")
 
 
 def test_read_models_that_are_behind_are_told(house: House) -> None:
@@ -51,8 +59,9 @@ def test_read_models_that_are_behind_are_told(house: House) -> None:
         item = an_item(StreamId(f"campaign-{uuid4()}"), CampaignArchived(), now=old)
         house.run(house.services.store.append([item]))
         status, told = ready(house)
-        assert (status, told["status"], told["projections"], told["database"]) == (503, "unready", "behind", "ok")
-        assert 590 < told["lag_seconds"] < 700
+        assert (status, told["status"], told["checks"]["database"]["status"]) == (503, "unready", "ok")
+        assert told["checks"]["projections"]["status"] == "behind"
+        assert 590 < told["checks"]["projections"]["seconds"] < 700
     until(lambda: ready(house)[0] == 200)
 
 
@@ -60,7 +69,74 @@ def test_a_database_that_is_away_is_told(house: House) -> None:
     closed = AsyncConnectionPool("", open=False)
     response = ask(house, replace(house.services, models=ReadModels(closed)), "/readyz")
     assert response.status_code == 503
-    assert (response.json()["database"], response.json()["lag_seconds"]) == ("away", None)
+    assert response.json()["checks"]["projections"] == {"status": "away", "seconds": None, "names": []}
+
+
+def test_events_that_are_not_relayed_are_told(house: House) -> None:
+    with house.without("relay"):
+        old = datetime.now(UTC) - timedelta(minutes=10)
+        item = an_item(StreamId(f"campaign-{uuid4()}"), CampaignArchived(), now=old)
+        house.run(house.services.store.append([item]))
+        until(lambda: ready(house)[1]["checks"]["projections"]["status"] == "ok")
+        status, told = ready(house)
+        assert (status, told["checks"]["relay"]["status"]) == (503, "behind")
+        assert told["checks"]["relay"]["seconds"] > 590
+    until(lambda: ready(house)[0] == 200)
+
+
+def test_a_missing_stream_is_named(house: House) -> None:
+    with house.without("intake"):
+        house.run(house.services.bus.js.delete_consumer(streams.COMMANDS, streams.INTAKE))
+        status, told = ready(house)
+        assert (status, told["checks"]["streams"]) == (
+            503,
+            {"status": "missing", "seconds": None, "names": ["COMMANDS"]},
+        )
+        house.run(streams.declare(house.services.bus.js))
+    until(lambda: ready(house)[0] == 200)
+
+
+def test_commands_that_nobody_answers_are_told(house: House, tenant: Tenant) -> None:
+    later = replace(house.services, clock=lambda: datetime.now(UTC) + timedelta(minutes=10))
+    with house.without("intake"):
+        accepted = house.http.post(
+            f"{house.url}/v1/campaigns", json=NEW, headers={"Authorization": f"Bearer {tenant.keys[Role.AUTHOR]}"}
+        )
+        assert accepted.status_code == 202
+        checks = ask(house, later, "/readyz").json()["checks"]
+        assert checks["commands"]["status"] == "behind"
+        assert checks["commands"]["seconds"] > 590
+    until(lambda: ready(house)[0] == 200)
+
+
+@pytest.mark.parametrize(("age", "word"), [(1.0, "ok"), (45.0, "stalled")])
+def test_a_process_tells_of_its_loops(house: House, age: float, word: str) -> None:
+    async def told(_asked: bytes) -> bytes:
+        return orjson.dumps({"relay": age, "intake": 0.1})
+
+    async def asked() -> dict[str, Any]:
+        stop = await house.services.bus.serve("ctl.beats.core", told)
+        try:
+            return (await process(house.services, "core")).model_dump()
+        finally:
+            await stop()
+
+    names = ["relay"] if word == "stalled" else []
+    assert house.run(asked()) == {"status": word, "seconds": age, "names": names}
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_a_balancer_may_ask_for_the_head_alone(house: House, path: str) -> None:
+    head, whole = house.http.head(house.url + path), house.http.get(house.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"] == "application/json"
+
+
+def test_the_root_says_where_to_look(house: House) -> None:
+    told = house.http.get(house.url + "/").json()
+    assert told["name"] == "drumline"
+    for name in ("docs", "openapi", "ready"):
+        assert house.http.get(house.url + told[name]).status_code == 200
 
 
 def test_a_request_while_the_database_is_away_is_told_to_come_again(house: House, tenant: Tenant) -> None:
@@ -82,6 +158,6 @@ def test_a_mistake_of_ours_is_a_problem_without_particulars(house: House, tenant
     assert "particulars" not in response.text
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v2/campaigns", "/docs/static/../../pyproject.toml"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v2/campaigns", "/docs/static/../../pyproject.toml"])
 def test_nothing_is_a_problem_too(house: House, path: str) -> None:
     assert problem_in(house.http.get(house.url + path))["rule"] == "no_such_route"

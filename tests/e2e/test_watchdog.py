@@ -65,9 +65,11 @@ def test_a_process_that_stood_still_as_a_whole_gets_its_time_again(now: list[flo
 def test_a_process_that_hangs_is_ended(loop: str, said: str) -> None:
     program = f"""
         import asyncio, logging, time
+        from adapters.heartbeats import beat
         from infra.watchdog import Watchdog
         from infra.work import until_told
         async def relay():
+            beat("relay")
             {loop}
         logging.basicConfig()
         Watchdog(1.0, every=0.1).start()
