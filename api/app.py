@@ -12,6 +12,7 @@ from api import (
     deliveries,
     docs,
     errors,
+    events,
     health,
     jobs,
     metrics,
@@ -47,6 +48,7 @@ TAGS = {
     "review": "Jobs that await a moderator's answer.",
     "accounts": "WhatsApp numbers, how they stand, and the QR that links a phone.",
     "workspace": "The rules that jobs are approved and sent under.",
+    "events": "What happens, as it happens: server-sent events and a WebSocket on the log.",
     "commands": "What became of a command, whichever way it came.",
     "health": "For supervisors and load balancers; no key is needed.",
 }
@@ -72,6 +74,7 @@ def create(services: Services) -> FastAPI:
         review_queue,
         accounts,
         workspace,
+        events,
         commands,
         health,
         metrics,

@@ -1,19 +1,28 @@
 """Who asks, and what they may do: a key is an actor, and each route declares who may use it."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from adapters.wire import check_role
 from api.deps import Given
 from api.errors import ApiError
 from domain.message import Actor
 
-bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="A key made by `drumline keys create`.")
+
+class Bearer(HTTPBearer):
+    """The key in the header, of a request or of a WebSocket's handshake."""
+
+    async def __call__(self, request: HTTPConnection) -> HTTPAuthorizationCredentials | None:
+        return await super().__call__(cast("Request", request))  # it reads nothing but headers
+
+
+bearer = Bearer(auto_error=False, scheme_name="API key", description="A key made by `drumline keys create`.")
 
 
 async def authenticated(
@@ -79,8 +88,12 @@ def declared(dependant: Dependant) -> bool:
 def require_access(app: FastAPI) -> None:
     """Raise UndeclaredAccess unless every route says who may use it."""
     contexts: list[Any] = [
-        context for context in iter_route_contexts(app.routes) if isinstance(context.original_route, APIRoute)
+        context
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, APIRoute | APIWebSocketRoute)
     ]
-    open_ones = [f"{sorted(route.methods)} {route.path}" for route in contexts if not declared(route.dependant)]
+    open_ones = [
+        f"{sorted(route.methods or {'WebSocket'})} {route.path}" for route in contexts if not declared(route.dependant)
+    ]
     if open_ones:
         raise UndeclaredAccess(open_ones)

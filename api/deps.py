@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
 
 from adapters.audience_import import AudienceImport
 from adapters.bus import Bus
 from adapters.contents import Contents
+from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.inbox import Inbox
 from adapters.keys import Keys
@@ -40,12 +42,13 @@ class Services:
     store: EventStore
     signal: LogSignal
     imports: AudienceImport
+    feed: Feed
     clock: Callable[[], datetime]
 
 
-def services_of(request: Request) -> Services:
+def services_of(connection: HTTPConnection) -> Services:
     """The services this application was made with."""
-    found: Services = request.app.state.services
+    found: Services = connection.app.state.services
     return found
 
 

@@ -30,6 +30,10 @@ SAYS = {
         ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "application/json"}),
     ),
     422: ("Refused: a field breaks a rule.", ApiError(422, "too_many", "parts", params={"maximum": 10})),
+    429: (
+        "This key listens often enough already.",
+        ApiError(429, "too_many_streams", "Authorization", params={"maximum": 20}),
+    ),
     503: ("Something is away for the moment.", ApiError(503, "unavailable", "server")),
 }
 READING = (401, 422, 503)

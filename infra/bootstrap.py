@@ -19,6 +19,7 @@ from adapters.bus import Bus
 from adapters.connecting import ALIVE
 from adapters.contents import Contents
 from adapters.cursors import Cursors
+from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
@@ -180,6 +181,7 @@ class Server(uvicorn.Server):
 
 def api(parts: Parts) -> dict[str, Run]:
     """The loops of `work api`, by name."""
+    feed = Feed(parts.store, parts.signal)
     services = Services(
         keys=parts.keys,
         models=parts.models,
@@ -189,6 +191,7 @@ def api(parts: Parts) -> dict[str, Run]:
         store=parts.store,
         signal=parts.signal,
         imports=parts.imports,
+        feed=feed,
         clock=clock,
     )
     config = uvicorn.Config(
@@ -198,8 +201,10 @@ def api(parts: Parts) -> dict[str, Run]:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=3,
+        ws_max_size=4_096,  # listeners have nothing to say
+        ws_per_message_deflate=False,
     )
-    return {"api": Server(config).run_until_cancelled, "bus": parts.bus.watch}
+    return {"api": Server(config).run_until_cancelled, "feed": feed.run, "bus": parts.bus.watch}
 
 
 @asynccontextmanager

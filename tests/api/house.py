@@ -21,6 +21,7 @@ from adapters.audience_import import AudienceImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
 from adapters.contents import Contents
+from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.inbox import Inbox
 from adapters.keys import Keys
@@ -228,7 +229,8 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         models, inbox = ReadModels(pool), Inbox(pool)
         decisions = Decisions(store, SubmissionFacts(audiences, contents), clock)
         imports = AudienceImport(pool, Vault(pool, sealing), sealing, clock)
-        services = Services(keys, models, contents, inbox, bus, store, signal, imports, clock)
+        feed = Feed(store, signal)
+        services = Services(keys, models, contents, inbox, bus, store, signal, imports, feed, clock)
         port, listening = free_port()
         app = create(services)
         server = Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off"))
@@ -236,6 +238,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
             "relay": Relay(bus, store, signal, Leader(database_url, "relay", retry=0.05)).run,
+            "feed": feed.run,
             "sweeper": Sweeper(bus, inbox, contents, clock, after=SWEEP).run,
         }
         loops = {name: asyncio.create_task(run(), name=name) for name, run in runs.items()}

@@ -34,7 +34,8 @@ def anybody(house: House) -> Tenant:
 @pytest.fixture(scope="module")
 def operations(house: House) -> list[tuple[str, str, dict[str, Any]]]:
     paths = house.app.openapi()["paths"]
-    return [(path, method, operation) for path, methods in paths.items() for method, operation in methods.items()]
+    found = [(path, method, operation) for path, methods in paths.items() for method, operation in methods.items()]
+    return [one for one in found if "text/event-stream" not in str(one[2])]  # a stream without end is not waited for
 
 
 @settings(max_examples=150, deadline=None)

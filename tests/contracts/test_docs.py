@@ -17,7 +17,7 @@ from adapters.audience_rows import Reason
 from api import app as rest
 from api import rules
 from api.deps import Services
-from domain import account, catalog, job, send
+from domain import account, catalog, hearing, job, send
 from domain.message import Role
 from domain.ports import SessionState
 from domain.recipient import ConsentSource
@@ -130,6 +130,17 @@ def test_every_route_is_told_with_its_command() -> None:
     for route, operation in routes.items():
         if "x-command" in operation:
             assert row(route)[1] == f"`{operation['x-command']}`"
+
+
+def test_what_a_role_hears_is_told() -> None:
+    told: dict[str, set[str]] = {}
+    for line in REFERENCE.read_text().partition("### Listening")[2].partition("\n## ")[0].splitlines():
+        if line.startswith("| ") and "`" in line:
+            roles, heard = line.strip("| ").split(" | ")
+            told |= {role: set(in_code_type(heard)) for role in roles.split(", ")}
+    assert told.pop("author") == told.pop("service") == hearing.WRITING
+    assert told == {role: hearing.HEARS[role] for role in (Role.MODERATOR, Role.OPERATOR)}
+    assert hearing.HEARS[Role.ADMIN] == hearing.HEARS[Role.AUDITOR] == hearing.EVERYTHING
 
 
 def test_every_stream_is_told_with_its_subjects() -> None:
