@@ -20,6 +20,7 @@ class Figures:
 
     commands_per_s: float
     single_per_s: float
+    mixed_per_s: float
     p50_ms: float
     p99_ms: float
     raw: dict[str, float]
@@ -36,9 +37,10 @@ async def measured(commands: int, seconds: float, rounds: int) -> Figures:
     """All runs, each kind `rounds` times; the medians."""
     async with house() as bench:
         await bench.run("batches", min(commands, 2_000))  # what is only the first time: plans, caches, files
-        whole, single, raw = list[Run](), list[Run](), list[Raw]()
+        whole, mixed, single, raw = list[Run](), list[Run](), list[Run](), list[Raw]()
         for _ in range(rounds):
             whole.append(await bench.run("batches", commands))
+            mixed.append(await bench.run("mixed", max(commands // 3, 1)))
             single.append(await bench.run("singly", max(commands // 3, 1)))
             raw.append(await bench.raw(max(commands // 2, 500)))
         paced = await bench.run("paced", int(seconds * RATE))
@@ -48,6 +50,7 @@ async def measured(commands: int, seconds: float, rounds: int) -> Figures:
         return Figures(
             commands_per_s=round(rate),
             single_per_s=round(statistics.median(run.per_s for run in single)),
+            mixed_per_s=round(statistics.median(run.per_s for run in mixed)),
             p50_ms=round(waits[len(waits) // 2] * 1_000, 1),
             p99_ms=round(waits[int(len(waits) * 0.99)] * 1_000, 1),
             raw={name: round(value) for name, value in limits.items()},
@@ -56,13 +59,14 @@ async def measured(commands: int, seconds: float, rounds: int) -> Figures:
             rss_mb={"core": round(bench.core_mb()), "client": round(max(run.client_mb for run in whole + single))},
             cpu_us={
                 "batches": medians([run.cpu_us for run in whole]),
+                "mixed": medians([run.cpu_us for run in mixed]),
                 "singly": medians([run.cpu_us for run in single]),
             },
             commands=commands,
             rounds=[
                 {name: round(value) for name, value in asdict(c).items()}
-                | {"commands_per_s": round(a.per_s), "single_per_s": round(b.per_s)}
-                for a, b, c in zip(whole, single, raw, strict=True)
+                | {"commands_per_s": round(a.per_s), "single_per_s": round(b.per_s), "mixed_per_s": round(d.per_s)}
+                for a, b, c, d in zip(whole, single, raw, mixed, strict=True)
             ],
         )
 

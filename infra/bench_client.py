@@ -8,32 +8,38 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Literal
 from uuid import UUID, uuid4
 
 import orjson
 import uvloop
 
 from adapters.bus import Bus, Message
-from adapters.cloudevents import Address, command_headers
+from adapters.cloudevents import MSG_ID, Address, command_headers
 from adapters.streams import COMMANDS
 from domain.message import PrincipalId, WorkspaceId
 
 IN_FLIGHT = 500  # plain publishes without their acknowledgement yet
 TEXT = b"Hello {{name}}, our spring sale begins on Monday. Reply STOP to hear no more."
+REVISION = b'{"campaign_id":"%b","title":"Spring sale, day %d","parts":[{"text":"' + TEXT + b'"}]}'
 BODY = b'{"campaign_id":"%b","title":"Spring sale","parts":[{"text":"' + TEXT + b'"}]}'
+BACK = 255  # commands between one and its repetition: often in the same batch, often in the one before
+MIX = (
+    *("unknown_field", "create", "revise", "create", "no_parts"),
+    *("repeat", "create", "unknown_campaign", "revise", "create"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to publish and how: atomic batches, plain publishes as fast as acknowledged, or plain ones at a rate."""
+    """What to publish and how: atomic batches (of the second mix, too), or plainly, at once or at a rate."""
 
     url: str
     workspace: str
     principal: str
-    how: Literal["batches", "singly", "paced"]
+    how: Literal["batches", "mixed", "singly", "paced"]
     commands: int
     batch: int = 500
     rate: float = 500.0  # a second, when paced
@@ -51,38 +57,65 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Campaign:
-    """A command to create a campaign: its id and body, made before the clock runs."""
+class Made:
+    """A command of the benchmark, made before the clock runs."""
 
+    name: str
     command_id: UUID
     body: bytes
-
-    @classmethod
-    def new(cls) -> Self:
-        return cls(uuid4(), BODY % str(uuid4()).encode())
+    again: bool = False  # sent before, and under another message id, so that the bus does not notice
 
     def message(self, address: Address) -> Message:
-        return Message(address.subject, self.body, command_headers(address, self.command_id, datetime.now(UTC)))
+        to = replace(address, name=self.name)
+        headers = command_headers(to, self.command_id, datetime.now(UTC))
+        return Message(to.subject, self.body, headers | {MSG_ID: str(uuid4())} if self.again else headers)
 
 
-def campaign(address: Address) -> tuple[UUID, Message]:
-    """A new command to create a campaign, with its id."""
-    made = Campaign.new()
-    return made.command_id, made.message(address)
+def create() -> Made:
+    """A command to create a campaign."""
+    return Made("campaign.create", uuid4(), BODY % str(uuid4()).encode())
+
+
+def kind_of(number: int) -> str:
+    """What the second mix's command of this number is."""
+    kind = MIX[number % len(MIX)]
+    return "create" if number == 0 or (kind == "repeat" and number < BACK) else kind
+
+
+def mixed(commands: int) -> list[Made]:
+    """The second mix: 30 % are refused, 20 % all revise one campaign, 10 % repeat an earlier command."""
+    made: list[Made] = []
+    hot = str(uuid4()).encode()
+    for number in range(commands):
+        some, new = str(uuid4()).encode(), uuid4()
+        match kind_of(number):
+            case "create":
+                made.append(Made("campaign.create", new, BODY % (some if number else hot)))
+            case "repeat":
+                made.append(replace(made[number - BACK], again=True))
+            case "revise":
+                made.append(Made("campaign.revise", new, REVISION % (hot, number)))
+            case "no_parts":
+                made.append(Made("campaign.create", new, b'{"campaign_id":"%b","title":"Empty","parts":[]}' % some))
+            case "unknown_field":
+                made.append(Made("campaign.create", new, b'{"campaign_id":"%b","titel":"Spring sale"}' % some))
+            case "unknown_campaign":
+                made.append(Made("campaign.archive", new, b'{"campaign_id":"%b"}' % some))
+    return made
 
 
 async def publish(order: Order) -> Report:
     """Carry out an order."""
     address = Address(WorkspaceId(order.workspace), PrincipalId(order.principal), "campaign.create")
     bus = await Bus.connect(order.url, "bench", f"_INBOX.{order.principal}")
-    made = [] if order.how == "paced" else [Campaign.new() for _ in range(order.commands)]
+    made = mixed(order.commands) if order.how == "mixed" else [create() for _ in range(order.commands)]
     report, used = Report(began=time.monotonic()), time.process_time()
-    if order.how == "batches":
-        await in_batches(bus, address, made, order.batch)
-    elif order.how == "singly":
+    if order.how == "singly":
         await singly(bus, address, made)
+    elif order.how == "paced":
+        report.sent = await paced(bus, address, made, order.rate)
     else:
-        report.sent = await paced(bus, address, order)
+        await in_batches(bus, address, made, order.batch)
     report.acknowledged = time.monotonic()
     await bus.close()
     report.cpu_s = time.process_time() - used
@@ -90,12 +123,12 @@ async def publish(order: Order) -> Report:
     return report
 
 
-async def in_batches(bus: Bus, address: Address, made: Sequence[Campaign], size: int) -> None:
+async def in_batches(bus: Bus, address: Address, made: Sequence[Made], size: int) -> None:
     for start in range(0, len(made), size):
         await bus.batch(COMMANDS, [one.message(address) for one in made[start : start + size]])
 
 
-async def singly(bus: Bus, address: Address, made: Sequence[Campaign]) -> None:
+async def singly(bus: Bus, address: Address, made: Sequence[Made]) -> None:
     room = asyncio.Semaphore(IN_FLIGHT)
 
     async def publish_one(message: Message) -> None:
@@ -110,15 +143,14 @@ async def singly(bus: Bus, address: Address, made: Sequence[Campaign]) -> None:
             group.create_task(publish_one(one.message(address)))
 
 
-async def paced(bus: Bus, address: Address, order: Order) -> dict[str, float]:
+async def paced(bus: Bus, address: Address, made: Sequence[Made], rate: float) -> dict[str, float]:
     sent: dict[str, float] = {}
     start = time.monotonic()
     async with asyncio.TaskGroup() as group:
-        for number in range(order.commands):
-            await asyncio.sleep(max(0.0, start + number / order.rate - time.monotonic()))
-            command_id, message = campaign(address)
-            sent[str(command_id)] = time.monotonic()
-            group.create_task(bus.single(message))
+        for number, one in enumerate(made):
+            await asyncio.sleep(max(0.0, start + number / rate - time.monotonic()))
+            sent[str(one.command_id)] = time.monotonic()
+            group.create_task(bus.single(one.message(address)))
     return sent
 
 

@@ -7,11 +7,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import orjson
@@ -22,7 +23,7 @@ from adapters.bus import Bus
 from adapters.cloudevents import POSITION, Address
 from domain.message import PrincipalId, Role, WorkspaceId
 from infra import bench_raw, bootstrap, deploy
-from infra.bench_client import Order, Report
+from infra.bench_client import Order, Report, kind_of
 from infra.bench_cpu import Cpu, per_command
 from infra.bench_raw import Raw
 from infra.embedded import EmbeddedServers
@@ -33,13 +34,31 @@ PATIENCE = 300.0  # seconds for all of a run to become visible
 RATE = 500.0  # commands a second, for the latencies
 POSTGRES_SETTINGS = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "data_checksums")
 COUNTS = """
-SELECT (SELECT count(*) FROM commands WHERE workspace = %(w)s AND state = 'applied' AND name = 'campaign.create'),
+SELECT count(*) FILTER (WHERE state = 'applied'), count(*) FILTER (WHERE state = 'refused'),
        (SELECT count(*) FROM stored_events e JOIN read_campaigns c ON e.originator_id = 'campaign-' || c.id
         WHERE c.workspace = %(w)s),
        (SELECT count(*) FROM read_campaigns WHERE workspace = %(w)s)
+FROM commands WHERE workspace = %(w)s AND name <> 'workspace.create'
 """
 ROWS = "SELECT count(*) FROM read_campaigns WHERE workspace = %s"
 POSITIONS = "SELECT command_id::text, position FROM commands WHERE workspace = %s AND name = 'campaign.create'"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What becomes of the commands of a run."""
+
+    applied: int
+    refused: int
+    campaigns: int
+
+    @classmethod
+    def of(cls, how: str, commands: int) -> Self:
+        if how != "mixed":
+            return cls(commands, 0, commands)
+        kinds = Counter(map(kind_of, range(commands)))
+        applied = kinds["create"] + kinds["revise"]
+        return cls(applied, commands - applied - kinds["repeat"], kinds["create"])
 
 
 class Lost(Exception):
@@ -77,11 +96,12 @@ class Bench:
             client = asyncio.create_task(told(Order(url, workspace, principal, how, commands, rate=RATE)))
             # Looking costs the servers' time: often only where the time of each command counts.
             pause = 0.002 if how == "paced" else 0.02
-            samples = await self._watch(connection, client, workspace, before + commands, commands, pause)
+            expected = Expected.of(how, commands)
+            samples = await self._watch(connection, client, workspace, before, expected, pause)
             report = client.result()
             await self._relayed(connection)
             spent = per_command(used, cpu.seconds(), commands) | {"client": round(report.cpu_s * 1e6 / commands, 1)}
-            self._check(connection, workspace, commands)
+            self._check(connection, workspace, expected)
             if not report.sent:
                 rate = commands / (samples[-1][0] - report.began)
                 return Run(commands, rate, client_mb=report.peak_mb, cpu_us=spent)
@@ -142,11 +162,12 @@ class Bench:
         connection: psycopg.Connection,
         client: asyncio.Task[Report],
         workspace: str,
-        target: int,
-        commands: int,
+        before: int,
+        expected: Expected,
         pause: float,
     ) -> list[tuple[float, int]]:
         """When which position became visible, up to the last command's. Rows and position become visible together."""
+        target = before + expected.applied
         samples: list[tuple[float, int]] = []
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
@@ -155,17 +176,24 @@ class Bench:
             seen = position(connection)
             if not samples or seen > samples[-1][1]:
                 samples.append((time.monotonic(), seen))
-                if seen >= target and rows(connection, workspace) >= commands:
-                    await client
-                    return samples
+                if seen >= target and rows(connection, workspace) >= expected.campaigns:
+                    break
             await asyncio.sleep(pause)
-        raise Lost(f"{commands} published, {rows(connection, workspace)} visible after {PATIENCE:.0f} s")
+        else:
+            raise Lost(f"{rows(connection, workspace)} of {expected.campaigns} visible after {PATIENCE:.0f} s")
+        await client
+        while expected.refused and time.monotonic() < deadline:  # what is refused is never visible, but answered
+            if counts(connection, workspace)[:2] == (expected.applied, expected.refused):
+                samples.append((time.monotonic(), samples[-1][1]))
+                break
+            await asyncio.sleep(pause)
+        return samples
 
-    def _check(self, connection: psycopg.Connection, workspace: str, commands: int) -> None:
-        """Every command is applied, stored and projected, once."""
-        found = connection.execute(COUNTS, {"w": workspace}).fetchone()
-        if found != (commands, commands, commands):
-            raise Lost(f"{commands} published; applied, stored, projected: {found}")
+    def _check(self, connection: psycopg.Connection, workspace: str, expected: Expected) -> None:
+        """Every command is answered, and what was applied is stored and projected, once."""
+        found = counts(connection, workspace)
+        if found != (expected.applied, expected.refused, expected.applied, expected.campaigns):
+            raise Lost(f"{expected}; applied, refused, stored, projected: {found}")
 
     async def _relayed(self, connection: psycopg.Connection) -> None:
         """Wait until EVENTS reaches the end of the log."""
@@ -182,6 +210,11 @@ def position(connection: psycopg.Connection) -> int:
     """How far the projections are."""
     row = connection.execute("SELECT position FROM projected").fetchone()
     return int(row[0]) if row else 0
+
+
+def counts(connection: psycopg.Connection, workspace: str) -> tuple[int, ...]:
+    """How many commands were applied, how many refused, how many events and campaigns there are."""
+    return connection.execute(COUNTS, {"w": workspace}).fetchone() or ()
 
 
 def rows(connection: psycopg.Connection, workspace: str) -> int:

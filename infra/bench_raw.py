@@ -15,7 +15,7 @@ from adapters.cloudevents import Address
 from adapters.pulls import Pulls
 from adapters.streams import COMMANDS
 from domain.message import PrincipalId, WorkspaceId
-from infra.bench_client import campaign
+from infra.bench_client import create
 
 STREAM, CONSUMER = "BENCH", "raw"
 BATCH = 500
@@ -91,7 +91,7 @@ async def through_stream(bus: Bus, count: int) -> tuple[float, float]:
         address = Address(WorkspaceId("bench"), PrincipalId("raw"), "campaign.create")
         began = time.monotonic()
         for _ in range(count // BATCH):
-            made = [campaign(address)[1] for _ in range(BATCH)]
+            made = [create().message(address) for _ in range(BATCH)]
             await bus.batch(STREAM, [Message(f"bench.{m.subject}", m.body, m.headers) for m in made])
         published = count / (time.monotonic() - began)
         return published, await consume(bus, count)

@@ -16,11 +16,11 @@ def test_a_short_run_finds_every_command_and_says_what_was_measured() -> None:
     assert figures["commands"] == 1_500
     raw = figures["raw"]
     assert set(raw) == {"insert_per_s", "publish_per_s", "consume_per_s"}
-    for name in ("commands_per_s", "single_per_s", "p50_ms", "p99_ms"):
+    for name in ("commands_per_s", "mixed_per_s", "single_per_s", "p50_ms", "p99_ms"):
         assert figures[name] > 0
     assert figures["p50_ms"] <= figures["p99_ms"]
     assert abs(figures["ratio"] - figures["commands_per_s"] / min(raw.values())) < 0.01
-    for how in ("batches", "singly"):
+    for how in ("batches", "mixed", "singly"):
         used = figures["cpu_us"][how]
         assert set(used) == {"core", "nats", "postgresql", "client", "all"}
         assert all(0 < microseconds < 20_000 for microseconds in used.values())
