@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import struct
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,13 @@ from adapters.contents import Contents
 from adapters.vault import NUMBER
 from domain import campaign as campaigns
 from domain import content
+from domain import job as jobs
 from domain.audience import ImportAudience
+from domain.content import TextPart
 from domain.merkle import root
 from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
 from domain.ports import Gathered
-from domain.submission import SubmitJob
+from domain.submission import ReviseJob, SubmitJob
 
 MEMBERS = """
 SELECT m.ordinal, m.recipient_id, m.vault_version
@@ -144,18 +146,25 @@ class SubmissionFacts:
     async def __call__(self, command: Command, actor: Actor, states: Mapping[StreamId, Any]) -> Gathered:
         match command:
             case SubmitJob(campaign_id=campaign_id):
-                campaign = states.get(campaigns.DECIDER.stream(campaign_id))
-                return await self._submission(command, actor.workspace, campaign)
+                campaign = states.get(campaigns.DECIDER.stream(campaign_id), campaigns.DECIDER.initial)
+                return await self._frozen(actor.workspace, campaign.audience_id, campaign.parts, command.accounts)
+            case ReviseJob(campaign=chosen):
+                says = states[jobs.DECIDER.target(command, actor.workspace)].says
+                if chosen is not None:
+                    says = states.get(campaigns.DECIDER.stream(chosen.campaign_id))
+                if says is not None:
+                    return await self._frozen(actor.workspace, says.audience_id, says.parts, command.accounts)
             case ImportAudience():
                 return Gathered(imported=await self._audiences.imported(actor.workspace, command))
         return Gathered()
 
-    async def _submission(
-        self, command: SubmitJob, workspace: WorkspaceId, campaign: campaigns.Campaign | None
+    async def _frozen(
+        self, workspace: WorkspaceId, audience_id: UUID | None, parts: Sequence[TextPart], accounts: Sequence[UUID]
     ) -> Gathered:
-        if campaign is None or campaign.audience_id is None or not command.accounts:
+        if audience_id is None or not accounts:
             return Gathered()  # the decision refuses it for that
-        texts = await self._contents.open_many(workspace, [part.text for part in campaign.parts])
-        wanted = {name for part in campaign.parts for name in content.variables(texts[part.text])}
-        freeze = await self._audiences.freeze(workspace, campaign.audience_id, command.accounts, wanted)
-        return Gathered(frozen=freeze.frozen, keep=partial(self._audiences.keep, freeze))
+        texts = await self._contents.open_many(workspace, [part.text for part in parts])
+        wanted = {name for part in parts for name in content.variables(texts[part.text])}
+        freeze = await self._audiences.freeze(workspace, audience_id, accounts, wanted)
+        links = sum(content.links(texts[part.text]) for part in parts)
+        return Gathered(frozen=replace(freeze.frozen, links=links), keep=partial(self._audiences.keep, freeze))

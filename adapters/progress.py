@@ -1,6 +1,6 @@
 """What the reactors know of jobs and deliveries, moved on with their position in the log in one transaction."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.timers import Timer, columns, put_timers
 from domain.message import Digest, WaId, WorkspaceId, derive
+from domain.reactors import Kind
 
 POSITION = "SELECT position FROM reactor_position"
 MOVE = "UPDATE reactor_position SET position = %s WHERE position = %s"
@@ -22,26 +23,36 @@ WHERE delivery_id = ANY(%s)
 PUT_SENDS = """
 INSERT INTO send_progress (delivery_id, job_id, ordinal, account_id, recipient_id, part, fence, state)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::text[])
-ON CONFLICT (delivery_id) DO UPDATE SET part = excluded.part, fence = excluded.fence, state = excluded.state
+ON CONFLICT (delivery_id) DO UPDATE
+SET account_id = excluded.account_id, part = excluded.part, fence = excluded.fence, state = excluded.state
 """
 PUT_MESSAGES = """
 INSERT INTO sent_messages (wa_id, delivery_id, part, workspace)
 SELECT * FROM unnest(%s::text[], %s::uuid[], %s::int[], %s::text[]) ON CONFLICT DO NOTHING
 """
 PUT_JOB = """
-INSERT INTO job_progress (job_id, workspace, audience, accounts, parts, recipients, status)
-VALUES (%s, %s, %s, %s, %s, %s, 'submitted') ON CONFLICT DO NOTHING
+INSERT INTO job_progress (job_id, workspace, audience, accounts, parts, recipients, messages, seconds, status)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'submitted') ON CONFLICT (job_id) DO UPDATE
+SET audience = excluded.audience, accounts = excluded.accounts, parts = excluded.parts,
+    recipients = excluded.recipients, messages = excluded.messages, seconds = excluded.seconds
 """
 PUT_STATUS = """
 UPDATE job_progress j SET status = t.status FROM unnest(%s::uuid[], %s::text[]) AS t (job_id, status)
 WHERE j.job_id = t.job_id
 """
-# A job is counted complete once, by whichever change makes the last of its deliveries terminal.
 COUNT = """
 UPDATE job_progress j SET terminal = j.terminal + t.terminal, unknown = j.unknown + t.unknown
 FROM unnest(%s::uuid[], %s::int[], %s::int[]) AS t (job_id, terminal, unknown)
 WHERE j.job_id = t.job_id
-RETURNING j.job_id, j.workspace, j.terminal = j.recipients AND t.terminal > 0
+"""
+OVER = """
+SELECT job_id, workspace, recipients FROM job_progress
+WHERE job_id = ANY(%s) AND terminal = recipients AND status IN ('running', 'paused')
+"""
+# Jobs that wait for an account to get ready; what is due then is what their timer is about.
+DEFERRED = """
+SELECT t.id, t.workspace, t.subject, t.serves FROM timers t JOIN job_progress j ON j.job_id = t.subject
+WHERE t.kind = %s AND j.accounts && %s::uuid[]
 """
 PUT_ACCOUNTS = """
 INSERT INTO session_accounts (account_id, workspace, position)
@@ -66,7 +77,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedJob:
-    """What dispatching needs of a job."""
+    """What dispatching needs of a job, as submitted or revised."""
 
     job_id: UUID
     workspace: WorkspaceId
@@ -74,6 +85,8 @@ class SubmittedJob:
     accounts: tuple[UUID, ...]
     parts: int
     recipients: int
+    messages: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,8 @@ class Changes:
     counts: dict[UUID, tuple[int, int]] = field(default_factory=dict)
     accounts: list[tuple[UUID, WorkspaceId, int]] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
+    perhaps_over: set[UUID] = field(default_factory=set)  # jobs
+    ready: set[UUID] = field(default_factory=set)  # accounts
 
 
 class Progress:
@@ -126,17 +141,18 @@ class Progress:
             if (await connection.execute(MOVE, [after, before])).rowcount != 1:
                 return False
             await write(connection, changes)
-            complete = await count(connection, changes.counts)
-            due = [Timer(derive("complete", job), workspace, job, "complete", now) for job, workspace in complete]
-            await put_timers(connection, [*changes.timers, *due])
+            await put_timers(connection, changes.timers)
+            await put_timers(
+                connection, [*await over(connection, changes, now), *await woken(connection, changes, now)]
+            )
             return True
 
 
 async def write(connection: AsyncConnection[Any], changes: Changes) -> None:
-    """Everything but counts and timers."""
+    """Everything but timers."""
     for job in changes.jobs:
         values = [job.job_id, job.workspace, job.audience, list(job.accounts), job.parts, job.recipients]
-        await connection.execute(PUT_JOB, values)
+        await connection.execute(PUT_JOB, [*values, job.messages, job.seconds])
     if changes.statuses:
         await connection.execute(PUT_STATUS, [list(changes.statuses), list(changes.statuses.values())])
     if changes.sends:
@@ -145,14 +161,28 @@ async def write(connection: AsyncConnection[Any], changes: Changes) -> None:
         await connection.execute(PUT_MESSAGES, columns(changes.messages, SentMessage.__slots__))
     if changes.accounts:
         await connection.execute(PUT_ACCOUNTS, [list(column) for column in zip(*changes.accounts, strict=True)])
+    if changes.counts:
+        terminal, unknown = zip(*changes.counts.values(), strict=True)
+        await connection.execute(COUNT, [list(changes.counts), list(terminal), list(unknown)])
 
 
-async def count(
-    connection: AsyncConnection[Any], counts: Mapping[UUID, tuple[int, int]]
-) -> list[tuple[UUID, WorkspaceId]]:
-    """Add to the jobs' counts; those whose last delivery became terminal by it."""
-    if not counts:
+async def over(connection: AsyncConnection[Any], changes: Changes, now: datetime) -> list[Timer]:
+    """The completion of those jobs whose last delivery became terminal."""
+    if not changes.perhaps_over:
         return []
-    terminal, unknown = zip(*counts.values(), strict=True)
-    cursor = await connection.execute(COUNT, [list(counts), list(terminal), list(unknown)])
-    return [(job_id, workspace) for job_id, workspace, complete in await cursor.fetchall() if complete]
+    found = await (await connection.execute(OVER, [list(changes.perhaps_over)])).fetchall()
+    return [
+        Timer(derive("complete", job), workspace, Kind.COMPLETE, job, recipients, now)
+        for job, workspace, recipients in found
+    ]
+
+
+async def woken(connection: AsyncConnection[Any], changes: Changes, now: datetime) -> list[Timer]:
+    """The start of jobs that were put off and may start now."""
+    if not changes.ready:
+        return []
+    found = await (await connection.execute(DEFERRED, [Kind.START_AGAIN, list(changes.ready)])).fetchall()
+    return [
+        Timer(derive("woken", timer, now), workspace, Kind.START_AGAIN, job, serves, now)
+        for timer, workspace, job, serves in found
+    ]

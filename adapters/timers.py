@@ -1,9 +1,9 @@
-"""Timers: decisions about jobs that are due, now or at a time."""
+"""Timers: decisions that are due, now or at a time, about jobs and deliveries."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -11,13 +11,17 @@ from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
 from domain.message import WorkspaceId
+from domain.schedule import ZoneName
 
 PUT = """
-INSERT INTO timers (id, workspace, job_id, kind, due_at)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::text[], %s::timestamptz[]) ON CONFLICT DO NOTHING
+INSERT INTO timers (id, workspace, kind, subject, serves, due_at, local_time, zone)
+SELECT * FROM unnest(
+    %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::int[], %s::timestamptz[], %s::text[], %s::text[]
+) ON CONFLICT DO NOTHING
 """
 DUE = """
-SELECT t.id, t.workspace, t.job_id, t.kind, t.due_at, j.recipients FROM timers t JOIN job_progress j USING (job_id)
+SELECT t.id, t.workspace, t.kind, t.subject, t.serves, t.due_at, t.local_time, t.zone, coalesce(j.accounts, '{}')
+FROM timers t LEFT JOIN job_progress j ON j.job_id = t.subject
 WHERE t.due_at <= %s ORDER BY t.due_at, t.id LIMIT %s
 """
 NEXT = "SELECT min(due_at) FROM timers"
@@ -26,20 +30,27 @@ DONE = "DELETE FROM timers WHERE id = ANY(%s)"
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A decision about a job, due at a time; the id says what asked for it, so one cause asks once."""
+    """A decision of a kind (as `domain.reactors.Kind`) about a subject, and what of it, due at a time.
+
+    The id says what asked for it, at which version, so one cause asks once. A local time and its zone are told as they
+    were asked for; the instant was settled with them.
+    """
 
     id: UUID
     workspace: WorkspaceId
-    job_id: UUID
-    kind: Literal["start", "complete"]
+    kind: str
+    subject: UUID
+    serves: int
     due_at: datetime
+    local_time: str | None = None
+    zone: ZoneName | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DueTimer(Timer):
-    """A timer to be fired, with its job's size."""
+    """A timer to be fired, with the accounts of the job that it is about."""
 
-    recipients: int
+    accounts: Sequence[UUID] = ()
 
 
 class TimerTable:

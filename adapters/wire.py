@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from domain import catalog, content
 from domain.message import Command, Digest, Ref, Refused, Role
+from domain.schedule import ZoneName
 
 LONGEST_TITLE = 200
 LARGEST = 2**53  # above it JSON numbers are not exact everywhere
@@ -32,6 +33,7 @@ PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 Title = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TITLE)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=content.LONGEST_TEXT)]
 HexDigest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+\-/]{1,64}$")]
 Number = Annotated[int, Field(ge=0, le=LARGEST)]
 PARTS_AT_MOST = 100  # a decider has its own, lower limits, and says so in its own words
 
@@ -119,6 +121,8 @@ def on_the_wire(hint: Any, name: str) -> Any:
         return Title if name in TITLES else Text
     if hint is Digest:
         return HexDigest
+    if hint is ZoneName:
+        return Zone
     if hint is int:
         return Number
     if dataclasses.is_dataclass(hint):
@@ -157,7 +161,8 @@ class Shape:
 
     texts: frozenset[str]
     templates: frozenset[str]
-    nested: dict[str, type[Any]]
+    nested: dict[str, type[Any]]  # of lists
+    single: dict[str, type[Any]]
     lists: frozenset[str]
     names: tuple[str, ...]
 
@@ -165,7 +170,8 @@ class Shape:
 @cache
 def shape(kind: Any) -> Shape:
     """The shape of a dataclass, worked out once."""
-    texts, templates, lists, nested = set[str](), set[str](), set[str](), dict[str, type[Any]]()
+    texts, templates, lists = set[str](), set[str](), set[str]()
+    nested, single = dict[str, type[Any]](), dict[str, type[Any]]()
     for name, hint in typing.get_type_hints(kind).items():
         if hint is Ref or Ref in typing.get_args(hint):
             texts.add(name)
@@ -175,8 +181,12 @@ def shape(kind: Any) -> Shape:
             lists.add(name)
             if dataclasses.is_dataclass(item := typing.get_args(hint)[0]):
                 nested[name] = typing.cast("type[Any]", item)
+        else:
+            for one in (hint, *typing.get_args(hint)):  # itself, or itself or nothing
+                if dataclasses.is_dataclass(one):
+                    single[name] = typing.cast("type[Any]", one)
     names = tuple(field.name for field in dataclasses.fields(kind))
-    return Shape(frozenset(texts), frozenset(templates), nested, frozenset(lists), names)
+    return Shape(frozenset(texts), frozenset(templates), nested, single, frozenset(lists), names)
 
 
 def collect(kind: Any, body: BaseModel, texts: list[str], path: str = "") -> None:
@@ -192,6 +202,8 @@ def collect(kind: Any, body: BaseModel, texts: list[str], path: str = "") -> Non
         elif item := form.nested.get(name):
             for index, one in enumerate(value):
                 collect(item, one, texts, f"{path}{name}.{index}.")
+        elif (item := form.single.get(name)) and value is not None:
+            collect(item, value, texts, f"{path}{name}.")
 
 
 def build(kind: Any, body: BaseModel, refs: Iterator[Ref]) -> Any:
@@ -203,6 +215,8 @@ def build(kind: Any, body: BaseModel, refs: Iterator[Ref]) -> Any:
             values[name] = None if value is None else next(refs)
         elif item := form.nested.get(name):
             values[name] = tuple(build(item, one, refs) for one in value)
+        elif (item := form.single.get(name)) and value is not None:
+            values[name] = build(item, value, refs)
         else:
             values[name] = tuple(value) if name in form.lists else value
     return kind(**values)

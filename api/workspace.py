@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.accept import Accepting
 from api.auth import Asking
@@ -15,8 +15,14 @@ from projections import workspaces
 
 router = APIRouter(prefix="/v1/workspace", tags=["workspace"])
 
-MODERATION = {"approvals": 1, "own_approval": False}
-SENDING = {"messages": 1, "seconds": 30}
+MODERATION = {
+    "approvals": 1,
+    "own_approval": False,
+    "flag_above": 1000,
+    "flag_links": True,
+    "flagged_approvals": 2,
+}
+SENDING = {"messages": 1, "seconds": 30, "per_minute": None, "per_hour": 60, "per_day": 500}
 EXAMPLE: dict[str, Any] = {
     "workspace": "main",
     "moderation_policy": MODERATION,
@@ -26,17 +32,23 @@ EXAMPLE: dict[str, Any] = {
 
 
 class ModerationPolicy(BaseModel):
-    """How many approvals a job needs, and whether its submitter's own counts."""
+    """How many approvals a job needs, whether its submitter's own counts, and what is flagged for a closer look."""
 
     approvals: int
     own_approval: bool
+    flag_above: int | None = Field(description="Jobs with more recipients are flagged.")
+    flag_links: bool = Field(description="Jobs with a link in a text are flagged.")
+    flagged_approvals: int = Field(description="How many approvals a flagged job needs, never its submitter's own.")
 
 
 class SendingPolicy(BaseModel):
-    """How many messages one account may send in how many seconds."""
+    """How many messages one account may send in how many seconds, and at most in any minute, hour and day."""
 
     messages: int
     seconds: int
+    per_minute: int | None
+    per_hour: int | None
+    per_day: int | None
 
 
 class Workspace(BaseModel):
@@ -56,8 +68,8 @@ async def get_workspace(actor: Asking, read: Reading) -> Workspace:
         raise not_found("workspace")
     return Workspace(
         workspace=row.workspace,
-        moderation_policy=ModerationPolicy(approvals=row.approvals, own_approval=row.own_approval),
-        sending_policy=SendingPolicy(messages=row.messages, seconds=row.seconds),
+        moderation_policy=ModerationPolicy.model_validate(row, from_attributes=True),
+        sending_policy=SendingPolicy.model_validate(row, from_attributes=True),
         changed_at=row.changed_at,
     )
 

@@ -2,12 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from domain import allowance
 from domain import workspace as ws
-from domain.message import Command, Decider, Event, Facts, Ref, Refused, StreamId, WorkspaceId, derive
+from domain.allowance import (
+    NO_ALLOWANCE,
+    Allowance,
+    AllowanceClosed,
+    AllowanceDeferred,
+    AllowanceGranted,
+    GrantAllowance,
+)
+from domain.message import Command, Decider, Event, Facts, Ref, Refused, StreamId, WorkspaceId
 
 
 class Status(StrEnum):
@@ -20,6 +28,7 @@ class Status(StrEnum):
     DEGRADED = "degraded"
     RESTRICTED = "restricted"
     LOGGED_OUT = "logged_out"
+    REMOVED = "removed"
 
 
 class Trouble(StrEnum):
@@ -57,6 +66,13 @@ class ResumeAccount(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveAccount(Command):
+    """Give an account up for good, once it cannot send: its share of a job waits until the job is revised."""
+
+    account_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ReportLinked(Command):
     """Inside: the session worker saw a phone link this account."""
 
@@ -76,13 +92,6 @@ class ReportTrouble(Command):
 
     account_id: UUID
     reason: Trouble
-
-
-@dataclass(frozen=True, slots=True)
-class GrantAllowance(Command):
-    """Inside: the account has work and no live block; give it the next one."""
-
-    account_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +143,8 @@ class AccountResumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AllowanceGranted(Event):
-    """A block of permits: `permits` sends, each begun in [since, until)."""
-
-    block: UUID
-    permits: int
-    since: datetime
-    until: datetime
+class AccountRemoved(Event):
+    """The account is given up for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +154,7 @@ class Account:
     status: Status = Status.UNKNOWN
     paused: bool = False
     linked: bool = False
-    block: UUID | None = None
-    blocks: int = 0
-    until: datetime | None = None
+    allowance: Allowance = NO_ALLOWANCE
 
     @property
     def may_send(self) -> bool:
@@ -168,26 +170,42 @@ def decide(account: Account, command: Command, facts: Facts) -> Sequence[Event]:
         raise Refused("id_taken", field="account_id")
     if account.status is Status.UNKNOWN:
         raise Refused("unknown_account", field="account_id")
+    if account.status is Status.REMOVED:
+        return when_removed(command)
     match command:
         case PauseAccount():
             return [] if account.paused else [AccountPaused()]
         case ResumeAccount():
             return [AccountResumed()] if account.paused or account.status is Status.RESTRICTED else []
+        case RemoveAccount():
+            if account.may_send:
+                raise Refused("account_in_use", field="account_id")
+            return [AccountRemoved()]
         case ReportLinked():
             return [] if account.linked else [AccountLinked()]
         case ReportReady():
+            linked: list[Event] = [] if account.linked else [AccountLinked()]
             if account.status in (Status.READY, Status.RESTRICTED):
-                return []  # a browser that comes back does not end a restriction: a person resumes the account
-            return [AccountReady()] if account.linked else [AccountLinked(), AccountReady()]
+                return linked  # a browser that comes back does not end a restriction: a person resumes the account
+            return [*linked, AccountReady()]
         case ReportTrouble(reason=reason):
             return trouble(account, reason)
-        case GrantAllowance(account_id=account_id):
-            return grant(account, account_id, facts)
+        case GrantAllowance():
+            if not account.may_send:
+                raise Refused("account_not_ready", field="account_id", status=account.status)
+            return allowance.grant(account.allowance, command, ws.rules(facts), facts.now)
     raise TypeError(type(command))
 
 
+def when_removed(command: Command) -> Sequence[Event]:
+    """Nothing comes after a removal: people are told, a session's last words are passed over."""
+    if isinstance(command, RemoveAccount | ReportLinked | ReportReady | ReportTrouble):
+        return []
+    raise Refused("account_removed", field="account_id")
+
+
 def trouble(account: Account, reason: Trouble) -> Sequence[Event]:
-    """Which event a session's trouble is, if it is news."""
+    """Which event a session's trouble is, if it is news. A restriction stands until a person ends it."""
     match reason:
         case Trouble.LOGGED_OUT:
             return [AccountUnlinked(reason)] if account.linked else []
@@ -196,40 +214,37 @@ def trouble(account: Account, reason: Trouble) -> Sequence[Event]:
     return [AccountDegraded(reason)] if account.status is Status.READY else []
 
 
-def grant(account: Account, account_id: UUID, facts: Facts) -> Sequence[Event]:
-    """The next block, never while the last one runs. Windows are fixed, not sliding: two blocks may meet."""
-    rules = ws.rules(facts)
-    if not account.may_send:
-        raise Refused("account_not_ready", field="account_id", status=account.status)
-    if account.until is not None and facts.now < account.until:
-        raise Refused("allowance_running", field="account_id")
-    until = facts.now + timedelta(seconds=rules.seconds)
-    block = derive("allowance", account_id, account.blocks + 1)
-    return [AllowanceGranted(block, rules.messages, facts.now, until)]
-
-
 def evolve(account: Account, event: Event) -> Account:
     match event:
         case AccountRegistered():
             return replace(account, status=Status.REGISTERED)
         case AccountLinked():
-            return replace(account, status=Status.LINKED, linked=True)
+            return stands(replace(account, linked=True), Status.LINKED)
         case AccountUnlinked():
-            return replace(account, status=Status.LOGGED_OUT, linked=False)
+            return stands(replace(account, linked=False), Status.LOGGED_OUT)
         case AccountReady():
-            return replace(account, status=Status.READY)
+            return stands(account, Status.READY)
         case AccountDegraded():
-            return replace(account, status=Status.DEGRADED)
+            return stands(account, Status.DEGRADED)
         case AccountRestricted():
             return replace(account, status=Status.RESTRICTED)
         case AccountPaused():
             return replace(account, paused=True)
         case AccountResumed():
-            status = Status.READY if account.status is Status.RESTRICTED else account.status
-            return replace(account, paused=False, status=status)
-        case AllowanceGranted(block=block, until=until):
-            return replace(account, block=block, blocks=account.blocks + 1, until=until)
+            again = Status.READY if account.linked else Status.LOGGED_OUT
+            return replace(
+                account, paused=False, status=again if account.status is Status.RESTRICTED else account.status
+            )
+        case AccountRemoved():
+            return Account(Status.REMOVED)
+        case AllowanceGranted() | AllowanceClosed() | AllowanceDeferred():
+            return replace(account, allowance=allowance.evolve(account.allowance, event))
     return account
+
+
+def stands(account: Account, status: Status) -> Account:
+    """Where a session's news leave an account: a restriction stands through all of them, until a person ends it."""
+    return account if account.status is Status.RESTRICTED else replace(account, status=status)
 
 
 def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:

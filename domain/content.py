@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from domain.message import Ref
 
 VARIABLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]{0,39})\s*\}\}")
+# What a phone makes a link of: an address with its scheme, or a name that ends in a domain in wide use.
+LINK = re.compile(
+    r"(?:https?://|www\.)\S|\b[a-z0-9-]+\.(?:[a-z]{2}|com|org|net|info|biz|shop|app|dev|link|site|online|xyz)\b(?!\.\w)",
+    re.IGNORECASE | re.ASCII,
+)
 LONGEST_TEXT = 4_096  # characters; WhatsApp's own limit for a text message
 
 
@@ -26,6 +31,11 @@ def malformed(template: str) -> bool:
     """Whether braces are left that are no variable, so that nobody receives them raw."""
     rest = VARIABLE.sub("", template)
     return "{{" in rest or "}}" in rest
+
+
+def links(template: str) -> bool:
+    """Whether a text holds a link (what a variable brings is not looked at)."""
+    return LINK.search(template) is not None
 
 
 def render(template: str, values: Mapping[str, str]) -> str:

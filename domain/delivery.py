@@ -14,18 +14,24 @@ from domain import job as jobs
 from domain import recipient as recipients
 from domain.message import Command, Decider, Event, Facts, Refused, StreamId, WaId, WorkspaceId
 from domain.send import (
+    MOST_TRIES,
+    RETRIED,
     ConfirmSend,
     DeliveryDelivered,
     DeliveryRead,
     DeliverySkipped,
     DoubtSend,
+    GiveUpSend,
     IntendSend,
     Receipt,
     RejectSend,
     ReportReceipt,
+    Resolution,
+    ResolveUnknown,
     SendConfirmed,
     SendIntended,
     SendRejected,
+    SendResolved,
     SendUnknown,
     SkipReason,
     wa_id,
@@ -38,15 +44,18 @@ class Status(StrEnum):
     PENDING = "pending"
     INTENDED = "intended"
     BETWEEN = "between"  # a part was confirmed, the next one not yet intended
+    AGAIN = "again"  # a part is known not to have been sent, and may be intended again
     SENT = "sent"
     FAILED = "failed"
     PARTIAL = "partial"
     SKIPPED = "skipped"
     UNKNOWN = "unknown"
+    GIVEN_UP = "given_up"
 
 
+OPEN = (Status.PENDING, Status.BETWEEN, Status.AGAIN)  # the next part may be intended
 # Where the part in question has not left: not yet intended, or known not to have been sent.
-NOT_SENT = (Status.BETWEEN, Status.FAILED, Status.PARTIAL)
+NOT_SENT = (Status.BETWEEN, Status.AGAIN, Status.FAILED, Status.PARTIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +66,9 @@ class Delivery:
     job_id: UUID | None = None
     part: int = 0  # the part intended, or to be intended next
     parts: int = 0
-    attempt: int = 0
+    attempt: int = 0  # at that part
     wa_id: WaId | None = None
+    resolved: Resolution | None = None  # what its last part, being unknown, was taken for
     delivered: frozenset[int] = frozenset()
     read: frozenset[int] = frozenset()
 
@@ -66,6 +76,8 @@ class Delivery:
 def decide(delivery: Delivery, command: Command, facts: Facts) -> Sequence[Event]:
     if isinstance(command, IntendSend):
         return intend(delivery, command, facts)
+    if isinstance(command, ResolveUnknown):
+        return resolve(delivery, command)
     if delivery.job_id is None or delivery.wa_id is None:
         raise Refused("never_intended", field="delivery_id")
     job_id, attempt, sent_as = delivery.job_id, delivery.attempt, delivery.wa_id
@@ -78,12 +90,17 @@ def decide(delivery: Delivery, command: Command, facts: Facts) -> Sequence[Event
             return [SendConfirmed(job_id, part, attempt, sent_as, final)]
         case RejectSend(part=part, reason=reason):
             open_part(delivery, part)
-            return [SendRejected(job_id, part, attempt, sent_as, reason)]
+            again = delivery.status is Status.INTENDED and reason in RETRIED and attempt < MOST_TRIES
+            return [SendRejected(job_id, part, attempt, sent_as, reason, final=not again)]
         case DoubtSend(part=part, reason=doubt):
             if is_past(delivery, part) or delivery.status is Status.UNKNOWN:
                 return []
             open_part(delivery, part)
             return [SendUnknown(job_id, part, attempt, sent_as, doubt)]
+        case GiveUpSend(part=part):
+            if delivery.status is not Status.UNKNOWN or part != delivery.part:
+                return []  # it was resolved meanwhile
+            return [SendResolved(job_id, part, attempt, sent_as, Resolution.GIVEN_UP, final=True)]
         case ReportReceipt():
             return receipt(delivery, command, final)
     raise TypeError(type(command))
@@ -94,10 +111,12 @@ def intend(delivery: Delivery, command: IntendSend, facts: Facts) -> Sequence[Ev
     job = facts.state(jobs.DECIDER.stream(command.job_id), jobs.DECIDER.initial)
     person = facts.state(recipients.DECIDER.stream(command.recipient_id), recipients.DECIDER.initial)
     account = facts.state(accounts.DECIDER.stream(command.account_id), accounts.DECIDER.initial)
-    if delivery.status not in (Status.PENDING, Status.BETWEEN) or command.part != delivery.part:
+    if delivery.status not in OPEN or command.part != delivery.part:
         raise Refused("already_acted_on", field="delivery_id", status=delivery.status)
     if job.status is not jobs.Status.RUNNING:
         raise Refused("job_not_running", field="job_id", status=job.status)
+    if command.audience not in (None, job.audience):
+        raise Refused("job_revised", field="job_id")
     if not person.consented:
         reason = SkipReason.OPTED_OUT if person.opted_out else SkipReason.NO_CONSENT
         return [
@@ -105,9 +124,10 @@ def intend(delivery: Delivery, command: IntendSend, facts: Facts) -> Sequence[Ev
                 command.job_id, command.recipient_id, command.account_id, command.ordinal, command.part, reason
             )
         ]
-    if not account.may_send or account.block is None:
+    if not account.may_send:
         raise Refused("account_not_ready", field="account_id", status=account.status)
-    if account.until is None or facts.now >= account.until:
+    block, until = account.allowance.block, account.allowance.until
+    if block is None or until is None or facts.now >= until:
         raise Refused("allowance_over", field="account_id")
     return [
         SendIntended(
@@ -117,12 +137,28 @@ def intend(delivery: Delivery, command: IntendSend, facts: Facts) -> Sequence[Ev
             ordinal=command.ordinal,
             part=command.part,
             parts=len(job.parts),
-            attempt=1,
+            attempt=delivery.attempt + 1,
             wa_id=wa_id(command.delivery_id, command.part),
             fence=command.fence,
-            block=account.block,
+            block=block,
         )
     ]
+
+
+def resolve(delivery: Delivery, command: ResolveUnknown) -> Sequence[Event]:
+    """A person's word about an unknown send, or one given up. What they hold for not sent is not sent again."""
+    if delivery.job_id is None:
+        raise Refused("unknown_delivery", field="delivery_id")
+    outcome, part = Resolution(command.outcome), delivery.part if command.part is None else command.part
+    if outcome is Resolution.SENT and part < delivery.part:
+        return []  # it already stands
+    if part == delivery.part and delivery.resolved is outcome:
+        return []  # that, too
+    if delivery.wa_id is None or part != delivery.part or delivery.status not in (Status.UNKNOWN, Status.GIVEN_UP):
+        raise Refused("not_unknown", field="delivery_id", status=delivery.status)
+    over = delivery.status is Status.GIVEN_UP or outcome is Resolution.NOT_SENT
+    final = over or part + 1 == delivery.parts
+    return [SendResolved(delivery.job_id, part, delivery.attempt, delivery.wa_id, outcome, final, command.note)]
 
 
 def is_past(delivery: Delivery, part: int) -> bool:
@@ -141,10 +177,16 @@ def receipt(delivery: Delivery, command: ReportReceipt, final: bool) -> Sequence
     assert delivery.job_id is not None
     assert delivery.wa_id is not None
     part, events = command.part, list[Event]()
-    if part > delivery.part or (part == delivery.part and delivery.status in NOT_SENT):
+    corrects = part == delivery.part and delivery.resolved in (Resolution.NOT_SENT, Resolution.GIVEN_UP)
+    unsent = part == delivery.part and delivery.status in NOT_SENT and delivery.resolved is not Resolution.SENT
+    if part > delivery.part or (unsent and not corrects):
         raise Refused("not_sent", field="part", status=delivery.status)
     if part == delivery.part and delivery.status in (Status.INTENDED, Status.UNKNOWN):
         events.append(SendConfirmed(delivery.job_id, part, delivery.attempt, delivery.wa_id, final))
+    elif corrects:
+        events.append(
+            SendResolved(delivery.job_id, part, delivery.attempt, delivery.wa_id, Resolution.SENT, final=True)
+        )
     last = part + 1 == delivery.parts
     if command.receipt is not Receipt.SENT and part not in delivery.delivered:
         events.append(DeliveryDelivered(delivery.job_id, part, last))
@@ -166,13 +208,20 @@ def evolve(delivery: Delivery, event: Event) -> Delivery:
                 wa_id=sent_as,
             )
         case SendConfirmed(part=part, final=final):
-            if final:
-                return replace(delivery, status=Status.SENT)
-            return replace(delivery, status=Status.BETWEEN, part=part + 1)
-        case SendRejected(part=part):
-            return replace(delivery, status=Status.PARTIAL if part else Status.FAILED)
+            return sent(delivery, part, final)
+        case SendRejected(part=part, final=final):
+            return replace(delivery, status=not_sent(part) if final else Status.AGAIN)
         case SendUnknown():
-            return replace(delivery, status=Status.UNKNOWN)
+            return replace(delivery, status=Status.UNKNOWN, resolved=None)
+        case SendResolved(part=part, outcome=outcome, final=final):
+            resolved = replace(delivery, resolved=outcome)
+            match outcome:
+                case Resolution.SENT:
+                    return sent(resolved, part, final)
+                case Resolution.NOT_SENT:
+                    return replace(resolved, status=not_sent(part))
+                case Resolution.GIVEN_UP:
+                    return replace(resolved, status=Status.GIVEN_UP)
         case DeliverySkipped(job_id=job_id, part=part):
             return replace(delivery, status=Status.PARTIAL if part else Status.SKIPPED, job_id=job_id)
         case DeliveryDelivered(part=part):
@@ -180,6 +229,18 @@ def evolve(delivery: Delivery, event: Event) -> Delivery:
         case DeliveryRead(part=part):
             return replace(delivery, read=delivery.read | {part})
     return delivery
+
+
+def sent(delivery: Delivery, part: int, final: bool) -> Delivery:
+    """After a part was sent: the next one may be intended, unless the delivery is over."""
+    if not final:
+        return replace(delivery, status=Status.BETWEEN, part=part + 1, attempt=0, resolved=None)
+    return replace(delivery, status=Status.SENT if part + 1 >= delivery.parts else Status.PARTIAL)
+
+
+def not_sent(part: int) -> Status:
+    """How a delivery ended whose part was not sent."""
+    return Status.PARTIAL if part else Status.FAILED
 
 
 def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:

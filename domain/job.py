@@ -1,174 +1,86 @@
-"""A job: one submitted campaign version with its frozen audience; what is moderated and run."""
+"""A job: one submitted campaign version with its frozen audience; what is moderated and run.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
-from uuid import UUID
+Its state and its fold are in `lifecycle`, its words in `submission`, `review` and `run`; the decisions are here.
+"""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from domain import account as accounts
 from domain import submission
-from domain.content import TextPart
-from domain.message import (
-    Command,
-    Decider,
-    Digest,
-    Event,
-    Facts,
-    PrincipalId,
-    Ref,
-    Refused,
-    StreamId,
-    WorkspaceId,
-)
+from domain.lifecycle import BEFORE_START, IN_REVIEW, STARTED, WAITING, Job, Status, evolve
+from domain.message import Command, Decider, Digest, Event, Facts, Refused, StreamId, WorkspaceId
 from domain.moderation import check_reviewer
-from domain.submission import JobSubmitted, SubmitJob
+from domain.review import (
+    ApproveJob,
+    ExpireJob,
+    JobApprovalGiven,
+    JobApprovalVoided,
+    JobApproved,
+    JobChangesRequested,
+    JobExpired,
+    JobFlagged,
+    JobRejected,
+    JobScheduled,
+    RejectJob,
+    RequestChanges,
+    Void,
+    WithdrawApproval,
+)
+from domain.run import (
+    CompleteJob,
+    Deferral,
+    JobCompleted,
+    JobPaused,
+    JobResumed,
+    JobStartDeferred,
+    JobStarted,
+    JobStopped,
+    PauseJob,
+    ResumeJob,
+    StartDueJob,
+    StartJob,
+    StopJob,
+)
+from domain.submission import JobRevised, ReviseJob, SubmitJob
 
+__all__ = [
+    "DECIDER",
+    "ApproveJob",
+    "CompleteJob",
+    "Deferral",
+    "ExpireJob",
+    "Job",
+    "JobApprovalGiven",
+    "JobApprovalVoided",
+    "JobApproved",
+    "JobChangesRequested",
+    "JobCompleted",
+    "JobExpired",
+    "JobFlagged",
+    "JobPaused",
+    "JobRejected",
+    "JobResumed",
+    "JobScheduled",
+    "JobStartDeferred",
+    "JobStarted",
+    "JobStopped",
+    "PauseJob",
+    "RejectJob",
+    "RequestChanges",
+    "ResumeJob",
+    "StartDueJob",
+    "StartJob",
+    "Status",
+    "StopJob",
+    "Void",
+    "WithdrawApproval",
+]
 
-class Status(StrEnum):
-    """Where a job stands."""
-
-    UNKNOWN = "unknown"
-    SUBMITTED = "submitted"
-    APPROVED = "approved"
-    SCHEDULED = "scheduled"
-    RUNNING = "running"
-    PAUSED = "paused"
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    REJECTED = "rejected"
-
-
-BEFORE_REVIEW = (Status.SUBMITTED,)
-BEFORE_START = (Status.APPROVED, Status.SCHEDULED)
-
-
-@dataclass(frozen=True, slots=True)
-class ApproveJob(Command):
-    """Approve exactly what `review_hash` covers."""
-
-    job_id: UUID
-    review_hash: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class RejectJob(Command):
-    """Turn a job down for good."""
-
-    job_id: UUID
-    review_hash: Digest
-    note: Ref | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StartJob(Command):
-    """Start an approved job now."""
-
-    job_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class PauseJob(Command):
-    """Intend no further send until resumed."""
-
-    job_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeJob(Command):
-    """Go on with a paused job."""
-
-    job_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class StopJob(Command):
-    """End a job for good; who has no message yet gets none."""
-
-    job_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class CompleteJob(Command):
-    """Inside: every recipient is in a terminal state."""
-
-    job_id: UUID
-    terminal: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobApprovalGiven(Event):
-    """One moderator approved what the hash covers."""
-
-    by: PrincipalId
-    review_hash: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class JobApproved(Event):
-    """The job has all approvals it needs."""
-
-    review_hash: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class JobScheduled(Event):
-    """The job will start by itself at this time."""
-
-    start_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class JobRejected(Event):
-    """A moderator turned the job down."""
-
-    by: PrincipalId
-    review_hash: Digest
-    note: Ref | None
-
-
-@dataclass(frozen=True, slots=True)
-class JobStarted(Event):
-    """Sends may be intended."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobPaused(Event):
-    """No further send is intended."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobResumed(Event):
-    """Sends may be intended again."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobStopped(Event):
-    """The job is over; unsent recipients stay without a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobCompleted(Event):
-    """Every recipient is in a terminal state."""
-
-    recipients: int
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What decisions about a job, and about its sends, need."""
-
-    status: Status = Status.UNKNOWN
-    submitted_by: PrincipalId | None = None
-    review_hash: Digest | None = None
-    approvals: frozenset[PrincipalId] = frozenset()
-    rejected_by: PrincipalId | None = None
-    needed: int = 1
-    own_approval: bool = False
-    start_at: datetime | None = None
-    recipients: int = 0
-    audience: Digest | None = None
-    parts: tuple[TextPart, ...] = ()
-    accounts: tuple[UUID, ...] = ()
+LONGEST = 49  # events of one job
+# Who prolongs a job's life leaves room for what must always be possible: to answer, start, hold and end it.
+ROOM = {ReviseJob: 23, RequestChanges: 23, WithdrawApproval: 23, ApproveJob: 30, ResumeJob: 47}
+FIRST_PAUSE, GROWTH, MOST_DEFERRALS = timedelta(minutes=1), 3, 10
 
 
 def decide(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
@@ -178,57 +90,108 @@ def decide(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
         return submission.submit(command, facts)
     if job.status is Status.UNKNOWN:
         raise Refused("unknown_job", field="job_id")
+    events = review(job, command, facts)
+    if events and job.version + len(events) > ROOM.get(type(command), LONGEST):
+        raise Refused("too_many_steps", field="job_id", maximum=LONGEST)
+    return events
+
+
+def review(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
+    """What is said of a job before it may start."""
+    now, actor = facts.now, facts.actor.id
     match command:
+        case ReviseJob():
+            return revise(job, command, facts)
         case ApproveJob(review_hash=seen):
-            if seen != job.review_hash:
-                raise Refused("not_what_was_reviewed", field="review_hash")
-            if facts.actor.id in job.approvals:
+            answered(job, seen)
+            if actor in job.approvals:
                 return []  # it already stands
-            check_reviewer(facts.actor, job.submitted_by or "", job.own_approval)
-            allowed(job, BEFORE_REVIEW, "not_awaiting_review")
+            check_reviewer(facts.actor, job.authors, job.own_approval and not job.flags)
+            allowed(job, IN_REVIEW, "not_awaiting_review", now)
             return approve(job, seen, facts)
-        case RejectJob(review_hash=seen, note=note):
-            if seen != job.review_hash:
-                raise Refused("not_what_was_reviewed", field="review_hash")
-            if job.rejected_by == facts.actor.id:
-                return []  # it already stands
-            check_reviewer(facts.actor, job.submitted_by or "", job.own_approval)
-            allowed(job, BEFORE_REVIEW, "not_awaiting_review")
-            return [JobRejected(facts.actor.id, seen, note)]
+        case WithdrawApproval():
+            if actor not in job.approvals:
+                return []
+            allowed(job, WAITING, "already_started", now)
+            return [JobApprovalVoided((actor,), Void.WITHDRAWN)]
+        case RequestChanges(review_hash=seen, note=note):
+            answered(job, seen)
+            if job.status is Status.CHANGES_REQUESTED and job.answered_by == actor:
+                return []
+            check_reviewer(facts.actor, job.authors, job.own_approval and not job.flags)
+            allowed(job, IN_REVIEW, "not_awaiting_review", now)
+            return [JobChangesRequested(actor, seen, note)]
+        case RejectJob(review_hash=seen, note=rejection):
+            answered(job, seen)
+            if job.status is Status.REJECTED and job.answered_by == actor:
+                return []
+            check_reviewer(facts.actor, job.authors, job.own_approval and not job.flags)
+            allowed(job, IN_REVIEW, "not_awaiting_review", now)
+            return [JobRejected(actor, seen, rejection)]
+        case ExpireJob(version=version):
+            if version != job.expiry or job.status not in WAITING:
+                return []  # it was revised, or started, or is over
+            if not expired(job, now):
+                raise Refused("not_due", field="version")
+            return [JobExpired()]
+    return run(job, command, facts)
+
+
+def run(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
+    """What happens to a job from its start on."""
+    now = facts.now
+    match command:
         case StartJob():
             if job.status is Status.RUNNING:
                 return []
-            allowed(job, BEFORE_START, "not_approved")
+            allowed(job, BEFORE_START, "not_approved", now)
             return [JobStarted()]
+        case StartDueJob():
+            return start_due(job, command, facts)
         case PauseJob():
             if job.status is Status.PAUSED:
                 return []
-            allowed(job, (Status.RUNNING,), "not_running")
+            allowed(job, (Status.RUNNING,), "not_running", now)
             return [JobPaused()]
         case ResumeJob():
             if job.status is Status.RUNNING:
                 return []
-            allowed(job, (Status.PAUSED,), "not_paused")
+            allowed(job, (Status.PAUSED,), "not_paused", now)
             return [JobResumed()]
         case StopJob():
             if job.status is Status.STOPPED:
                 return []
-            allowed(job, (*BEFORE_REVIEW, *BEFORE_START, Status.RUNNING, Status.PAUSED), "already_over")
+            allowed(job, (*WAITING, *STARTED), "already_over", now)
             return [JobStopped()]
         case CompleteJob(terminal=terminal):
             if job.status is Status.COMPLETED:
                 return []
-            allowed(job, (Status.RUNNING, Status.PAUSED), "not_running")
+            allowed(job, STARTED, "not_running", now)
             if terminal != job.recipients:
                 raise Refused("not_all_terminal", field="terminal", recipients=job.recipients)
             return [JobCompleted(job.recipients)]
     raise TypeError(type(command))
 
 
-def allowed(job: Job, among: Sequence[Status], rule: str) -> None:
-    """Refuse what the job's status does not allow, telling the status."""
-    if job.status not in among:
-        raise Refused(rule, field="job_id", status=job.status)
+def revise(job: Job, command: ReviseJob, facts: Facts) -> Sequence[Event]:
+    """A revision, the approvals it voids, and what it is flagged for. Who was sent something keeps it."""
+    assert job.says is not None
+    if job.status is Status.RUNNING:
+        raise Refused("pause_first", field="job_id", status=job.status)
+    allowed(job, (*WAITING, Status.PAUSED), "already_over", facts.now)
+    if command.campaign is not None:
+        if job.started:  # a part of the people has the old words, and a delivery may be between two of them
+            raise Refused("already_started", field="campaign", status=job.status)
+        if command.campaign.campaign_id != job.campaign_id:
+            raise Refused("another_campaign", field="campaign.campaign_id")
+    waits = job.start_at is None and not job.started
+    events = submission.revise(command, job.says, job.expires_at if waits else None, facts)
+    if any(isinstance(event, JobRevised) and event.review_hash == job.review_hash for event in events):
+        if job.status is Status.CHANGES_REQUESTED:
+            raise Refused("nothing_revised", field="job_id")
+        return []
+    void = tuple(sorted(job.approvals))
+    return [*([JobApprovalVoided(void, Void.REVISED)] if void else []), *events]
 
 
 def approve(job: Job, seen: Digest, facts: Facts) -> Sequence[Event]:
@@ -238,46 +201,51 @@ def approve(job: Job, seen: Digest, facts: Facts) -> Sequence[Event]:
         return given
     given.append(JobApproved(seen))
     if job.start_at is not None and job.start_at > facts.now:
-        given.append(JobScheduled(job.start_at))
+        given.append(JobScheduled(job.start_at, job.start_local, job.zone))
     return given
 
 
-def evolve(job: Job, event: Event) -> Job:
-    match event:
-        case JobSubmitted():
-            return Job(
-                status=Status.SUBMITTED,
-                submitted_by=event.submitted_by,
-                review_hash=event.review_hash,
-                needed=event.approvals,
-                own_approval=event.own_approval,
-                start_at=event.start_at,
-                recipients=event.recipients,
-                audience=event.audience,
-                parts=event.parts,
-                accounts=event.accounts,
-            )
-        case JobApprovalGiven(by=by):
-            return replace(job, approvals=job.approvals | {by})
-        case JobApproved():
-            return replace(job, status=Status.APPROVED)
-        case JobScheduled():
-            return replace(job, status=Status.SCHEDULED)
-        case JobRejected(by=by):
-            return replace(job, status=Status.REJECTED, rejected_by=by)
-        case JobStarted() | JobResumed():
-            return replace(job, status=Status.RUNNING)
-        case JobPaused():
-            return replace(job, status=Status.PAUSED)
-        case JobStopped():
-            return replace(job, status=Status.STOPPED)
-        case JobCompleted():
-            return replace(job, status=Status.COMPLETED)
-    return job
+def start_due(job: Job, command: StartDueJob, facts: Facts) -> Sequence[Event]:
+    """Start when one of the accounts may send, else try again later, after longer and longer pauses."""
+    if command.version != job.due or job.status not in BEFORE_START or expired(job, facts.now):
+        return []  # another time was set, or somebody was faster
+    initial = accounts.DECIDER.initial
+    if any(facts.state(accounts.DECIDER.stream(one), initial).may_send for one in command.accounts):
+        return [JobStarted()]
+    if job.deferred_until is not None and facts.now < job.deferred_until:
+        return []  # woken early, in vain
+    until = facts.now + FIRST_PAUSE * GROWTH**job.deferrals
+    if job.expires_at is not None and (job.deferrals >= MOST_DEFERRALS or until > job.expires_at):
+        until = job.expires_at
+    return [JobStartDeferred(Deferral.NO_ACCOUNT_READY, until)]
+
+
+def answered(job: Job, seen: Digest) -> None:
+    """Refuse an answer to anything else than what is to be reviewed now."""
+    if seen != job.review_hash:
+        raise Refused("not_what_was_reviewed", field="review_hash")
+
+
+def allowed(job: Job, among: Collection[Status], rule: str, now: datetime) -> None:
+    """Refuse what the job's status does not allow, telling the status; whatever comes too late."""
+    if job.status is Status.EXPIRED or expired(job, now):
+        raise Refused("expired", field="job_id")
+    if job.status not in among:
+        raise Refused(rule, field="job_id", status=job.status)
+
+
+def expired(job: Job, now: datetime) -> bool:
+    """Whether a job has waited for its start too long, said or not yet said."""
+    return job.status in WAITING and job.expires_at is not None and now >= job.expires_at
 
 
 def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:
-    return submission.reads(command, workspace) if isinstance(command, SubmitJob) else ()
+    match command:
+        case SubmitJob() | ReviseJob():
+            return submission.reads(command, workspace)
+        case StartDueJob():
+            return tuple(accounts.DECIDER.stream(one) for one in command.accounts)
+    return ()
 
 
 DECIDER = Decider("job", Job(), decide, evolve, reads)

@@ -76,7 +76,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What an audience came to when it was frozen for a job: its Merkle root, its size, variables people lack, links."""
+    """What an audience came to when it was frozen for a job: root, size, variables people lack, links."""
 
     root: Digest
     count: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from domain.message import Command, Event, WaId, derive
+from domain.message import Command, Digest, Event, Ref, WaId, derive
 
 
 class SkipReason(StrEnum):
@@ -43,6 +43,25 @@ class Receipt(StrEnum):
     READ = "read"
 
 
+class Resolution(StrEnum):
+    """What an unknown send is taken for."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+    GIVEN_UP = "given_up"
+
+
+class Finding(StrEnum):
+    """What a person found out about an unknown send."""
+
+    SENT = "sent"
+    NOT_SENT = "not_sent"
+
+
+RETRIED = frozenset({Rejection.NOT_READY})  # of the session, not of the message: it may be tried again
+MOST_TRIES = 5
+
+
 def delivery_id(job_id: UUID, recipient_id: UUID) -> UUID:
     """A recipient has one delivery a job, whoever asks and how often."""
     return derive("delivery", job_id, recipient_id)
@@ -64,6 +83,7 @@ class IntendSend(Command):
     ordinal: int
     part: int
     fence: int
+    audience: Digest | None = None  # whose row it was read from: a revised job has another
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +122,24 @@ class ReportReceipt(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ResolveUnknown(Command):
+    """Say what became of a send that nobody could tell: of this part, counted from 0, or else of the one in doubt."""
+
+    delivery_id: UUID
+    outcome: Finding
+    part: int | None = None
+    note: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpSend(Command):
+    """Inside: an unknown send was waited for long enough."""
+
+    delivery_id: UUID
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendIntended(Event):
     """From here on a message may be on its way. `fence` is the lease's, `block` the allowance it was spent from."""
 
@@ -130,13 +168,15 @@ class SendConfirmed(Event):
 
 @dataclass(frozen=True, slots=True)
 class SendRejected(Event):
-    """The send did not happen; the delivery is over: failed, or partial when an earlier part had been sent."""
+    """The send did not happen. `final`: the delivery is over, failed, or partial when an earlier part had been sent;
+    else the part may be intended again."""
 
     job_id: UUID
     part: int
     attempt: int
     wa_id: WaId
     reason: Rejection
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +188,20 @@ class SendUnknown(Event):
     attempt: int
     wa_id: WaId
     reason: Doubt
+
+
+@dataclass(frozen=True, slots=True)
+class SendResolved(Event):
+    """What an unknown send is taken for from now on. `final`: the delivery is over, as it stays when a late receipt
+    shows that what was given up, or held for not sent, was sent."""
+
+    job_id: UUID
+    part: int
+    attempt: int
+    wa_id: WaId
+    outcome: Resolution
+    final: bool
+    note: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +232,31 @@ class DeliveryRead(Event):
     job_id: UUID
     part: int
     final: bool
+
+
+def terminal_step(event: Event) -> bool:
+    """Whether an event takes its delivery into a terminal state, or leaves it in one.
+
+    A delivery is terminal from the first such event on; only SendResolved may then still correct how it ended.
+    """
+    match event:
+        case SendConfirmed(final=final) | SendRejected(final=final) | SendResolved(final=final):
+            return final
+        case DeliverySkipped():
+            return True
+    return False
+
+
+def doubtful_step(event: Event) -> bool:
+    """Whether an event leaves its delivery unknown: not terminal, for a receipt may still come."""
+    return isinstance(event, SendUnknown)
+
+
+def next_part(event: Event) -> int | None:
+    """The part that may be intended next by this event, if it opens one: the next one, or the same again."""
+    match event:
+        case SendConfirmed(part=part, final=False) | SendResolved(part=part, final=False):
+            return part + 1
+        case SendRejected(part=part, final=False):
+            return part
+    return None

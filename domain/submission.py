@@ -1,29 +1,63 @@
-"""A submission: one campaign version with its frozen audience and accounts, as a reviewer will see it."""
+"""A submission and its revisions: one campaign version with its frozen audience, as a reviewer will see it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from domain import account as accounts
 from domain import campaign as campaigns
 from domain import workspace as ws
+from domain.campaign import Campaign
 from domain.content import TextPart
-from domain.message import Command, Digest, Event, Facts, PrincipalId, Ref, Refused, StreamId, WorkspaceId
-from domain.moderation import review_hash
+from domain.message import Command, Digest, Event, Facts, Frozen, PrincipalId, Ref, Refused, StreamId, WorkspaceId
+from domain.moderation import flags, review_hash
+from domain.review import JobFlagged
+from domain.schedule import LocalStart, Schedule, ZoneName, schedule
+from domain.workspace import Workspace
 
 MOST_ACCOUNTS = 50
-LONGEST_LEAD = timedelta(days=3_653)  # ten years: a start beyond is mistyped, or none that a database can hold
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitJob(Command):
-    """Freeze a campaign's version and audience, and ask for review; starts on approval, or at `start_at`."""
+    """Freeze a campaign's version and audience, and ask for review; starts on approval, at `start_at` or at `start`."""
 
     job_id: UUID
     campaign_id: UUID
     accounts: tuple[UUID, ...]
     start_at: datetime | None = None
+    start: LocalStart | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignVersion:
+    """The version of a campaign to be sent from now on: its newest one."""
+
+    campaign_id: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """So many messages of an account in so many seconds."""
+
+    messages: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviseJob(Command):
+    """Replace a job's accounts, schedule and pace, and on demand its words and people; it is reviewed anew."""
+
+    job_id: UUID
+    accounts: tuple[UUID, ...]
+    start_at: datetime | None = None
+    start: LocalStart | None = None
+    expires_at: datetime | None = None
+    pace: Pace | None = None
+    campaign: CampaignVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,64 +79,159 @@ class JobSubmitted(Event):
     own_approval: bool
     submitted_by: PrincipalId
     review_hash: Digest
+    start_local: datetime | None = None
+    zone: ZoneName | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRevised(Event):
+    """Everything a reviewer sees from now on; what was approved before does not count."""
+
+    campaign_version: int
+    title: Ref
+    parts: tuple[TextPart, ...]
+    audience_id: UUID
+    audience: Digest
+    recipients: int
+    accounts: tuple[UUID, ...]
+    start_at: datetime | None
+    start_local: datetime | None
+    zone: ZoneName | None
+    expires_at: datetime
+    messages: int
+    seconds: int
+    approvals: int
+    own_approval: bool
+    revised_by: PrincipalId
+    review_hash: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a job says and to whom: of its campaign, at one version."""
+
+    number: int
+    title: Ref
+    parts: tuple[TextPart, ...]
+    audience_id: UUID
 
 
 def submit(command: SubmitJob, facts: Facts) -> Sequence[Event]:
     """What is asked to be reviewed: the campaign's version, its people, its words, frozen as they are now."""
     rules = ws.rules(facts)
-    campaign = facts.state(campaigns.DECIDER.stream(command.campaign_id), campaigns.DECIDER.initial)
-    if not campaign.version or campaign.title is None:
-        raise Refused("unknown_campaign", field="campaign_id")
-    if campaign.archived:
-        raise Refused("archived", field="campaign_id")
-    if campaign.audience_id is None:
-        raise Refused("no_audience", field="campaign_id")
-    check_start(command.start_at, facts.now)
+    version = newest(command.campaign_id, facts, "campaign_id")
+    when = schedule(command.start_at, command.start, command.expires_at, facts.now)
     check_accounts(command.accounts, facts)
-    if facts.frozen is None or not facts.frozen.count:
-        raise Refused("empty_audience", field="campaign_id")
-    for name, count in sorted(facts.frozen.missing.items()):
-        raise Refused("variable_missing", field="campaign_id", variable=name, recipients=count)
-    shown = review_hash(
-        title=campaign.title,
-        parts=campaign.parts,
-        audience=facts.frozen.root,
-        recipients=facts.frozen.count,
+    frozen = people(facts, "campaign_id")
+    submitted = JobSubmitted(
+        campaign_id=command.campaign_id,
+        campaign_version=version.number,
+        title=version.title,
+        parts=version.parts,
+        audience_id=version.audience_id,
+        audience=frozen.root,
+        recipients=frozen.count,
         accounts=command.accounts,
-        start_at=command.start_at,
-        pace=(rules.messages, rules.seconds),
+        start_at=when.start_at,
+        start_local=when.start_local,
+        zone=when.zone,
+        expires_at=when.expires_at,
+        messages=rules.messages,
+        seconds=rules.seconds,
+        approvals=rules.approvals,
+        own_approval=rules.own_approval,
+        submitted_by=facts.actor.id,
+        review_hash=hash_of(version, frozen, command.accounts, when, Pace(rules.messages, rules.seconds)),
     )
-    return [
-        JobSubmitted(
-            campaign_id=command.campaign_id,
-            campaign_version=campaign.version,
-            title=campaign.title,
-            parts=campaign.parts,
-            audience_id=campaign.audience_id,
-            audience=facts.frozen.root,
-            recipients=facts.frozen.count,
-            accounts=command.accounts,
-            start_at=command.start_at,
-            messages=rules.messages,
-            seconds=rules.seconds,
-            approvals=rules.approvals,
-            own_approval=rules.own_approval,
-            submitted_by=facts.actor.id,
-            review_hash=shown,
-        )
-    ]
+    return [submitted, *flagged(frozen, rules)]
 
 
-def check_start(start_at: datetime | None, now: datetime) -> None:
-    """A start lies in the future, ten years off at most, and names its offset."""
-    if start_at is None:
-        return
-    if start_at.tzinfo is None:
-        raise Refused("no_time_zone", field="start_at")
-    if start_at <= now:
-        raise Refused("in_the_past", field="start_at")
-    if start_at - now > LONGEST_LEAD:
-        raise Refused("too_far_ahead", field="start_at", days=LONGEST_LEAD.days)
+def revise(command: ReviseJob, kept: Version, unscheduled_until: datetime | None, facts: Facts) -> Sequence[Event]:
+    """The same for a revision; a job without a start keeps the time it waits to, unless another is given."""
+    rules = ws.rules(facts)
+    version, field = kept, "job_id"
+    if command.campaign is not None:
+        field = "campaign.campaign_id"
+        version = newest(command.campaign.campaign_id, facts, field)
+        if command.campaign.version != version.number:
+            raise Refused("not_the_newest", field="campaign.version", newest=version.number)
+    when = schedule(command.start_at, command.start, command.expires_at, facts.now, unscheduled_until)
+    pace = pace_within(command.pace, rules)
+    check_accounts(command.accounts, facts)
+    frozen = people(facts, field)
+    revised = JobRevised(
+        campaign_version=version.number,
+        title=version.title,
+        parts=version.parts,
+        audience_id=version.audience_id,
+        audience=frozen.root,
+        recipients=frozen.count,
+        accounts=command.accounts,
+        start_at=when.start_at,
+        start_local=when.start_local,
+        zone=when.zone,
+        expires_at=when.expires_at,
+        messages=pace.messages,
+        seconds=pace.seconds,
+        approvals=rules.approvals,
+        own_approval=rules.own_approval,
+        revised_by=facts.actor.id,
+        review_hash=hash_of(version, frozen, command.accounts, when, pace),
+    )
+    return [revised, *flagged(frozen, rules)]
+
+
+def newest(campaign_id: UUID, facts: Facts, field: str) -> Version:
+    """A campaign as it is now, if it can be sent."""
+    campaign: Campaign = facts.state(campaigns.DECIDER.stream(campaign_id), campaigns.DECIDER.initial)
+    if not campaign.version or campaign.title is None:
+        raise Refused("unknown_campaign", field=field)
+    if campaign.archived:
+        raise Refused("archived", field=field)
+    if campaign.audience_id is None:
+        raise Refused("no_audience", field=field)
+    return Version(campaign.version, campaign.title, campaign.parts, campaign.audience_id)
+
+
+def people(facts: Facts, field: str) -> Frozen:
+    """The frozen audience: somebody is in it, and nobody lacks a variable."""
+    if facts.frozen is None or not facts.frozen.count:
+        raise Refused("empty_audience", field=field)
+    for name, count in sorted(facts.frozen.missing.items()):
+        raise Refused("variable_missing", field=field, variable=name, recipients=count)
+    return facts.frozen
+
+
+def pace_within(wanted: Pace | None, rules: Workspace) -> Pace:
+    """The pace asked for, if it is no faster than the workspace's."""
+    if wanted is None:
+        return Pace(rules.messages, rules.seconds)
+    ws.within(wanted.messages, 1, 1_000, "pace.messages")
+    ws.within(wanted.seconds, 1, 86_400, "pace.seconds")
+    if wanted.messages * rules.seconds > rules.messages * wanted.seconds:
+        raise Refused("faster_than_allowed", field="pace", messages=rules.messages, seconds=rules.seconds)
+    return wanted
+
+
+def flagged(frozen: Frozen, rules: Workspace) -> Sequence[Event]:
+    """What asks for a closer look, and by how many."""
+    reasons = flags(frozen.count, frozen.links, rules)
+    return [JobFlagged(reasons, max(rules.approvals, rules.flagged_approvals))] if reasons else []
+
+
+def hash_of(version: Version, frozen: Frozen, chosen: Sequence[UUID], when: Schedule, pace: Pace) -> Digest:
+    """The hash of all that a reviewer sees."""
+    return review_hash(
+        title=version.title,
+        parts=version.parts,
+        audience=frozen.root,
+        recipients=frozen.count,
+        accounts=chosen,
+        start_at=when.start_at,
+        pace=(pace.messages, pace.seconds),
+        schedule=when,
+    )
 
 
 def check_accounts(chosen: Sequence[UUID], facts: Facts) -> None:
@@ -121,10 +250,11 @@ def check_accounts(chosen: Sequence[UUID], facts: Facts) -> None:
             raise Refused("account_not_linked", field=f"accounts.{index}", status=account.status)
 
 
-def reads(command: SubmitJob, workspace: WorkspaceId) -> Sequence[StreamId]:
-    """The streams a submission is decided on."""
+def reads(command: SubmitJob | ReviseJob, workspace: WorkspaceId) -> Sequence[StreamId]:
+    """The streams a submission or a revision is decided on."""
+    chosen: SubmitJob | CampaignVersion | None = command if isinstance(command, SubmitJob) else command.campaign
     return (
         ws.stream(workspace),
-        campaigns.DECIDER.stream(command.campaign_id),
+        *([campaigns.DECIDER.stream(chosen.campaign_id)] if chosen else []),
         *(accounts.DECIDER.stream(account_id) for account_id in command.accounts[:MOST_ACCOUNTS]),
     )

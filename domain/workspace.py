@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from domain.message import Command, Decider, Event, Facts, Refused, StreamId, WorkspaceId
+from domain.quota import Caps, Window
+
+MOST = {"per_minute": 60_000, "per_hour": 3_600_000, "per_day": 86_400_000}  # what the fastest pace comes to
+
+MOST_RECIPIENTS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,18 +18,26 @@ class CreateWorkspace(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetModerationPolicy(Command):
-    """Say how many approvals a job needs (1 to 5) and whether its submitter's own counts."""
+    """Say how many approvals a job needs (1 to 5) and whether its submitter's own counts; which jobs are flagged (more
+    recipients than that; with a link in a text), and how many approvals those need (2 to 5)."""
 
     approvals: int
     own_approval: bool
+    flag_above: int | None = None
+    flag_links: bool = False
+    flagged_approvals: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SetSendingPolicy(Command):
-    """Say how many messages one account may send (1 to 1,000) in how many seconds (1 to 86,400)."""
+    """Say how many messages one account may send (1 to 1,000) in how many seconds (1 to 86,400), and at most in any
+    minute, hour and day; a cap that is left out is none."""
 
     messages: int
     seconds: int
+    per_minute: int | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +47,24 @@ class WorkspaceCreated(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModerationPolicySet(Event):
-    """Jobs submitted from now on need this many approvals."""
+    """Jobs submitted from now on need this many approvals, and are flagged for this."""
 
     approvals: int
     own_approval: bool
+    flag_above: int | None = None
+    flag_links: bool = False
+    flagged_approvals: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SendingPolicySet(Event):
-    """Each account may send this many messages in this many seconds."""
+    """Each account may send this many messages in this many seconds, and no more than the caps in any such window."""
 
     messages: int
     seconds: int
+    per_minute: int | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +74,19 @@ class Workspace:
     exists: bool = False
     approvals: int = 1
     own_approval: bool = False
+    flag_above: int | None = None
+    flag_links: bool = False
+    flagged_approvals: int = 2
     messages: int = 1
     seconds: int = 30
+    per_minute: int | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
+
+    @property
+    def caps(self) -> Caps:
+        """The most that an account may send in any minute, hour and day."""
+        return {Window.MINUTE: self.per_minute, Window.HOUR: self.per_hour, Window.DAY: self.per_day}
 
 
 def within(value: int, low: int, high: int, field: str) -> None:
@@ -69,19 +99,23 @@ def decide(workspace: Workspace, command: Command, facts: Facts) -> Sequence[Eve
     match command:
         case CreateWorkspace():
             return [] if workspace.exists else [WorkspaceCreated()]
-        case SetModerationPolicy(approvals, own_approval):
+        case SetModerationPolicy(approvals, own_approval, flag_above, flag_links, flagged_approvals):
             required(workspace)
             within(approvals, 1, 5, "approvals")
-            if (approvals, own_approval) == (workspace.approvals, workspace.own_approval):
-                return []
-            return [ModerationPolicySet(approvals, own_approval)]
-        case SetSendingPolicy(messages, seconds):
+            within(flagged_approvals, 2, 5, "flagged_approvals")
+            if flag_above is not None:
+                within(flag_above, 1, MOST_RECIPIENTS, "flag_above")
+            moderation = ModerationPolicySet(approvals, own_approval, flag_above, flag_links, flagged_approvals)
+            return [] if evolve(workspace, moderation) == workspace else [moderation]
+        case SetSendingPolicy(messages, seconds, per_minute, per_hour, per_day):
             required(workspace)
             within(messages, 1, 1_000, "messages")
             within(seconds, 1, 86_400, "seconds")
-            if (messages, seconds) == (workspace.messages, workspace.seconds):
-                return []
-            return [SendingPolicySet(messages, seconds)]
+            for cap, (field, most) in zip((per_minute, per_hour, per_day), MOST.items(), strict=True):
+                if cap is not None:
+                    within(cap, 1, most, field)
+            policy = SendingPolicySet(messages, seconds, per_minute, per_hour, per_day)
+            return [] if evolve(workspace, policy) == workspace else [policy]
     raise TypeError(type(command))
 
 
@@ -89,10 +123,24 @@ def evolve(workspace: Workspace, event: Event) -> Workspace:
     match event:
         case WorkspaceCreated():
             return replace(workspace, exists=True)
-        case ModerationPolicySet(approvals, own_approval):
-            return replace(workspace, approvals=approvals, own_approval=own_approval)
-        case SendingPolicySet(messages, seconds):
-            return replace(workspace, messages=messages, seconds=seconds)
+        case ModerationPolicySet(approvals, own_approval, flag_above, flag_links, flagged_approvals):
+            return replace(
+                workspace,
+                approvals=approvals,
+                own_approval=own_approval,
+                flag_above=flag_above,
+                flag_links=flag_links,
+                flagged_approvals=flagged_approvals,
+            )
+        case SendingPolicySet(messages, seconds, per_minute, per_hour, per_day):
+            return replace(
+                workspace,
+                messages=messages,
+                seconds=seconds,
+                per_minute=per_minute,
+                per_hour=per_hour,
+                per_day=per_day,
+            )
     return workspace
 
 

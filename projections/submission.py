@@ -1,12 +1,14 @@
-"""What was submitted: the part of a job that never changes, and the approvals given so far."""
+"""What was submitted, or revised since: everything that is reviewed, and the approvals given so far."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.message import Digest, PrincipalId, Recorded, Ref
-from domain.submission import JobSubmitted
+from domain.moderation import Flag
+from domain.schedule import ZoneName
+from domain.submission import JobRevised, JobSubmitted
 from projections.table import Keyed, stamp_keyed
 
 
@@ -31,6 +33,13 @@ class Submission(Keyed):
     submitted_at: datetime
     review_hash: Digest
     approved_by: list[PrincipalId]
+    start_local: str | None = None  # as asked for, on the clocks of `zone`
+    zone: ZoneName | None = None
+    expires_at: datetime | None = None
+    flags: list[Flag] = field(default_factory=list)
+    revisions: int = 0
+    revised_by: PrincipalId | None = None
+    revised_at: datetime | None = None
 
 
 def submission(event: JobSubmitted, recorded: Recorded) -> tuple[Any, ...]:
@@ -54,4 +63,24 @@ def submission(event: JobSubmitted, recorded: Recorded) -> tuple[Any, ...]:
         recorded.envelope.time,
         event.review_hash,
         [],
+        local(event),
+        event.zone,
+        event.expires_at,
     )
+
+
+def revise(row: Submission, event: JobRevised, recorded: Recorded) -> None:
+    """What is to be reviewed from now on."""
+    row.campaign_version, row.title, row.parts = event.campaign_version, event.title, [p.text for p in event.parts]
+    row.audience_id, row.audience, row.recipients = event.audience_id, event.audience, event.recipients
+    row.accounts = [str(account) for account in event.accounts]
+    row.start_at, row.start_local, row.zone, row.expires_at = event.start_at, local(event), event.zone, event.expires_at
+    row.messages, row.seconds = event.messages, event.seconds
+    row.approvals_needed, row.own_approval, row.approved_by = event.approvals, event.own_approval, []
+    row.review_hash, row.flags = event.review_hash, []
+    row.revisions, row.revised_by, row.revised_at = row.revisions + 1, event.revised_by, recorded.envelope.time
+
+
+def local(event: JobSubmitted | JobRevised) -> str | None:
+    """The local time of the start, without a zone."""
+    return event.start_local.isoformat() if event.start_local else None

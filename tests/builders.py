@@ -1,12 +1,15 @@
 """A small world for tests of the domain: one workspace with its people, accounts, a campaign and a job."""
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from domain import account, audience, campaign, delivery, job, recipient, send, submission, workspace
 from domain.content import TextPart
 from domain.message import Actor, Digest, Event, Frozen, PrincipalId, Ref, Role, StreamId, WorkspaceId, derive
 from domain.moderation import review_hash
+from domain.schedule import LocalStart, Schedule
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -72,6 +75,8 @@ def submitted(
     parts: tuple[TextPart, ...] = (HELLO,),
     accounts: tuple[UUID, ...] = (NORTH,),
     start_at: datetime | None = None,
+    start: LocalStart | None = None,
+    expires_at: datetime | None = None,
     approvals: int = 1,
     own_approval: bool = False,
     campaign_version: int = 1,
@@ -79,6 +84,8 @@ def submitted(
     frozen: Frozen = FROZEN,
 ) -> submission.JobSubmitted:
     """A submission of the campaign, as the decider makes it."""
+    local, zone = (start.local, start.zone) if start else (None, None)
+    when = Schedule(start_at, local, zone, expires_at or (start_at + DAY if start_at else NOW + 30 * DAY))
     return submission.JobSubmitted(
         campaign_id=CAMPAIGN,
         campaign_version=campaign_version,
@@ -89,6 +96,9 @@ def submitted(
         recipients=frozen.count,
         accounts=accounts,
         start_at=start_at,
+        start_local=local,
+        zone=zone,
+        expires_at=when.expires_at,
         messages=pace[0],
         seconds=pace[1],
         approvals=approvals,
@@ -102,8 +112,16 @@ def submitted(
             accounts=accounts,
             start_at=start_at,
             pace=pace,
+            schedule=when,
         ),
     )
+
+
+def revised(*, by: Actor = AUTHOR, **changed: Any) -> submission.JobRevised:
+    """A revision to what `submitted` would have made of the same."""
+    made = submitted(**changed)
+    names = {field.name for field in fields(submission.JobRevised)} - {"revised_by"}
+    return submission.JobRevised(**{name: getattr(made, name) for name in names}, revised_by=by.id)
 
 
 def running(parts: tuple[TextPart, ...] = (HELLO,)) -> tuple[Event, ...]:

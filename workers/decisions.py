@@ -9,7 +9,7 @@ from domain import catalog
 from domain.audience import ImportAudience
 from domain.message import Event, Facts, Refused, Role, StreamId
 from domain.ports import Gather
-from domain.submission import SubmitJob
+from domain.submission import ReviseJob, SubmitJob
 from workers.cases import Case, cases_of, item_of, known
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
 from workers.states import Later, StateCache
@@ -166,8 +166,8 @@ class Decisions:
         states = known(case)
         facts = Facts(request.actor, now, states, case.versions)
         keep = None
-        if isinstance(command, SubmitJob | ImportAudience):
-            gathered = await self._gather(command, request.actor, states)
+        if isinstance(command, SubmitJob | ReviseJob | ImportAudience):
+            gathered = await self._gather(command, request.actor, {**states, case.target: case.own_state()})
             facts, keep = replace(facts, frozen=gathered.frozen, imported=gathered.imported), gathered.keep
         events = case.decider.decide(case.own_state(), command, facts)
         if events and case.foreign:

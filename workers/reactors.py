@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters import metrics
@@ -18,8 +18,8 @@ from adapters.sends import ACCOUNTS, WORK, Sends
 from adapters.timers import Timer
 from domain import account, job, submission
 from domain.message import Event, Recorded, derive
-from domain.reactors import doubtful_step, start_what_was_approved, terminal_step
-from domain.send import DeliverySkipped, SendConfirmed, SendIntended
+from domain.reactors import COMPLETE_WHEN_OVER, REACTIONS, START_WHEN_READY, Due, Moment, Reaction
+from domain.send import DeliverySkipped, SendIntended, doubtful_step, next_part, terminal_step
 from workers.crashpoints import crashpoint
 from workers.leading import while_leading
 from workers.timers import Timers
@@ -29,6 +29,10 @@ QUIET = 5.0  # seconds after which the log is looked at without a signal
 
 # A job's status follows from its latest event; the fold of the domain says the same.
 STATUS: Mapping[type[Event], job.Status] = {
+    submission.JobRevised: job.Status.SUBMITTED,
+    job.JobFlagged: job.Status.FLAGGED,
+    job.JobApprovalVoided: job.Status.SUBMITTED,  # or flagged: no send follows from either
+    job.JobChangesRequested: job.Status.CHANGES_REQUESTED,
     job.JobApproved: job.Status.APPROVED,
     job.JobScheduled: job.Status.SCHEDULED,
     job.JobRejected: job.Status.REJECTED,
@@ -37,7 +41,12 @@ STATUS: Mapping[type[Event], job.Status] = {
     job.JobResumed: job.Status.RUNNING,
     job.JobStopped: job.Status.STOPPED,
     job.JobCompleted: job.Status.COMPLETED,
+    job.JobExpired: job.Status.EXPIRED,
 }
+ON: Mapping[type[Event], Sequence[Reaction]] = {
+    kind: [reaction for reaction in REACTIONS if kind in reaction.on] for one in REACTIONS for kind in one.on
+}
+UNKNOWN_AFTER = timedelta(days=1)
 # After these the dispatcher may have something to do (what it granted itself it knows).
 FOR_DISPATCH = (job.JobStarted, job.JobResumed, account.AccountReady, account.AccountResumed)
 
@@ -54,6 +63,7 @@ class Reactors:
         sends: Sends,
         leader: Leader,
         clock: Callable[[], datetime],
+        unknown_after: timedelta = UNKNOWN_AFTER,
     ) -> None:
         self._store = store
         self._progress = progress
@@ -62,6 +72,7 @@ class Reactors:
         self._sends = sends
         self._leader = leader
         self._clock = clock
+        self._unknown_after = unknown_after
 
     async def run(self) -> None:
         """Tail the log until cancelled, whenever this process leads."""
@@ -84,12 +95,12 @@ class Reactors:
         if not page:
             return False
         known = await self._progress.sends(deliveries_in(page))
-        changes = fold(page, known)
+        changes = fold(page, known, self._unknown_after)
         if not await self._progress.move(before, page[-1].position, changes, self._clock()):
             return True
         metrics.READ.labels("reactors").inc(len(page))
         crashpoint("after_react")
-        if changes.timers or changes.counts:
+        if changes.timers or changes.perhaps_over or changes.ready:
             await self._timers.fire()
         if any(isinstance(recorded.event, FOR_DISPATCH) for recorded in page):
             await self._sends.nudge(WORK)
@@ -109,7 +120,7 @@ def deliveries_in(page: Sequence[Recorded]) -> set[UUID]:
     return {UUID(name) for kind, _, name in named if kind == "delivery"}
 
 
-def fold(page: Sequence[Recorded], known: Mapping[UUID, Send]) -> Changes:
+def fold(page: Sequence[Recorded], known: Mapping[UUID, Send], unknown_after: timedelta = UNKNOWN_AFTER) -> Changes:
     """What a page comes to, given the deliveries as they were before it."""
     changes = Changes()
     for _, group in itertools.groupby(page, key=lambda recorded: (recorded.stream, recorded.envelope.causation)):
@@ -124,27 +135,52 @@ def fold(page: Sequence[Recorded], known: Mapping[UUID, Send]) -> Changes:
                 for recorded in decision:
                     if isinstance(recorded.event, account.AccountRegistered):
                         changes.accounts.append((UUID(name), recorded.envelope.workspace, recorded.position))
+        react(decision, unknown_after, changes)
     return changes
 
 
+def react(decision: Sequence[Recorded], unknown_after: timedelta, changes: Changes) -> None:
+    """The decisions that follow from one decision's events, by the table of rules."""
+    events = [recorded.event for recorded in decision]
+    for recorded in decision:
+        for reaction in ON.get(type(recorded.event), ()):
+            subject = UUID(recorded.stream.partition("-")[2])
+            if reaction is START_WHEN_READY:
+                changes.ready.add(subject)
+            elif reaction is COMPLETE_WHEN_OVER:
+                changes.perhaps_over.add(getattr(recorded.event, "job_id", subject))
+            elif reaction.due is not None:
+                moment = Moment(recorded.envelope.time, events, unknown_after)
+                if (due := reaction.due(recorded.event, moment)) is not None:
+                    changes.timers.append(timer(subject, recorded, reaction, due))
+
+
+def timer(subject: UUID, recorded: Recorded, reaction: Reaction, due: Due) -> Timer:
+    """The timer that an event asks for: its id says which event, so it is the same whenever that is read."""
+    return Timer(
+        derive("timer", reaction.rule, recorded.stream, recorded.version),
+        recorded.envelope.workspace,
+        reaction.kind,
+        subject,
+        recorded.version if due.serves is None else due.serves,
+        due.at,
+        due.local.isoformat() if due.local else None,
+        due.zone,
+    )
+
+
 def fold_job(job_id: UUID, decision: Sequence[Recorded], changes: Changes) -> None:
-    """A job's own events: its status, its start."""
+    """A job's own events: what it is to send, and its status."""
     for recorded in decision:
         event, workspace = recorded.event, recorded.envelope.workspace
-        if isinstance(event, submission.JobSubmitted):
+        if isinstance(event, submission.JobSubmitted | submission.JobRevised):
+            pace = (event.messages, event.seconds)
             submitted = SubmittedJob(
-                job_id, workspace, event.audience, event.accounts, len(event.parts), event.recipients
+                job_id, workspace, event.audience, event.accounts, len(event.parts), event.recipients, *pace
             )
             changes.jobs.append(submitted)
-        if isinstance(event, job.JobScheduled):
-            at_version = derive("timer", recorded.stream, recorded.version)
-            changes.timers.append(Timer(at_version, workspace, job_id, "start", event.start_at))
         if type(event) in STATUS:
             changes.statuses[job_id] = STATUS[type(event)]
-    last = decision[-1]
-    for _ in start_what_was_approved(job_id, [recorded.event for recorded in decision]):
-        now = derive("timer", last.stream, last.version)
-        changes.timers.append(Timer(now, last.envelope.workspace, job_id, "start", last.envelope.time))
 
 
 def fold_delivery(
@@ -178,10 +214,10 @@ def step(delivery_id: UUID, before: Send | None, event: Event) -> Send | None:
             )
         case _ if before is None:
             return None  # its beginning lies in no log that we know
-        case SendConfirmed(part=part, final=False):
-            return replace(before, state="between", part=part + 1)
         case _ if terminal_step(event):
             return replace(before, state="terminal")
+        case _ if (part := next_part(event)) is not None:
+            return replace(before, state="between", part=part)
         case _ if doubtful_step(event):
             return replace(before, state="unknown")
     return None

@@ -8,8 +8,8 @@ from datetime import datetime
 from adapters.cancellation import heed_cancellation
 from adapters.heartbeats import beat
 from adapters.timers import DueTimer, TimerTable
-from domain.job import CompleteJob, StartJob
 from domain.message import Actor, PrincipalId, Role, derive
+from domain.reactors import DECISIONS, Kind
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
@@ -59,12 +59,13 @@ class Timers:
                 crashpoint("after_fire")
                 for timer, outcome in zip(due, outcomes, strict=True):
                     if outcome.state == "refused":  # say, stopped before its start: nothing is left to do
-                        log.info("timer refused", extra={"job_id": str(timer.job_id), "rule": outcome.rule})
+                        told = {"kind": timer.kind, "subject": str(timer.subject), "rule": outcome.rule}
+                        log.info("timer refused", extra=told)
                 await self._table.done([timer.id for timer in due])
 
 
 def request(timer: DueTimer) -> Request:
     """The decision that a timer stands for; its id follows from the timer's."""
-    command = StartJob(timer.job_id) if timer.kind == "start" else CompleteJob(timer.job_id, timer.recipients)
+    command = DECISIONS[Kind(timer.kind)](timer.subject, timer.serves, timer.accounts)
     actor = Actor(PrincipalId("system-reactors"), timer.workspace, frozenset({Role.SYSTEM}))
     return Request(command, actor, derive("fire", timer.id))

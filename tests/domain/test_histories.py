@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain import account, campaign, catalog, delivery, job, recipient, send, submission, workspace
 from domain.audience import ImportAudience
 from domain.message import Actor, Command, Event
-from domain.reactors import terminal_step
+from domain.send import terminal_step
 from tests.builders import (
     ADMIN,
     ANA,

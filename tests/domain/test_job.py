@@ -29,7 +29,8 @@ from domain.job import (
     StopJob,
 )
 from domain.message import Actor, Command, Event, Frozen
-from domain.submission import LONGEST_LEAD, JobSubmitted, SubmitJob
+from domain.schedule import LONGEST_LEAD
+from domain.submission import JobSubmitted, SubmitJob
 from domain.workspace import ModerationPolicySet, SendingPolicySet
 from tests.builders import (
     AUTHOR,

@@ -11,9 +11,10 @@ from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
-from domain import account, audience, campaign, catalog, job, recipient, send, submission, workspace
+from domain import account, allowance, audience, campaign, catalog, job, recipient, send, submission, workspace
 from domain.content import TextPart
 from domain.message import Digest, Envelope, Event, PrincipalId, Recorded, Ref, StreamId, WaId, WorkspaceId, derive
+from domain.schedule import ZoneName
 
 E = TypeVar("E", bound=Event)
 
@@ -24,13 +25,18 @@ ACCOUNT = (
     account.AccountRegistered,
     account.AccountLinked,
     account.AccountReady,
-    account.AllowanceGranted,
+    allowance.AllowanceGranted,
+    allowance.AllowanceClosed,
+    allowance.AllowanceDeferred,
+    allowance.AllowanceGranted,
     account.AccountPaused,
     account.AccountResumed,
     account.AccountDegraded,
     account.AccountReady,
     account.AccountRestricted,
     account.AccountUnlinked,
+    account.AccountResumed,
+    account.AccountRemoved,
 )
 CAMPAIGN = (campaign.CampaignCreated, campaign.CampaignRevised, campaign.CampaignArchived)
 WORKSPACE = (workspace.WorkspaceCreated, workspace.ModerationPolicySet, workspace.SendingPolicySet)
@@ -38,10 +44,12 @@ RECIPIENT = (recipient.ConsentRecorded, recipient.RecipientOptedOut, recipient.C
 JOBS = (
     (
         submission.JobSubmitted,
+        job.JobFlagged,
         job.JobApprovalGiven,
         job.JobApprovalGiven,
         job.JobApproved,
         job.JobScheduled,
+        job.JobStartDeferred,
         job.JobStarted,
         job.JobPaused,
         job.JobResumed,
@@ -49,6 +57,19 @@ JOBS = (
     ),
     (submission.JobSubmitted, job.JobApprovalGiven, job.JobApproved, job.JobStarted, job.JobStopped),
     (submission.JobSubmitted, job.JobRejected),
+    (submission.JobSubmitted, job.JobChangesRequested, submission.JobRevised, job.JobFlagged, job.JobExpired),
+    (
+        submission.JobSubmitted,
+        job.JobApprovalGiven,
+        job.JobApproved,
+        job.JobApprovalVoided,
+        job.JobFlagged,
+        job.JobApproved,
+        job.JobScheduled,
+        job.JobStartDeferred,
+        job.JobApprovalVoided,
+        submission.JobRevised,
+    ),
     (submission.JobSubmitted, job.JobStopped),
 )
 DELIVERIES: Sequence[Sequence[tuple[type[Event], int]]] = (
@@ -72,6 +93,15 @@ DELIVERIES: Sequence[Sequence[tuple[type[Event], int]]] = (
         (send.DeliveryDelivered, 1),
     ),
     ((send.DeliverySkipped, 0),),
+    ((send.SendIntended, 0), (send.SendUnknown, 0), (send.SendResolved, 0), (send.SendIntended, 1)),
+    (
+        (send.SendIntended, 0),
+        (send.SendConfirmed, 0),
+        (send.SendIntended, 1),
+        (send.SendUnknown, 1),
+        (send.SendResolved, 1),
+        (send.SendResolved, 1),
+    ),
 )
 ANY_DELIVERY = tuple(sorted({kind for script in DELIVERIES for kind, _ in script}, key=lambda kind: kind.__name__))
 
@@ -210,6 +240,7 @@ VALUES: dict[Any, Any] = {
     Digest: hexadecimal,
     PrincipalId: lambda rng: rng.choice(("Zk3Pq81x", "Qm7Lw02b", "aB3dE6gH")),
     WaId: lambda rng: f"3EB0{rng.getrandbits(72):018X}",
+    ZoneName: lambda rng: rng.choice(("Europe/Berlin", "UTC")),
     TextPart: lambda rng: TextPart(Ref(hexadecimal(rng))),
 }
 

@@ -11,19 +11,41 @@ from domain.account import (
     AccountLinked,
     AccountReady,
     AccountRegistered,
+    AccountRemoved,
     AccountRestricted,
+    AccountResumed,
     AccountUnlinked,
-    AllowanceGranted,
 )
-from domain.account import Status as AccountStatus
+from domain.allowance import AllowanceClosed, AllowanceGranted
 from domain.audience import AudienceImported
 from domain.campaign import CampaignCreated
 from domain.delivery import Status as Sent
-from domain.job import JobApprovalGiven, JobApproved, JobCompleted, JobRejected, JobScheduled, JobStarted, JobStopped
+from domain.job import (
+    JobApprovalGiven,
+    JobApprovalVoided,
+    JobApproved,
+    JobChangesRequested,
+    JobCompleted,
+    JobExpired,
+    JobFlagged,
+    JobRejected,
+    JobScheduled,
+    JobStartDeferred,
+    JobStarted,
+    JobStopped,
+)
 from domain.message import Event, Recorded, StreamId
 from domain.recipient import ConsentRecorded, RecipientOptedOut
-from domain.send import DeliveryDelivered, DeliveryRead, DeliverySkipped, SendConfirmed, SendIntended
-from domain.submission import JobSubmitted
+from domain.send import (
+    DeliveryDelivered,
+    DeliveryRead,
+    DeliverySkipped,
+    Resolution,
+    SendConfirmed,
+    SendIntended,
+    SendResolved,
+)
+from domain.submission import JobRevised, JobSubmitted
 
 Rows = dict[Any, dict[str, Any]]
 
@@ -67,25 +89,48 @@ def folded(history: Sequence[Recorded]) -> Any:
     return catalog.DECIDERS[history[0].stream.partition("-")[0]].fold([recorded.event for recorded in history])
 
 
+RULES = ("approvals", "own_approval", "flag_above", "flag_links", "flagged_approvals", "messages", "seconds")
+CAPS = ("per_minute", "per_hour", "per_day")
+
+
 def workspace(history: Sequence[Recorded]) -> dict[str, Any]:
     state = folded(history)
-    return {name: getattr(state, name) for name in ("approvals", "own_approval", "messages", "seconds")}
+    return {name: getattr(state, name) for name in (*RULES, *CAPS)}
 
 
 def account(history: Sequence[Recorded]) -> dict[str, Any]:
     state = folded(history)
-    granted = last(history, AllowanceGranted)
-    moved = last(history, AccountLinked, AccountUnlinked, AccountReady, AccountDegraded, AccountRestricted)
+    since_removed = history[max((i for i, r in enumerate(history) if isinstance(r.event, AccountRemoved)), default=0) :]
+    block = last(since_removed, AllowanceGranted, AllowanceClosed)
     return {
         "label": last(history, AccountRegistered).label,
         "registered_at": when(history, AccountRegistered),
         "status": state.status,
-        "reason": None if state.status is AccountStatus.READY else getattr(moved, "reason", None),
+        "reason": why(history),
         "linked": state.linked,
         "paused": state.paused,
-        "permits": granted.permits if granted else 0,
-        "permits_until": state.until,
+        "permits": getattr(block, "spent", getattr(block, "permits", 0)),
+        "permits_until": state.allowance.until,
+        "deferred_until": state.allowance.deferred_until,
+        "deferred_by": state.allowance.deferred_by,
     }
+
+
+def why(history: Sequence[Recorded]) -> Any:
+    """The reason of the last news that moved the account: while it is restricted, none does but a person."""
+    moves = (AccountLinked, AccountUnlinked, AccountReady, AccountDegraded)
+    reason, restricted = None, False
+    for recorded in history:
+        match recorded.event:
+            case AccountRestricted(reason=reason):
+                restricted = True
+            case AccountResumed() if restricted:
+                reason, restricted = None, False
+            case AccountRemoved():
+                reason, restricted = None, False
+            case event if isinstance(event, moves) and not restricted:
+                reason = getattr(event, "reason", None)
+    return reason
 
 
 def audience(history: Sequence[Recorded]) -> dict[str, Any]:
@@ -117,38 +162,55 @@ def campaign(history: Sequence[Recorded]) -> dict[str, Any]:
     }
 
 
-def submission(history: Sequence[Recorded]) -> dict[str, Any]:
-    event = last(history, JobSubmitted)
-    same = ("campaign_id", "campaign_version", "title", "audience_id", "audience", "recipients", "start_at")
-    more = ("messages", "seconds", "own_approval", "submitted_by", "review_hash")
-    return {name: getattr(event, name) for name in (*same, *more)} | {
-        "parts": [part.text for part in event.parts],
-        "accounts": [str(one) for one in event.accounts],
-        "approvals_needed": event.approvals,
-        "submitted_at": when(history, JobSubmitted),
-        "approved_by": [r.event.by for r in history if isinstance(r.event, JobApprovalGiven)],
-    }
-
-
 def job(history: Sequence[Recorded]) -> dict[str, Any]:
-    rejected, scheduled = last(history, JobRejected), last(history, JobScheduled)
-    made = submission(history) | {
-        "status": folded(history).status,
+    first, state = last(history, JobSubmitted), folded(history)
+    begun = max(i for i, r in enumerate(history) if isinstance(r.event, JobSubmitted | JobRevised))
+    seen, since = history[begun].event, history[begun:]
+    assert isinstance(seen, JobSubmitted | JobRevised)
+    revisions = [r for r in history if isinstance(r.event, JobRevised)]
+    flagged, scheduled, rejected = last(since, JobFlagged), last(since, JobScheduled), last(history, JobRejected)
+    changes = last(since, JobChangesRequested)
+    deferred = last(since, JobStartDeferred, JobStarted, JobApprovalVoided)
+    deferred = deferred if isinstance(deferred, JobStartDeferred) else None
+    approved = last(since, JobApproved, JobApprovalVoided)
+    same = ("campaign_version", "title", "audience_id", "audience", "recipients", "messages", "seconds", "own_approval")
+    approvals, voided = list[str](), list[dict[str, str]]()
+    for recorded in history:
+        match recorded.event:
+            case JobRevised():
+                approvals = []
+            case JobApprovalGiven(by=by):
+                approvals.append(by)
+            case JobApprovalVoided(approvals=void, reason=reason):
+                approvals = [by for by in approvals if by not in void]
+                at = recorded.envelope.time.isoformat()
+                voided += [{"by": by, "reason": reason.value, "at": at} for by in void]
+    return {name: getattr(seen, name) for name in (*same, "zone", "expires_at", "review_hash")} | {
+        "campaign_id": first.campaign_id,
+        "parts": [part.text for part in seen.parts],
+        "accounts": [str(one) for one in seen.accounts],
+        "start_at": scheduled.start_at if scheduled else seen.start_at,
+        "start_local": seen.start_local.isoformat() if seen.start_local else None,
+        "approvals_needed": flagged.approvals if flagged else seen.approvals,
+        "flags": [flag.value for flag in flagged.reasons] if flagged else [],
+        "submitted_by": first.submitted_by,
+        "submitted_at": when(history, JobSubmitted),
+        "revisions": len(revisions),
+        "revised_by": revisions[-1].event.revised_by if revisions else None,  # type: ignore[attr-defined]  # as filtered
+        "revised_at": when(history, JobRevised),
+        "approved_by": approvals,
+        "voided": voided,
+        "status": state.status,
         "rejected_by": rejected.by if rejected else None,
         "note": rejected.note if rejected else None,
-        "approved_at": when(history, JobApproved),
+        "changes_by": changes.by if changes else None,
+        "changes_note": changes.note if changes else None,
+        "deferred": deferred.reason if deferred else None,
+        "deferred_until": deferred.until if deferred else None,
+        "approved_at": when(since, JobApproved) if isinstance(approved, JobApproved) else None,
         "started_at": when(history, JobStarted),
-        "ended_at": when(history, JobRejected, JobStopped, JobCompleted),
+        "ended_at": when(history, JobRejected, JobStopped, JobCompleted, JobExpired),
     }
-    return made | ({"start_at": scheduled.start_at} if scheduled else {})
-
-
-def awaiting_review(history: Sequence[Recorded]) -> dict[str, Any] | None:
-    """A job that nobody answered or stopped; what happens to one afterwards shows nowhere."""
-    if last(history, JobApproved, JobRejected, JobStopped):
-        return None
-    own = [r for r in history if isinstance(r.event, JobSubmitted | JobApprovalGiven)]
-    return submission(history) | {"position": own[-1].position, "changed_at": own[-1].envelope.time}
 
 
 def delivery(history: Sequence[Recorded]) -> dict[str, Any]:
@@ -159,27 +221,36 @@ def delivery(history: Sequence[Recorded]) -> dict[str, Any]:
     intended = last(history, SendIntended)
     delivered = [r.envelope.time for r in history if isinstance(r.event, DeliveryDelivered) and r.event.final]
     read = [r.envelope.time for r in history if isinstance(r.event, DeliveryRead) and r.event.final]
+    proofs = [r.envelope.time for r in history if proves(r.event)]
     got = state.status.value
     if state.status is Sent.SENT:
         got = "read" if read else "delivered" if delivered else "sent"
+    if state.status is Sent.AGAIN:
+        got = "between" if latest.part else "again"
     return {
         **{name: getattr(first, name) for name in ("job_id", "recipient_id", "account_id", "ordinal")},
         "state": got,
-        "reason": getattr(latest, "reason", None),
+        "reason": None if proves(latest) else getattr(latest, "reason", getattr(latest, "outcome", None)),
         "part": latest.part,
         "parts": intended.parts if intended else None,
         "attempt": intended.attempt if intended else 0,
         "wa_id": intended.wa_id if intended else None,
         "intended_at": when(history, SendIntended),
-        "sent_at": when(history, SendConfirmed),
+        "sent_at": proofs[-1] if proofs else None,
         "delivered_at": delivered[-1] if delivered else None,
         "read_at": read[-1] if read else None,
     }
 
 
+def proves(event: Event) -> bool:
+    """Whether a part was sent, by this event."""
+    return isinstance(event, SendConfirmed) or (isinstance(event, SendResolved) and event.outcome is Resolution.SENT)
+
+
 def counts(deliveries: Rows) -> Rows:
     """Of each job's deliveries, how many are in which state."""
-    states = ("intended", "between", "sent", "delivered", "read", "failed", "partial", "skipped", "unknown")
+    states = ("intended", "between", "again", "sent", "delivered", "read")
+    states += ("failed", "partial", "skipped", "unknown", "given_up")
     found: dict[UUID, Counter[str]] = defaultdict(Counter)
     for row in deliveries.values():
         found[row["job_id"]][row["state"]] += 1
@@ -193,7 +264,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
     "audience": {"read_audiences": audience},
     "recipient": {"read_recipients": recipient},
     "campaign": {"read_campaigns": campaign},
-    "job": {"read_jobs": job, "read_review_queue": awaiting_review},
+    "job": {"read_jobs": job},
     "delivery": {"read_deliveries": delivery},
 }
 TABLES = [*(table for tables in OF.values() for table in tables), "read_job_counts"]

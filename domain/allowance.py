@@ -1,0 +1,102 @@
+"""Allowances: an account sends in blocks of permits, at its workspace's pace and within its caps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from domain import quota
+from domain.message import Command, Event, Refused, derive
+from domain.quota import NOTHING, Used, Window
+from domain.workspace import Workspace, within
+
+
+@dataclass(frozen=True, slots=True)
+class GrantAllowance(Command):
+    """Inside: the account has work and no live block; give it the next one. `left` of the last one were not spent."""
+
+    account_id: UUID
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceGranted(Event):
+    """A block of permits: `permits` sends, each begun in [since, until)."""
+
+    block: UUID
+    permits: int
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceClosed(Event):
+    """A block is over; only `spent` of its permits were spent, the rest counts no more."""
+
+    block: UUID
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceDeferred(Event):
+    """There is no allowance before `until`: until then a cap of the sending policy is reached."""
+
+    until: datetime
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """An account's last block, how long it must wait, and what its past blocks have used up."""
+
+    block: UUID | None = None  # None: closed, or none yet
+    blocks: int = 0
+    permits: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    deferred_until: datetime | None = None
+    deferred_by: Window | None = None
+    used: Used = NOTHING
+
+
+NO_ALLOWANCE = Allowance()
+
+
+def grant(allowance: Allowance, command: GrantAllowance, rules: Workspace, now: datetime) -> Sequence[Event]:
+    """The next block, never while the last one runs; what is left of that one is given back in the same breath."""
+    within(command.left, 0, allowance.permits, "left")
+    now = max(now, allowance.since or now)  # a clock that was put back makes no room
+    if allowance.since is not None and now < ends(allowance, rules):
+        raise Refused("allowance_running", field="account_id")
+    closed: list[Event] = []
+    if allowance.block and command.left:
+        closed.append(AllowanceClosed(allowance.block, allowance.permits - command.left))
+        allowance = evolve(allowance, closed[0])
+    room = quota.room(allowance.used, rules.caps, now)
+    if room.until is not None and room.window is not None:
+        if (allowance.deferred_until, allowance.deferred_by) == (room.until, room.window):
+            return closed  # it was told
+        return [*closed, AllowanceDeferred(room.until, room.window)]
+    permits = min(room.permits, quota.block_size(rules.messages, rules.seconds))
+    block = derive("allowance", command.account_id, allowance.blocks + 1)
+    return [*closed, AllowanceGranted(block, permits, now, now + quota.lasts(permits, rules.messages, rules.seconds))]
+
+
+def ends(allowance: Allowance, rules: Workspace) -> datetime:
+    """When the last block is over: as it was granted, or sooner at a pace that has become faster."""
+    assert allowance.since is not None
+    assert allowance.until is not None
+    return min(allowance.until, allowance.since + quota.lasts(allowance.permits, rules.messages, rules.seconds))
+
+
+def evolve(allowance: Allowance, event: Event) -> Allowance:
+    match event:
+        case AllowanceGranted(block=block, permits=permits, since=since, until=until):
+            used = quota.granted(allowance.used, permits, since, until)
+            return Allowance(block, allowance.blocks + 1, permits, since, until, used=used)
+        case AllowanceClosed(spent=spent):
+            used = quota.given_back(allowance.used, max(allowance.permits - spent, 0))
+            return replace(allowance, block=None, permits=0, used=used)
+        case AllowanceDeferred(until=until, window=window):
+            return replace(allowance, deferred_until=until, deferred_by=window)
+    return allowance
