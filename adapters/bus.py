@@ -97,9 +97,9 @@ class Bus:
         headers = cloudevents.command_headers(address, command_id, now, traceparent)
         await heeding(self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers))
 
-    async def send(self, account: UUID, body: bytes, msg_id: str) -> None:
+    async def send(self, account: UUID, body: bytes, msg_id: str, traceparent: str = "") -> None:
         """Hand an account's session worker something to send; a repeated id is dropped within the window."""
-        headers = {cloudevents.MSG_ID: msg_id}
+        headers = {cloudevents.MSG_ID: msg_id} | ({cloudevents.TRACEPARENT: traceparent} if traceparent else {})
         await heeding(self.js.publish(f"send.{account}", body, stream=streams.SENDS, headers=headers))
 
     async def outcomes(self, told: Sequence[Told], now: datetime) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from adapters import binary_arrays, metrics
+from adapters import binary_arrays, metrics, tracing
 from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, Entry, arrays
 from adapters.appending import Verdict, waves
 from adapters.connecting import ALIVE
@@ -47,6 +47,7 @@ class Call:
     answer: asyncio.Future[list[Verdict]]
     verdicts: list[Verdict | None]
     left: int
+    trace: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class GroupCommit:
         """The verdicts in order. Raises LogUnavailable when the database stays away or does not answer."""
         if not entries:
             return []
-        call = Call(asyncio.get_running_loop().create_future(), [None] * len(entries), len(entries))
+        answer = asyncio.get_running_loop().create_future()
+        call = Call(answer, [None] * len(entries), len(entries), tracing.traceparent())
         with self._ready:
             if self._stopping.is_set():
                 raise LogUnavailable("The log's writer has stopped.")
@@ -128,7 +130,9 @@ class GroupCommit:
         entries = {first + index: waiting.entry for index, waiting in enumerate(batch)}
         began = time.monotonic()
         try:
-            verdicts = self._decide(entries)
+            told = tracing.statement("INSERT", "stored_events", len(batch))
+            with tracing.span("INSERT stored_events", tracing.CLIENT, told, (one.call.trace for one in batch)):
+                verdicts = self._decide(entries)
         except LogUnavailable as error:
             self._answer([(waiting, error) for waiting in batch])
         else:

@@ -23,9 +23,9 @@ class Sends:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def queue(self, account: UUID, message_id: UUID, body: bytes) -> None:
+    async def queue(self, account: UUID, message_id: UUID, body: bytes, traceparent: str = "") -> None:
         """Queue a message for an account's session; the same id again changes nothing."""
-        await self._bus.send(account, body, str(message_id))
+        await self._bus.send(account, body, str(message_id), traceparent)
 
     async def waiting(self) -> set[UUID]:
         """The accounts that have a message queued or in flight."""

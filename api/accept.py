@@ -12,10 +12,11 @@ import orjson
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from adapters import cloudevents, wire
+from adapters import tracing, wire
 from adapters.cloudevents import Address
 from adapters.inbox import CommandRow, Pending
 from adapters.outages import OUTAGES
+from adapters.streams import COMMANDS
 from api.answers import refusal_of, told_of
 from api.auth import Caller
 from api.deps import Given, Services
@@ -74,7 +75,7 @@ class Accept:
         services, actor, now = self.services, self.actor, self.services.clock()
         key = derive("command", actor.workspace, actor.id, command_id)
         sealed = services.contents.seal(actor.workspace, key, raw)
-        trace = cloudevents.traceparent(dict(self.request.headers))
+        trace = tracing.traceparent()
         pending = Pending(
             key, command_id, actor.workspace, actor.id, name, wire.digest(name, raw), sealed, traceparent=trace
         )
@@ -84,7 +85,9 @@ class Accept:
             return row
         try:
             async with asyncio.timeout(PUBLISH_PATIENCE):
-                await services.bus.command(Address(actor.workspace, actor.id, name), command_id, raw, now, trace)
+                with tracing.span("publish COMMANDS", tracing.PRODUCER, tracing.messaging("publish", COMMANDS)):
+                    address = Address(actor.workspace, actor.id, name)
+                    await services.bus.command(address, command_id, raw, now, tracing.traceparent())
         except OUTAGES as error:  # it is accepted: the sweeper publishes it once the bus is back
             log.warning("api: a command waits for the bus: %s", type(error).__name__)
         return fresh(pending, now)

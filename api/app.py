@@ -23,7 +23,7 @@ from api import (
 )
 from api.auth import require_access
 from api.deps import Services
-from api.middleware import DeclaredLimits, Measured, SafeHeaders
+from api.middleware import DeclaredLimits, Observed, SafeHeaders
 from api.uploads import UPLOAD_LIMIT
 
 LARGEST_BODY = 1_000_000  # bytes; the broker takes 1,048,576 with its headers
@@ -85,6 +85,6 @@ def create(services: Services) -> FastAPI:
     openapi.install(app, DESCRIPTION)
     app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special={audiences.router.prefix: UPLOAD_LIMIT})
     app.add_middleware(SafeHeaders)
-    app.add_middleware(Measured)
+    app.add_middleware(Observed)
     require_access(app)
     return app

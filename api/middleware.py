@@ -5,9 +5,10 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters import metrics
+from adapters import cloudevents, metrics, tracing
 from api.errors import ApiError
 
 HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
@@ -16,8 +17,9 @@ MOST_DISCARDED = 32 << 20  # bytes
 PATIENCE = 5.0  # seconds
 
 
-class Measured:
-    """Times every request until its answer begins, under the route's template: an address may hold anything."""
+class Observed:
+    """Times every request until its answer begins, and traces it, under the route's template: an address may hold
+    anything."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,9 +31,16 @@ class Measured:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", None)
                 metrics.requested(scope["method"], route, message["status"], time.monotonic() - began)
+                tracing.answered(scope["method"], route, message["status"])
             await send(message)
 
-        await self._app(scope, receive, send_counted)
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):  # who looks after us is not traced
+            await self._app(scope, receive, send_counted)
+            return
+        given = Headers(scope=scope).get(cloudevents.TRACEPARENT, "")
+        follows = cloudevents.traceparent({cloudevents.TRACEPARENT: given})
+        with tracing.span("HTTP", tracing.SERVER, {"url.scheme": scope["scheme"]}, follows):
+            await self._app(scope, receive, send_counted)
 
 
 class SafeHeaders:

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from nats.aio.msg import Msg
 
-from adapters import metrics
+from adapters import cloudevents, metrics, tracing
 from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.leases import Claim, Leases
@@ -19,6 +19,7 @@ from adapters.outages import OUTAGES
 from adapters.progress import Progress
 from adapters.sends import Sends
 from adapters.sessions import Sessions, WantedSession
+from adapters.streams import SENDS
 from adapters.whatsapp_web.browser import FormerBrowserAlive
 from adapters.whatsapp_web.driver import LaunchFailed
 from domain.account import ReportTrouble, Trouble
@@ -196,7 +197,9 @@ class AccountSession:
             heed_cancellation()
             message = await self._queue.get()
             try:
-                await self._sender.work(Batch.parse(message.data))
+                trace = cloudevents.traceparent(message.headers or {})
+                with tracing.span("process SENDS", tracing.CONSUMER, tracing.messaging("process", SENDS), trace):
+                    await self._sender.work(Batch.parse(message.data))
             except NotReady:
                 await self._tools.sends.again(message, NOT_NOW)
             except OUTAGES as error:

@@ -12,7 +12,7 @@ from functools import partial
 
 from nats.aio.msg import Msg
 
-from adapters import cloudevents, metrics, wire
+from adapters import cloudevents, metrics, tracing, wire
 from adapters.bus import Bus, Dead, deliveries, stored_as
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
@@ -229,7 +229,13 @@ class Intake:
                 )
 
     async def _finish(self, batch: Batch) -> None:
-        """Decide, answer, acknowledge."""
+        """Decide, answer, acknowledge, under one span."""
+        told = tracing.messaging("process", COMMANDS, len(batch.messages))
+        traces = (command.traceparent for command in batch.commands)
+        with tracing.span("process COMMANDS", tracing.CONSUMER, told, traces):
+            await self._answer(batch)
+
+    async def _answer(self, batch: Batch) -> None:
         began = time.monotonic()
         await self._bury_unreadable(batch)
         turned = [command for command in batch.commands if command.turned]

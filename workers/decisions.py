@@ -66,6 +66,11 @@ class Decisions:
             waiting = sorted([*waiting, *(c for c in wave if c.index not in answers)], key=lambda case: case.index)
         return [answers[index] for index in range(len(cases))]
 
+    async def trace_of(self, stream: StreamId) -> str:
+        """The trace that the last events of a stream belong to; "" when they belong to none."""
+        traces = [recorded.envelope.traceparent for recorded in await self._store.history(stream)]
+        return next((trace for trace in reversed(traces) if trace), "")
+
     async def refuse(self, turned: Sequence[Turned]) -> list[Outcome]:
         """Record refusals that need no decision; outcomes in the same order."""
         verdicts = await self._store.append([self._turned_item(one) for one in turned]) if turned else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from adapters import tracing
 from adapters.audiences import Audiences
 from adapters.cancellation import heed_cancellation
 from adapters.cursors import Cursor, Cursors, RunningJob
@@ -14,6 +15,7 @@ from adapters.heartbeats import beat
 from adapters.leader import Leader
 from adapters.leases import Leases
 from adapters.sends import WORK, Sends
+from adapters.streams import SENDS
 from domain import account as accounts
 from domain import delivery as deliveries
 from domain import job as jobs
@@ -153,7 +155,10 @@ class Dispatch:
         job, cursor = work.job, work.cursor
         crashpoint("before_queue")
         message = derive("queue", job.job_id, account_id, cursor.queued)
-        await self._sends.queue(account_id, message, Batch(job.job_id, account_id, block, work.ordinals).body())
+        body = Batch(job.job_id, account_id, block, work.ordinals).body()
+        trace = await self._decisions.trace_of(jobs.DECIDER.stream(job.job_id))
+        with tracing.span("publish SENDS", tracing.PRODUCER, tracing.messaging("publish", SENDS), trace):
+            await self._sends.queue(account_id, message, body, tracing.traceparent())
         crashpoint("after_queue")
         await self._cursors.put(job.job_id, account_id, replace(cursor, queued=cursor.queued + 1))
         self._served[account_id] = job.job_id

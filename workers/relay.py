@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from adapters import metrics
+from adapters import metrics, tracing
 from adapters.bus import BatchRefused, Bus, Message
 from adapters.cancellation import heed_cancellation
-from adapters.cloudevents import MSG_ID, POSITION, event_message
+from adapters.cloudevents import MSG_ID, POSITION, TRACEPARENT, event_message
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
 from adapters.leader import Leader
@@ -104,7 +104,10 @@ class Relay:
             await self._signal.wait(QUIET, seen)
             return sequence, position
         for batch in batches(page, position):
-            sequence = await self._publish(batch, sequence)
+            told = tracing.messaging("publish", EVENTS, len(batch))
+            traces = (message.headers.get(TRACEPARENT, "") for message in batch)
+            with tracing.span("publish EVENTS", tracing.PRODUCER, told, traces):
+                sequence = await self._publish(batch, sequence)
         metrics.READ.labels("relay").inc(len(page))
         return sequence, page[-1].position
 

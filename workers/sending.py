@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
 
-from adapters import metrics
+from adapters import metrics, tracing
 from adapters.event_store import Lease
 from adapters.leases import Claim
 from adapters.progress import SentMessage
@@ -86,7 +86,7 @@ class Sender:
         """Make a decision under the lease, with an id derived from its cause. Raises LeaseLost."""
         actor = Actor(PrincipalId("system-session"), self._workspace, frozenset({Role.SYSTEM}))
         lease = Lease(self._claim.account, fence=self._claim.fence)
-        request = Request(command, actor, derive(*cause), lease=lease)
+        request = Request(command, actor, derive(*cause), traceparent=tracing.traceparent(), lease=lease)
         outcome = await through_outages(lambda: self._decisions.one(request))
         metrics.outcomes(outcome.events)
         if outcome.rule == "fence":
@@ -104,7 +104,10 @@ class Sender:
         for part in range(state.part, len(recipient.texts)):
             if self._messenger.state is not SessionState.READY:
                 raise NotReady
-            if not await unbroken(self._send(recipient, job_id, part)):
+            told = {"drumline.account_id": str(self._claim.account), "drumline.delivery_id": str(recipient.delivery_id)}
+            with tracing.span("send text", tracing.CLIENT, told | {"drumline.part": part}):
+                sent = await unbroken(self._send(recipient, job_id, part))
+            if not sent:
                 return
 
     async def _send(self, recipient: Recipient, job_id: UUID, part: int) -> bool:
