@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from adapters.cancellation import heed_cancellation
 from adapters.heartbeats import beat
 from adapters.timers import DueTimer, TimerTable
+from domain import catalog
 from domain.message import Actor, PrincipalId, Role, derive
 from domain.reactors import DECISIONS, Kind
 from workers.crashpoints import crashpoint
@@ -55,13 +57,19 @@ class Timers:
         async with self._firing:
             while due := await self._table.due(self._clock()):
                 crashpoint("before_fire")
-                outcomes = await self._decisions.make([request(timer) for timer in due])
+                outcomes = await self._decisions.make([await self._traced(request(timer)) for timer in due])
                 crashpoint("after_fire")
                 for timer, outcome in zip(due, outcomes, strict=True):
                     if outcome.state == "refused":  # say, stopped before its start: nothing is left to do
                         told = {"kind": timer.kind, "subject": str(timer.subject), "rule": outcome.rule}
                         log.info("timer refused", extra=told)
                 await self._table.done([timer.id for timer in due])
+
+    async def _traced(self, request: Request) -> Request:
+        """The decision as part of the trace of what asked for it, such as a job's approval."""
+        target = catalog.decider_of(request.command).target(request.command, request.actor.workspace)
+        trace = await self._decisions.trace_of(target) if target.startswith("job-") else ""
+        return replace(request, traceparent=trace)
 
 
 def request(timer: DueTimer) -> Request:
