@@ -12,6 +12,8 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from adapters.metrics import METHODS
+
 MOST_LINKS = 128  # of one span, as the specification has it; one costs 10 µs
 PATH = "/v1/traces"
 FAULT = 500  # statuses from here on are our own fault
@@ -118,8 +120,9 @@ def answered(method: str, route: str | None, status: int) -> None:
     if _tracer is None:
         return
     current = trace.get_current_span()
-    current.update_name(f"{method} {route}" if route else method)
-    current.set_attributes({"http.request.method": method, "http.response.status_code": status})
+    known = method if method in METHODS else "_OTHER"
+    current.update_name(f"{known} {route}" if route else known)
+    current.set_attributes({"http.request.method": known, "http.response.status_code": status})
     if route:
         current.set_attribute("http.route", route)
     if status >= FAULT:
