@@ -3,6 +3,7 @@
 A batch has one span. It is part of its members' trace when they share one, and linked to each of theirs when not.
 """
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from adapters.metrics import METHODS
 
 MOST_LINKS = 128  # of one span, as the specification has it; one costs 10 µs
 PATH = "/v1/traces"
+LAST_WORDS = 3.0  # seconds to send what is left when the process ends
 FAULT = 500  # statuses from here on are our own fault
 SERVER, CLIENT, PRODUCER, CONSUMER = SpanKind.SERVER, SpanKind.CLIENT, SpanKind.PRODUCER, SpanKind.CONSUMER
 NOTHING: AbstractContextManager[None] = nullcontext()
@@ -42,10 +44,12 @@ def start(endpoint: str, process: str, version: str) -> None:
 
 
 def stop() -> None:
-    """Send what is left; may take some seconds."""
+    """Send what is left, as far as the endpoint takes it in time."""
     global _provider, _tracer
     if _provider is not None:
-        _provider.shutdown()
+        sending = threading.Thread(target=_provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(LAST_WORDS)
     _provider = _tracer = None
 
 

@@ -1,15 +1,20 @@
-"""What a worker process lets be seen of itself: `/metrics`, and where it is."""
+"""What a worker process lets be seen of itself: logs, traces, and `/metrics`."""
 
+import asyncio
 import logging
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import version
 
 import uvicorn
 
-from adapters import metrics
+from adapters import metrics, tracing
 from adapters.census import Census
 from adapters.progress import Progress
 from api.rules import SENTENCES
+from infra import logs
 from infra.bootstrap import Parts, Run, Server, clock
 from infra.child import ServerError
 from infra.looks import OfHouse, OfProcess, Page, collect
@@ -19,8 +24,20 @@ from infra.targets import OFFSETS, metrics_port
 log = logging.getLogger(__name__)
 
 
+@contextmanager
+def traced(settings: Settings, role: str) -> Iterator[None]:
+    """Record traces meanwhile, if an endpoint takes them."""
+    if settings.otlp_endpoint is not None:
+        tracing.start(settings.otlp_endpoint, role, version("drumline"))
+    try:
+        yield
+    finally:
+        tracing.stop()
+
+
 def observed(parts: Parts, role: str) -> dict[str, Run]:
     """Begin to show this process; the loop that serves `/metrics`, where it serves nothing else. Raises ServerError."""
+    asyncio.get_running_loop().set_exception_handler(logs.untended)
     metrics.know_rules(SENTENCES)
     collect(OfProcess(parts.pool))
     if role not in OFFSETS:
