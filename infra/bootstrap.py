@@ -198,7 +198,7 @@ def api(parts: Parts) -> dict[str, Run]:
         rest.create(services),
         host=parts.settings.http_host,
         port=parts.settings.http_port,
-        log_level="warning",
+        log_config=None,  # as infra/logs.py has it
         access_log=False,
         timeout_graceful_shutdown=3,
         ws_max_size=4_096,  # listeners have nothing to say

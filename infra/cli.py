@@ -37,8 +37,10 @@ def demo(
 ) -> None:
     """Run a whole campaign on the sandbox, from an empty data directory, and account for every row."""
     from infra.demo import Demo  # each command imports only what it runs: starting is quick
+    from infra.logs import configure
 
     settings = read(data_dir=data_dir)
+    configure(settings.log_format, "warning")
     raise typer.Exit(asyncio.run(Demo(settings, contacts, tuple(fault or ()), resume=resume).run()))
 
 

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
         60.0, description="Seconds after which a loop that does not go round any more ends its process."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    log_format: Literal["console", "json"] = Field("console", description="How: lines for people, or JSON.")
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        None, description="Where traces go, by OTLP over HTTP; unset: OTEL_EXPORTER_OTLP_ENDPOINT's, else nowhere."
+    )
     crashpoint: str = Field("", description="For fault tests: the step before or after which a worker kills itself.")
 
     @field_validator("data_dir")
@@ -141,6 +145,8 @@ def read(**given: object) -> Settings:
     if unknown:
         raise SettingsError(f"{unknown[0]} is not a setting: see `drumline settings`.")
     chosen = {name: value for name, value in given.items() if value is not None}
+    if "DRUMLINE_OTLP_ENDPOINT" not in os.environ and (endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
+        chosen.setdefault("otlp_endpoint", endpoint)
     try:
         return Settings(**chosen)  # type: ignore[arg-type]  # options are checked by the model itself
     except ValidationError as error:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from adapters.keys import Keys
 from adapters.outages import OUTAGES
-from infra import deploy
+from infra import deploy, logs
 from infra.child import ServerError
 from infra.client import Api, until
 from infra.embedded import EmbeddedNats, EmbeddedServers, refuse_in_use
@@ -179,6 +179,7 @@ async def run_up(settings: Settings, workspace: str) -> None:
     told = asyncio.Event()
     for name in END_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(name, told.set)
+    logs.configure(settings.log_format, settings.log_level)
     keep(settings.data_dir)
     print("Starting: a few seconds …", flush=True)
     async with House(settings, print) as house:

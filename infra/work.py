@@ -4,10 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,13 +14,13 @@ import uvloop
 from adapters.bus import Bus
 from adapters.heartbeats import ASK, ages, beat, forget
 from adapters.streams import NotDeclared
-from infra import bootstrap
-from infra.observe import observed
+from infra import bootstrap, logs
+from infra.logs import reason
+from infra.observe import observed, traced
 from infra.settings import Settings, SettingsError
 from infra.watchdog import Watchdog
 
 log = logging.getLogger("drumline")
-OURS = {"adapters", "api", "domain", "infra", "projections", "workers"}
 ENDED, UNDECLARED = 70, 72  # exit codes: a loop ended by itself; the same for want of a stream or its consumer
 TIDYING = 3.0  # seconds a loop may take to end before it is asked again
 TICK = 1.0  # seconds between two beats of the event loop itself
@@ -33,11 +31,11 @@ def work(role: str, settings: Settings) -> None:
     roles = {"core": core, "sessions": sessions, "api": api}
     if role not in roles:
         raise SettingsError(f"There is no worker {role!r}: choose core, sessions or api.")
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(settings.log_format, settings.log_level)
     Watchdog(settings.stall_after).start()
     try:
-        uvloop.run(roles[role](settings))
+        with traced(settings, role):
+            uvloop.run(roles[role](settings))
     except LoopEnded as ended:
         sys.exit(ended.code)
 
@@ -89,16 +87,6 @@ def first(error: BaseException | None) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def reason(error: BaseException | None) -> str:
-    """An error in words that hold nothing of anybody's: our own text, or a foreign error's kind; and where it arose."""
-    if error is None:
-        return "without an error"
-    ours = type(error).__module__.partition(".")[0] in OURS
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{f': {error}' if ours else ''}{where}"
 
 
 async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]], tidying: float = TIDYING) -> None:

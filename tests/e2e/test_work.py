@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from adapters.streams import NotDeclared
-from infra.work import ENDED, UNDECLARED, LoopEnded, reason, until_told
+from infra.logs import reason
+from infra.work import ENDED, UNDECLARED, LoopEnded, until_told
 
 
 async def forever() -> None:
