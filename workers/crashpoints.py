@@ -18,6 +18,12 @@ NAMES = (
     "after_react",
     "before_fire",
     "after_fire",
+    "rebuild_page",
+    "rebuild_loaded",
+    "rebuild_indexed",
+    "rebuild_compared",
+    "rebuild_swapping",
+    "rebuild_swapped",
 )
 
 _passes_left: dict[str, int] = {}

@@ -10,10 +10,10 @@ SELDOM = (50_000, 20, 100)
 
 
 @contextmanager
-def collecting_seldom() -> Iterator[None]:
+def collecting_seldom(objects: int = SELDOM[0]) -> Iterator[None]:
     """Meanwhile the collector runs only after many more objects than usual."""
     before = gc.get_threshold()
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(objects, *SELDOM[1:])
     try:
         yield
     finally:
