@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -148,7 +148,16 @@ def core(parts: Parts) -> dict[str, Run]:
         parts.leader("dispatch"),
         clock,
     )
-    reactors = Reactors(parts.store, Progress(parts.pool), timers, parts.signal, sends, parts.leader("reactors"), clock)
+    reactors = Reactors(
+        parts.store,
+        Progress(parts.pool),
+        timers,
+        parts.signal,
+        sends,
+        parts.leader("reactors"),
+        clock,
+        timedelta(seconds=parts.settings.unknown_after),
+    )
     return {
         "intake": intake.run,
         "relay": Relay(parts.bus, parts.store, parts.signal, parts.leader("relay")).run,
@@ -191,6 +200,7 @@ def api(parts: Parts) -> dict[str, Run]:
         store=parts.store,
         signal=parts.signal,
         imports=parts.imports,
+        vault=parts.vault,
         feed=feed,
         clock=clock,
     )

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     chromium: Path | None = Field(None, description="The browser to use; unset: the machine's, else Playwright's.")
     sessions_max: Annotated[int, Field(ge=1, le=100)] = Field(10, description="Accounts one host drives at most.")
     send_deadline: Annotated[float, Field(gt=0, le=300)] = Field(30.0, description="Seconds one text may take.")
+    unknown_after: Annotated[float, Field(ge=0, le=31_536_000)] = Field(
+        86_400.0, description="Seconds after which a send that nobody can tell of is given up."
+    )
     duplicate_window: Annotated[float, Field(ge=0.1, le=86_400)] = Field(
         120.0, description="Seconds in which the broker itself drops a repeated command id."
     )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 import typer.main
@@ -17,7 +18,7 @@ from adapters.audience_rows import Reason
 from api import app as rest
 from api import rules
 from api.deps import Services
-from domain import account, catalog, hearing, job, send
+from domain import account, catalog, hearing, job, moderation, reactors, send
 from domain.message import Role
 from domain.ports import SessionState
 from domain.recipient import ConsentSource
@@ -38,6 +39,9 @@ WORDS: tuple[type[StrEnum], ...] = (
     Role,
     ConsentSource,
     account.Trouble,
+    job.Deferral,
+    job.Void,
+    moderation.Flag,
     send.SkipReason,
     send.Rejection,
     send.Doubt,
@@ -98,6 +102,13 @@ def test_an_event_is_told_with_its_fields(name: str) -> None:
 
 def test_every_inside_decision_is_named() -> None:
     assert {kind.__name__ for kind in catalog.DECISIONS} - names() == set()
+
+
+@pytest.mark.parametrize("reaction", reactors.REACTIONS, ids=lambda reaction: reaction.rule)
+def test_a_reaction_is_told_with_its_events_decision_and_timer(reaction: reactors.Reaction) -> None:
+    decision = reactors.DECISIONS[reaction.kind](UUID(int=1), 1, [])
+    events = ", ".join(f"`{catalog.EVENT_NAMES[kind]}`" for kind in reaction.on)
+    assert row(reaction.rule)[1:4] == [events, f"`{type(decision).__name__}`", f"`{reaction.kind}`"]
 
 
 def test_every_rule_is_named() -> None:
