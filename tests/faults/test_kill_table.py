@@ -65,6 +65,7 @@ class Run:
         """What `demo --resume` says at its end; its exit code is 0."""
         with self.going("--resume") as process:
             assert process.wait(LONGEST) == 0, self.said()
+        assert wait_until(self.ended, 20)
         line: dict[str, Any] = json.loads(self.said().splitlines()[-1])
         return line
 
@@ -125,7 +126,6 @@ def interrupted(run: Run, share: int, act: Callable[[subprocess.Popen[bytes]], N
         run.wait_for(share, process)
         act(process)
         process.wait(LONGEST)  # what lost a part of itself goes on, and ends
-    assert wait_until(run.ended, 20)
     return run.resumed()
 
 
@@ -162,7 +162,6 @@ def test_the_bus_may_lose_everything_while_it_is_stopped(run: Run, share: int) -
     with run.going() as process:
         run.wait_for(share, process)
         run.kill("everything", process)
-    assert wait_until(run.ended, 20)
     wipe(run)
     check(run.resumed(), run)
 
