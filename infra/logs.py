@@ -25,6 +25,7 @@ Format = Literal["console", "json"]
 OURS = frozenset({"adapters", "api", "domain", "drumline", "examples", "infra", "projections", "workers"})
 CHATTY = ("httpcore", "httpx", "nats", "opentelemetry", "urllib3", "uvicorn")
 WITHHELD = "…"
+DEEPEST = 12  # lines told of where an error arose
 LONGEST_NUMBER = 7  # digits: a longer one may be somebody's
 CONVERSION = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?[hlL]?[a-zA-Z%]")
 USUAL = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"))
@@ -70,8 +71,8 @@ def reason(error: BaseException | None) -> str:
 
 
 def places(trace: TracebackType | None) -> list[str]:
-    """The lines that led to an error, without their text."""
-    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
+    """The last lines that led to an error, without their text."""
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(trace)[-DEEPEST:]]
 
 
 def withhold(record: logging.LogRecord) -> bool:
