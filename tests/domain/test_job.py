@@ -12,9 +12,13 @@ from domain.campaign import CampaignArchived, CampaignCreated, CampaignRevised
 from domain.job import (
     ApproveJob,
     CompleteJob,
+    ExpireJob,
     JobApprovalGiven,
     JobApproved,
+    JobChangesRequested,
     JobCompleted,
+    JobExpired,
+    JobFlagged,
     JobPaused,
     JobRejected,
     JobResumed,
@@ -23,14 +27,19 @@ from domain.job import (
     JobStopped,
     PauseJob,
     RejectJob,
+    RequestChanges,
     ResumeJob,
+    StartDueJob,
     StartJob,
     Status,
     StopJob,
+    WithdrawApproval,
 )
+from domain.lifecycle import IN_REVIEW, WAITING
 from domain.message import Actor, Command, Event, Frozen
+from domain.moderation import Flag
 from domain.schedule import LONGEST_LEAD
-from domain.submission import JobSubmitted, SubmitJob
+from domain.submission import JobSubmitted, ReviseJob, SubmitJob
 from domain.workspace import ModerationPolicySet, SendingPolicySet
 from tests.builders import (
     AUTHOR,
@@ -86,6 +95,9 @@ def a_job(*events: Event) -> Given:
 
 
 SUBMITTED = a_job(submitted())
+FLAGGED = SUBMITTED.on(JOB_STREAM, JobFlagged((Flag.LINK,), 2))
+CHANGES = SUBMITTED.on(JOB_STREAM, JobChangesRequested(MODERATOR.id, SEEN, a_ref("note")))
+EXPIRED = SUBMITTED.on(JOB_STREAM, JobExpired())
 APPROVED = a_job(*running()[:3])
 SCHEDULED = APPROVED.on(JOB_STREAM, JobScheduled(NOW + DAY))
 RUNNING = a_job(*running())
@@ -95,6 +107,9 @@ COMPLETED = RUNNING.on(JOB_STREAM, JobCompleted(3))
 REJECTED = SUBMITTED.on(JOB_STREAM, JobRejected(MODERATOR.id, SEEN, None))
 EACH = {
     Status.SUBMITTED: SUBMITTED,
+    Status.FLAGGED: FLAGGED,
+    Status.CHANGES_REQUESTED: CHANGES,
+    Status.EXPIRED: EXPIRED,
     Status.APPROVED: APPROVED,
     Status.SCHEDULED: SCHEDULED,
     Status.RUNNING: RUNNING,
@@ -252,7 +267,7 @@ def test_an_answer_to_anything_else_than_what_was_shown_is_refused(
 
 
 @pytest.mark.parametrize("command", [APPROVE, REJECT])
-@pytest.mark.parametrize("status", [status for status in EACH if status is not Status.SUBMITTED])
+@pytest.mark.parametrize("status", [one for one in EACH if one not in (*IN_REVIEW, Status.EXPIRED)])
 def test_a_job_answered_by_others_takes_no_more_answers(command: Command, status: Status) -> None:
     outcome = EACH[status].when(command, by=SECOND_MODERATOR)
     outcome.then_refused("not_awaiting_review", "job_id", status=status)
@@ -288,7 +303,7 @@ STEPS: list[tuple[Command, tuple[Status, ...], tuple[Status, ...], Event, str]] 
     (ResumeJob(JOB), (Status.PAUSED,), (Status.RUNNING,), JobResumed(), "not_paused"),
     (
         StopJob(JOB),
-        (Status.SUBMITTED, Status.APPROVED, Status.SCHEDULED, Status.RUNNING, Status.PAUSED),
+        (*WAITING, Status.RUNNING, Status.PAUSED),
         (Status.STOPPED,),
         JobStopped(),
         "already_over",
@@ -314,6 +329,8 @@ def test_what_each_status_allows(
         outcome.then(event).when(command, by=OPERATOR).then_nothing()
     elif status in already:
         outcome.then_nothing()
+    elif status is Status.EXPIRED:
+        outcome.then_refused("expired", "job_id")
     else:
         outcome.then_refused(rule, "job_id", status=status)
 
@@ -326,7 +343,20 @@ def test_a_job_completes_only_when_each_recipient_is_terminal(terminal: int) -> 
 
 @pytest.mark.parametrize(
     "command",
-    [APPROVE, REJECT, StartJob(JOB), PauseJob(JOB), ResumeJob(JOB), StopJob(JOB), CompleteJob(JOB, 0)],
+    [
+        APPROVE,
+        REJECT,
+        RequestChanges(JOB, SEEN, a_ref("note")),
+        WithdrawApproval(JOB),
+        ReviseJob(JOB, (NORTH,)),
+        StartJob(JOB),
+        PauseJob(JOB),
+        ResumeJob(JOB),
+        StopJob(JOB),
+        CompleteJob(JOB, 0),
+        ExpireJob(JOB, 1),
+        StartDueJob(JOB, 1, (NORTH,)),
+    ],
     ids=lambda command: type(command).__name__,
 )
 def test_nothing_happens_to_a_job_that_nobody_submitted(command: Command) -> None:
