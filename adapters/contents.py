@@ -2,8 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Generic, TypeVar
 
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.sealing import Sealing
@@ -71,13 +73,18 @@ class Contents:
             self._known.put(((workspace, ref), True) for ref in names)  # only once it is stored
         return refs
 
-    async def open_many(self, workspace: WorkspaceId, refs: Collection[Ref]) -> dict[Ref, str]:
-        """The texts behind these references; what this workspace never put in is left out."""
+    async def open_many(
+        self, workspace: WorkspaceId, refs: Collection[Ref], connection: AsyncConnection | None = None
+    ) -> dict[Ref, str]:
+        """The texts behind these references; what this workspace never put in is left out.
+
+        Who holds a connection lends it: to wait for a second one would be to wait for each other.
+        """
         found = {ref: text for ref in set(refs) if (text := self._opened.get((workspace, ref))) is not None}
         absent = [ref for ref in set(refs) if ref not in found]
         if absent:
-            async with self._pool.connection() as connection:
-                rows = await (await connection.execute(OPEN, [workspace, absent], binary=True)).fetchall()
+            async with nullcontext(connection) if connection else self._pool.connection() as lent:
+                rows = await (await lent.execute(OPEN, [workspace, absent], binary=True)).fetchall()
             opened = {Ref(ref): self._sealing.open(workspace, "content", ref, sealed).decode() for ref, sealed in rows}
             self._opened.put(((workspace, ref), text) for ref, text in opened.items())
             found |= opened

@@ -20,7 +20,8 @@ COLUMNS = (
 )
 FIND = f"SELECT {COLUMNS} FROM commands WHERE key = ANY(%s)"  # noqa: S608  # of constants
 BY_COMMAND = f"""
-SELECT {COLUMNS} FROM commands WHERE workspace = %s AND command_id = %s ORDER BY received_at LIMIT 1
+SELECT {COLUMNS} FROM commands WHERE workspace = %(workspace)s AND command_id = %(command_id)s
+ORDER BY principal IS NOT DISTINCT FROM %(asker)s DESC, received_at LIMIT 1
 """  # noqa: S608  # of constants
 ACCEPT = """
 INSERT INTO commands (key, command_id, workspace, principal, name, digest, state, body, traceparent)
@@ -90,10 +91,12 @@ class Inbox:
             await cursor.execute(FIND, [list(keys)])
             return {row.key: row async for row in cursor}
 
-    async def by_command(self, workspace: WorkspaceId, command_id: UUID) -> CommandRow | None:
-        """The command with the id its sender gave it; of two principals' equal ids the first one received."""
+    async def by_command(
+        self, workspace: WorkspaceId, command_id: UUID, asker: PrincipalId | None = None
+    ) -> CommandRow | None:
+        """The command with the id its sender gave it; of two principals' equal ids the asker's, else the first one."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(CommandRow)) as cursor:
-            await cursor.execute(BY_COMMAND, [workspace, command_id])
+            await cursor.execute(BY_COMMAND, {"workspace": workspace, "command_id": command_id, "asker": asker})
             return await cursor.fetchone()
 
     async def accept(self, pending: Pending) -> CommandRow | None:

@@ -29,6 +29,7 @@ SHAPE = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{ID}}})([0-9A-Za-z]{{{SECRET}}})([0-
 WORKSPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 BCRYPT_COST = 4  # the key has 190 bits of entropy: stretching would only slow each connection down
 REMEMBERED = 10_000  # entries in either memory, so that it cannot grow without end
+MARK = 8  # bytes
 FIRST_LOCK = 0x6B657973  # "keys": two migrations at once make one first key
 
 INSERT = """
@@ -146,6 +147,7 @@ class Keys:
         self._pool = pool
         self._proofs = hmac.digest(pepper, b"drumline API keys", hashlib.sha256)
         self._ids = hmac.digest(pepper, b"drumline command ids", hashlib.sha256)
+        self._marks = hmac.digest(pepper, b"drumline marks", hashlib.sha256)
         self._proven = Memory(ttl)
         self._actors = Memory(ttl)
 
@@ -212,6 +214,10 @@ class Keys:
             for part in map(str.encode, (actor.workspace, actor.id, route, idempotency_key))
         )
         return UUID(bytes=hmac.digest(self._ids, parts, hashlib.sha256)[:16], version=5)
+
+    def mark(self, data: bytes) -> bytes:
+        """MARK bytes that only this installation can make of these."""
+        return hmac.digest(self._marks, data, hashlib.sha256)[:MARK]
 
     def forget(self) -> None:
         """Drop what is remembered: somebody heard that keys changed (NOTIFY drumline_keys)."""

@@ -23,6 +23,7 @@ SELECT p.recipient_id, p.wrapped_key, p.version, v.commitment
 FROM people p JOIN person_versions v USING (recipient_id, version)
 WHERE p.recipient_id = ANY(%s)
 """
+WHOSE = "SELECT recipient_id FROM people WHERE workspace = %s AND number_hmac = %s"
 ADD_PEOPLE = """
 INSERT INTO people (recipient_id, workspace, number_hmac, wrapped_key, country, version)
 SELECT recipient_id, %s, number_hmac, wrapped_key, country, 1
@@ -145,6 +146,13 @@ class Vault:
                 rows = seal_fields(key, version + 1, fields)
                 sealed.append(Sealed(recipient, version + 1, said_as, rows, entry, to_keep))
         return sealed
+
+    async def whose(self, workspace: WorkspaceId, number: str) -> UUID | None:
+        """The recipient who has this number (E.164), if somebody in the vault has it."""
+        async with self._pool.connection() as connection:
+            wanted = [workspace, self._sealing.number_hmac(workspace, number)]
+            row = await (await connection.execute(WHOSE, wanted)).fetchone()
+        return row[0] if row else None
 
     async def person(self, recipient_id: UUID, version: int) -> Person:
         """One version of one person. Raises PersonGone, or SealBroken when the row was tampered with."""

@@ -13,10 +13,12 @@ from pydantic import BaseModel, Field
 
 from api.accept import Accepting
 from api.auth import Asking, Giver
-from api.deps import Given, Page, PageBounds, Reading, Texts, opened, page_of
+from api.deps import Given, Reading, Texts, opened
 from api.errors import ApiError, not_found
+from api.lists import Ask, Page, query
 from api.openapi import gives, pages, problems, reads
 from domain.account import Status, Trouble
+from domain.quota import Window
 from projections import accounts
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
@@ -30,6 +32,8 @@ EXAMPLE: dict[str, Any] = {
     "paused": False,
     "permits": 1,
     "permits_until": "2026-11-21T09:41:00Z",
+    "deferred_until": None,
+    "deferred_by": None,
     "registered_at": "2026-11-21T08:00:00Z",
     "changed_at": "2026-11-21T09:40:30Z",
 }
@@ -57,6 +61,8 @@ class Account(BaseModel):
     paused: bool
     permits: int = Field(description="Messages of its last allowance…")
     permits_until: datetime | None = Field(description="…which could be begun until then.")
+    deferred_until: datetime | None = Field(description="There is no further allowance until then…")
+    deferred_by: Window | None = Field(description="…for a cap of the sending policy is reached.")
     registered_at: datetime
     changed_at: datetime
 
@@ -71,6 +77,8 @@ class Account(BaseModel):
             paused=row.paused,
             permits=row.permits,
             permits_until=row.permits_until,
+            deferred_until=row.deferred_until,
+            deferred_by=row.deferred_by,
             registered_at=row.registered_at,
             changed_at=row.changed_at,
         )
@@ -85,11 +93,13 @@ class Form(StrEnum):
 
 
 @router.get("", **pages(EXAMPLE))
-async def list_accounts(actor: Asking, read: Reading, bounds: PageBounds, services: Given) -> Page[Account]:
+async def list_accounts(
+    actor: Asking, read: Reading, services: Given, ask: Annotated[Ask, Depends(query(accounts.LIST.filters))]
+) -> Page[Account]:
     """The workspace's accounts, the newest first."""
-    rows = await accounts.TABLE.newest(read, actor.workspace, bounds.behind, bounds.limit)
-    texts = await opened(services, actor.workspace, [row.label for row in rows])
-    return page_of([Account.of(row, texts) for row in rows], bounds, rows[-1].born if rows else None)
+    found = await ask.find(accounts.LIST, read)
+    texts = await opened(services, read, actor.workspace, [row.label for row in found.rows])
+    return ask.page([Account.of(row, texts) for row in found.rows], found.next)
 
 
 @router.get("/{account_id}", **reads(EXAMPLE, of_one=True))
@@ -98,7 +108,7 @@ async def get_account(account_id: UUID, actor: Asking, read: Reading, services: 
     row = await accounts.TABLE.one(read, actor.workspace, account_id)
     if row is None:
         raise not_found("account")
-    return Account.of(row, await opened(services, actor.workspace, [row.label]))
+    return Account.of(row, await opened(services, read, actor.workspace, [row.label]))
 
 
 @router.get(
@@ -163,5 +173,11 @@ async def pause_account(account_id: UUID, accept: Accepting) -> Response:
 
 @router.post("/{account_id}/resume", **gives("account.resume", path="account_id"))
 async def resume_account(account_id: UUID, accept: Accepting) -> Response:
-    """Let a paused account send again."""
+    """Let an account send again that was paused, or that WhatsApp had restricted."""
     return await accept("account.resume", account_id=account_id)
+
+
+@router.post("/{account_id}/remove", **gives("account.remove", path="account_id"))
+async def remove_account(account_id: UUID, accept: Accepting) -> Response:
+    """Give an account up for good; it must be paused, or unable to send. Its share of a job waits for a revision."""
+    return await accept("account.remove", account_id=account_id)

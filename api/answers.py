@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from adapters.inbox import CommandRow
 from api.errors import ApiError, refused
 from domain.message import Refused
+from projections import commands
 
 
 class CommandAnswer(BaseModel):
@@ -45,7 +46,7 @@ def refusal_of(row: CommandRow, about: UUID | None, headers: dict[str, str]) -> 
     return problem
 
 
-def told_of(row: CommandRow, about: UUID | None = None) -> CommandAnswer:
+def told_of(row: CommandRow | commands.Row, about: UUID | None = None) -> CommandAnswer:
     """A row of the commands table as it is shown."""
     aggregate = row.name.partition(".")[0]
     found = about or (row.stream or "").partition("-")[2]

@@ -9,20 +9,24 @@ from api import (
     audiences,
     campaigns,
     commands,
+    counts,
     deliveries,
     docs,
     errors,
     events,
     health,
     jobs,
+    lookups,
     metrics,
     openapi,
     recipients,
     review_queue,
+    timers,
     workspace,
 )
 from api.auth import require_access
 from api.deps import Services
+from api.lists import ONLY_KNOWN
 from api.middleware import DeclaredLimits, Observed, SafeHeaders
 from api.uploads import UPLOAD_LIMIT
 
@@ -34,7 +38,9 @@ Event-sourced, queue-driven WhatsApp campaigns.
   `/v1/commands/{id}`, or send `Prefer: wait=N` (at most 30 seconds) for the outcome: `200` applied, a problem when
   refused. What was applied can then be read. `Idempotency-Key` makes a request repeatable: the same key and body is
   the same command; another body is refused.
-* **Lists** come in pages of `limit` items (at most 200); `next` is the `cursor` of the following one.
+* **Lists** come in pages of at most `limit` items (200); `next` is the `cursor` of the following one, for the same
+  filters. A page can be short and yet have a `next`: no more than 2,000 rows are looked at for one. A query parameter
+  that an address does not know is refused.
 * **Errors** are problem documents (RFC 9457): `rule` for programs, `field` for what it is about, `detail` for people.
 * **Keys** (`Authorization: Bearer drl_live_…`) belong to one workspace and see only what is in it. Every key may read;
   what it may do follows from its roles.
@@ -49,6 +55,9 @@ TAGS = {
     "accounts": "WhatsApp numbers, how they stand, and the QR that links a phone.",
     "workspace": "The rules that jobs are approved and sent under.",
     "events": "What happens, as it happens: server-sent events and a WebSocket on the log.",
+    "timers": "What drumline will do by itself, and when.",
+    "counts": "How many of each there are.",
+    "search": "By words of titles.",
     "commands": "What became of a command, whichever way it came.",
     "health": "For supervisors and load balancers; no key is needed.",
 }
@@ -76,10 +85,13 @@ def create(services: Services) -> FastAPI:
         workspace,
         events,
         commands,
+        timers,
+        counts,
+        lookups,
         health,
         metrics,
     ):
-        app.include_router(module.router, max_body_size=LARGEST_BODY)
+        app.include_router(module.router, max_body_size=LARGEST_BODY, dependencies=[ONLY_KNOWN])
     errors.install(app)
     docs.install(app)
     openapi.install(app, DESCRIPTION)

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from adapters.audience_csv import ImportRefused
 from api.accept import Accepting
 from api.auth import Asking
-from api.deps import Given, Page, PageBounds, Reading, Texts, opened, page_of
+from api.deps import Given, Reading, Texts, opened
 from api.errors import ApiError, not_found
+from api.lists import Ask, Page, query
 from api.openapi import pages, reads
 from api.uploads import COMMAND, Upload, body_of, declared, publish_consents, told, upload
 from domain.message import derive
@@ -52,11 +53,13 @@ class Audience(BaseModel):
 
 
 @router.get("", **pages(EXAMPLE))
-async def list_audiences(actor: Asking, read: Reading, bounds: PageBounds, services: Given) -> Page[Audience]:
+async def list_audiences(
+    actor: Asking, read: Reading, services: Given, ask: Annotated[Ask, Depends(query(audiences.LIST.filters))]
+) -> Page[Audience]:
     """The workspace's audiences, the newest first."""
-    rows = await audiences.TABLE.newest(read, actor.workspace, bounds.behind, bounds.limit)
-    texts = await opened(services, actor.workspace, [row.title for row in rows])
-    return page_of([Audience.of(row, texts) for row in rows], bounds, rows[-1].born if rows else None)
+    found = await ask.find(audiences.LIST, read)
+    texts = await opened(services, read, actor.workspace, [row.title for row in found.rows])
+    return ask.page([Audience.of(row, texts) for row in found.rows], found.next)
 
 
 @router.get("/{audience_id}", **reads(EXAMPLE, of_one=True))
@@ -65,7 +68,7 @@ async def get_audience(audience_id: UUID, actor: Asking, read: Reading, services
     row = await audiences.TABLE.one(read, actor.workspace, audience_id)
     if row is None:
         raise not_found("audience")
-    return Audience.of(row, await opened(services, actor.workspace, [row.title]))
+    return Audience.of(row, await opened(services, read, actor.workspace, [row.title]))
 
 
 @router.post("", **declared())

@@ -1,16 +1,17 @@
 """Campaigns: what to say, and to whom."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from api.accept import Accepting
 from api.auth import Asking
-from api.deps import Given, Page, PageBounds, Reading, Texts, opened, page_of
+from api.deps import Given, Reading, Texts, opened
 from api.errors import not_found
+from api.lists import Ask, Page, query
 from api.openapi import gives, pages, reads
 from projections import campaigns
 
@@ -63,11 +64,14 @@ class Campaign(BaseModel):
 
 
 @router.get("", **pages(EXAMPLE))
-async def list_campaigns(actor: Asking, read: Reading, bounds: PageBounds, services: Given) -> Page[Campaign]:
+async def list_campaigns(
+    actor: Asking, read: Reading, services: Given, ask: Annotated[Ask, Depends(query(campaigns.LIST.filters))]
+) -> Page[Campaign]:
     """The workspace's campaigns, the newest first."""
-    rows = await campaigns.TABLE.newest(read, actor.workspace, bounds.behind, bounds.limit)
-    texts = await opened(services, actor.workspace, [ref for row in rows for ref in (row.title, *row.parts)])
-    return page_of([Campaign.of(row, texts) for row in rows], bounds, rows[-1].born if rows else None)
+    found = await ask.find(campaigns.LIST, read)
+    refs = [ref for row in found.rows for ref in (row.title, *row.parts)]
+    texts = await opened(services, read, actor.workspace, refs)
+    return ask.page([Campaign.of(row, texts) for row in found.rows], found.next)
 
 
 @router.get("/{campaign_id}", **reads(EXAMPLE, of_one=True))
@@ -76,7 +80,7 @@ async def get_campaign(campaign_id: UUID, actor: Asking, read: Reading, services
     row = await campaigns.TABLE.one(read, actor.workspace, campaign_id)
     if row is None:
         raise not_found("campaign")
-    return Campaign.of(row, await opened(services, actor.workspace, [row.title, *row.parts]))
+    return Campaign.of(row, await opened(services, read, actor.workspace, [row.title, *row.parts]))
 
 
 @router.post(

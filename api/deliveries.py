@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from api.accept import Accepting
 from api.auth import Asking
-from api.deps import Page, PageBounds, Reading, page_of
+from api.deps import Reading
 from api.errors import not_found
-from api.openapi import pages, reads
+from api.lists import Ask, Page, query
+from api.openapi import gives, pages, reads
 from projections import jobs, outcomes
 from projections.outcomes import Outcome
 
@@ -34,6 +36,7 @@ EXAMPLE: dict[str, Any] = {
     "read_at": "2026-11-21T09:41:10Z",
     "position": 4711,
 }
+RESOLVED = {"outcome": "sent", "note": "It is on the phone."}
 
 
 class Delivery(BaseModel):
@@ -80,18 +83,24 @@ class Delivery(BaseModel):
 
 @router.get("/jobs/{job_id}/deliveries", **pages(EXAMPLE, missing=True))
 async def list_deliveries(
-    job_id: UUID,
-    actor: Asking,
-    read: Reading,
-    bounds: PageBounds,
-    state: Annotated[Outcome | None, Query(description="Only recipients in this state.")] = None,
+    job_id: UUID, actor: Asking, read: Reading, ask: Annotated[Ask, Depends(query(outcomes.OF_JOB))]
 ) -> Page[Delivery]:
     """Every recipient of a job in the audience's order, reached or not."""
     job = await jobs.one(read, actor.workspace, job_id)
     if job is None:
         raise not_found("job")
-    found = await outcomes.of_job(read, job, bounds.behind or 0, bounds.limit, state)
-    return page_of([Delivery.of(one) for one in found], bounds, found[-1].ordinal if found else None)
+    (after,) = ask.after or [0]
+    found, edge = await outcomes.of_job(read, job, ask.values, after, ask.limit)
+    return ask.page([Delivery.of(one) for one in found], None if edge is None else [edge])
+
+
+@router.get("/recipients/{recipient_id}/deliveries", **pages(EXAMPLE))
+async def list_deliveries_of_recipient(
+    recipient_id: UUID, read: Reading, ask: Annotated[Ask, Depends(query(outcomes.OF_PERSON))]
+) -> Page[Delivery]:
+    """What became of one recipient in every job that began a delivery to them, the newest first."""
+    found = await ask.find(outcomes.OF_RECIPIENT, read, recipient=recipient_id)
+    return ask.page([Delivery.of(one) for one in await outcomes.told_all(read, found.rows)], found.next)
 
 
 @router.get("/deliveries/{delivery_id}", **reads(EXAMPLE, of_one=True))
@@ -101,3 +110,12 @@ async def get_delivery(delivery_id: UUID, actor: Asking, read: Reading) -> Deliv
     if found is None:
         raise not_found("delivery")
     return Delivery.of(found)
+
+
+@router.post(
+    "/deliveries/{delivery_id}/resolve",
+    **gives("delivery.resolve-unknown", path="delivery_id", example=RESOLVED),
+)
+async def resolve_delivery(delivery_id: UUID, accept: Accepting) -> Response:
+    """Say what became of an unknown send, or of one that was given up. Nothing is sent by it, ever."""
+    return await accept("delivery.resolve-unknown", delivery_id=delivery_id)

@@ -1,15 +1,11 @@
-"""What endpoints are given: services, a connection to the read models, a page's bounds, opened texts."""
+"""What endpoints are given: services, a connection to the read models, opened texts."""
 
-import base64
-import binascii
-import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
-from fastapi import Depends, Query
-from pydantic import BaseModel, Field
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from adapters.audience_import import AudienceImport
@@ -20,14 +16,11 @@ from adapters.event_store import EventStore
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.log_signal import LogSignal
-from api.errors import ApiError
+from adapters.vault import Vault
 from domain.message import Ref, WorkspaceId
 from projections.apply import Connection, ReadModels
 
-MOST_ITEMS = 200
-LAST = 2**63 - 1  # the largest number a cursor can hold
-
-T = TypeVar("T")
+LAST = 2**63 - 1  # the largest position of a log
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +35,7 @@ class Services:
     store: EventStore
     signal: LogSignal
     imports: AudienceImport
+    vault: Vault
     feed: Feed
     clock: Callable[[], datetime]
 
@@ -64,56 +58,6 @@ async def reading(services: Given) -> AsyncIterator[Connection]:
 Reading = Annotated[Connection, Depends(reading)]
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Which page of a list is asked for: so many items behind (in the list's order) a number, None at its begin."""
-
-    behind: int | None
-    limit: int
-
-
-def bounds(
-    limit: Annotated[int, Query(ge=1, le=MOST_ITEMS, description="Items on a page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=40, description="The `next` of the page before.")] = None,
-) -> Bounds:
-    return Bounds(None if cursor is None else unpack(cursor), limit)
-
-
-PageBounds = Annotated[Bounds, Depends(bounds)]
-
-
-class Page(BaseModel, Generic[T]):
-    """A page of a list."""
-
-    items: list[T]
-    next: str | None = Field(
-        description="The cursor of the following page; null on the last one.", examples=["cDQxMjA"]
-    )
-
-
-def page_of(items: list[T], bounds: Bounds, last: int | None) -> Page[T]:
-    """A page with the cursor of the next one, if this one is full; `last` is the number its last item stands at."""
-    full = last is not None and len(items) == bounds.limit
-    return Page(items=items, next=pack(last) if full and last is not None else None)
-
-
-def pack(number: int) -> str:
-    """A number as an opaque cursor."""
-    return base64.urlsafe_b64encode(f"p{number}".encode()).decode().rstrip("=")
-
-
-def unpack(cursor: str) -> int:
-    """The number in a cursor of ours."""
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    number = int(text[1:]) if re.fullmatch(r"p[0-9]{1,19}", text) else -1
-    if not 0 <= number <= LAST or pack(number) != cursor:
-        raise ApiError(422, "bad_cursor", "cursor")
-    return number
-
-
 class Texts(dict[Ref, str]):
     """Texts by their references."""
 
@@ -122,6 +66,6 @@ class Texts(dict[Ref, str]):
         return None if ref is None else self.get(ref)
 
 
-async def opened(services: Services, workspace: WorkspaceId, refs: Iterable[Ref | None]) -> Texts:
-    """The texts behind references; whoever may read a workspace may read its words."""
-    return Texts(await services.contents.open_many(workspace, {ref for ref in refs if ref is not None}))
+async def opened(services: Services, read: Connection, workspace: WorkspaceId, refs: Iterable[Ref | None]) -> Texts:
+    """The texts behind references, in one query; whoever may read a workspace may read its words."""
+    return Texts(await services.contents.open_many(workspace, {ref for ref in refs if ref is not None}, read))

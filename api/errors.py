@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "2"  # seconds
 # What the framework itself refuses: status -> rule, field.
+PARAMETER_RULES = {"timezone_aware": "no_time_zone", "string_pattern_mismatch": "malformed"}
 FRAMEWORK = {404: ("no_such_route", "path"), 405: ("method_not_allowed", "method"), 413: ("too_large", "body")}
 
 
@@ -96,7 +97,8 @@ def invalid(error: RequestValidationError) -> ApiError:
     first = error.errors()[0]
     place, *names = (str(part) for part in first["loc"])
     limits = limits_in(first.get("ctx", {}))
-    return ApiError(422, first["type"], ".".join(names) or place, params=limits)
+    rule = PARAMETER_RULES.get(first["type"], first["type"])
+    return ApiError(422, rule, ".".join(names) or place, params=limits)
 
 
 def from_framework(error: HTTPException, request: Request) -> ApiError:

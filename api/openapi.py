@@ -70,7 +70,8 @@ def reads(example: Any, *, of_one: bool = False) -> dict[str, Any]:
 def pages(example: Mapping[str, Any], *, missing: bool = False) -> dict[str, Any]:
     """The same for a list; `missing`: the address names what may not exist."""
     statuses = sorted({*READING, 404}) if missing else READING
-    return {"responses": answers(200, "A page.", {"items": [example], "next": "cDQxMjA"}) | problems(*statuses)}
+    page = {"items": [example], "next": "7qNoVvHsZVhbNDEyMF0"}
+    return {"responses": answers(200, "A page.", page) | problems(*statuses)}
 
 
 def gives(name: str, *, path: str | None = None, made: str | None = None, example: Any = None) -> dict[str, Any]:

@@ -1,17 +1,21 @@
 """Recipients: whether a person wants to be written to."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters import audience_rows
 from api.accept import Accepting
 from api.auth import Asking
-from api.deps import Reading
+from api.deps import Given, Reading
 from api.errors import not_found
-from api.openapi import gives, reads
+from api.lists import Ask, Page, query
+from api.lookups import Body, asks, body
+from api.openapi import gives, pages, reads
+from domain.message import Refused
 from domain.recipient import ConsentSource
 from projections import recipients
 
@@ -25,6 +29,7 @@ EXAMPLE: dict[str, Any] = {
     "opted_out_at": None,
     "changed_at": "2026-11-21T09:30:00Z",
 }
+NUMBER = {"number": "+12025550101"}
 CONSENT = {"source": "web_form", "given_at": "2026-10-02T16:20:00Z", "proof": "Form 12, page 3"}
 
 
@@ -39,6 +44,49 @@ class Recipient(BaseModel):
     given_at: datetime | None
     opted_out_at: datetime | None
     changed_at: datetime
+
+
+class Number(Body):
+    """A telephone number, written with its country: `+…`."""
+
+    number: str = Field(min_length=3, max_length=40)
+
+
+class LookedUp(BaseModel):
+    """Who has a number, and what is recorded of them: nothing, for those who were imported without a consent."""
+
+    id: UUID
+    recorded: Recipient | None
+
+
+def read_number(text: str) -> str:
+    """A number in E.164. Raises Refused."""
+    try:
+        return audience_rows.read_number(text, None)[0]
+    except audience_rows.RowRefused:
+        raise Refused("malformed", field="number") from None
+
+
+@router.get("", **pages(EXAMPLE))
+async def list_recipients(
+    read: Reading, ask: Annotated[Ask, Depends(query(recipients.LIST.filters))]
+) -> Page[Recipient]:
+    """People of whom a consent or an opt-out is recorded, by id alone, the newest first."""
+    found = await ask.find(recipients.LIST, read)
+    return ask.page([Recipient.model_validate(row) for row in found.rows], found.next)
+
+
+@router.post("/look-up", **asks(Number, NUMBER, {"id": EXAMPLE["id"], "recorded": EXAMPLE}, who="recipient.opt-out"))
+async def look_up_recipient(
+    actor: Asking, read: Reading, services: Given, asked: Annotated[Number, Depends(body(Number))]
+) -> LookedUp:
+    """The recipient who has a number, for those who may record an opt-out. The number stays out of every log: it is in
+    the body, and only its HMAC is looked for."""
+    recipient_id = await services.vault.whose(actor.workspace, read_number(asked.number))
+    if recipient_id is None:
+        raise not_found("recipient")
+    row = await recipients.TABLE.one(read, actor.workspace, recipient_id)
+    return LookedUp(id=recipient_id, recorded=None if row is None else Recipient.model_validate(row))
 
 
 @router.get("/{recipient_id}", **reads(EXAMPLE, of_one=True))

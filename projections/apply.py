@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from domain.message import Recorded
-from projections import accounts, audiences, campaigns, deliveries, jobs, recipients, review_queue, workspaces
+from projections import accounts, audiences, campaigns, deliveries, jobs, recipients, workspaces
 from projections.projection import Projection, share
 from projections.table import stream_key
 
@@ -21,7 +21,6 @@ PROJECTIONS: Sequence[Projection[Any]] = (
     recipients.PROJECTION,
     campaigns.PROJECTION,
     jobs.PROJECTION,
-    review_queue.PROJECTION,
     deliveries.PROJECTION,
 )
 

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from domain.audience import AudienceImported
 from domain.message import Event, Recorded, Ref
+from projections.listing import Listing, by_id, in_time
 from projections.projection import Handler, Projection, begins
+from projections.sums import Sums
 from projections.table import Keyed, Table, stamp_keyed
 
 
@@ -28,4 +30,11 @@ def imported(event: AudienceImported, recorded: Recorded) -> Row:
 
 TABLE = Table("read_audiences", Row)
 ON: Mapping[type[Event], Handler] = {AudienceImported: imported}
-PROJECTION = Projection(TABLE, ON)
+SUMS = Sums("read_audiences_sums", lambda _row: "imported")
+PROJECTION = Projection(TABLE, ON, tally=SUMS, kept=(SUMS.table,))
+
+LIST = Listing(
+    TABLE.name,
+    Row,
+    [by_id(), *in_time("imported_at", "imported")],
+)

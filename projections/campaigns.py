@@ -7,7 +7,9 @@ from uuid import UUID
 
 from domain.campaign import CampaignArchived, CampaignCreated, CampaignRevised
 from domain.message import Event, PrincipalId, Recorded, Ref
+from projections.listing import Filter, Listing, by_id, in_time
 from projections.projection import Handler, Projection, begins, known, sets
+from projections.sums import Sums
 from projections.table import Keyed, Table, stamp_keyed
 
 
@@ -43,4 +45,19 @@ ON: Mapping[type[Event], Handler] = {
     CampaignRevised: revised,
     CampaignArchived: sets(archived=True),
 }
-PROJECTION = Projection(TABLE, ON)
+SUMS = Sums("read_campaigns_sums", lambda row: "archived" if row.archived else "open")
+PROJECTION = Projection(TABLE, ON, tally=SUMS, kept=(SUMS.table,))
+
+LIST = Listing(
+    TABLE.name,
+    Row,
+    [
+        by_id(),
+        Filter("archived", bool, "archived", "Only those that are archived, or are not.", False),
+        Filter(
+            "audience", UUID, "audience_id", "Only those for this audience.", "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10"
+        ),
+        Filter("created_by", PrincipalId, "created_by", "Only those that this key created.", "Zk3Pq81x"),
+        *in_time("created_at", "created"),
+    ],
+)

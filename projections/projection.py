@@ -18,7 +18,7 @@ Handler = Callable[[Any, Any, Recorded], Any]
 """(row or None, event, recorded) -> the row afterwards, or None for no row; a row may be changed in place."""
 
 Tally = Callable[[AsyncConnection, Sequence[tuple[Any, Any]]], Awaitable[None]]
-"""Writes what follows from the rows (before or None, afterwards) that a page changed."""
+"""Writes what follows from the rows (before or None, afterwards or None) that a page changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,8 @@ class Fold(Generic[R]):
         if gone := self._rows.keys() - rows.keys():
             await self._projection.table.delete(connection, gone)
         if self._projection.tally is not None:
-            await self._projection.tally(connection, [(self._before.get(key), row) for key, row in rows.items()])
+            changed = [(self._before.get(key), row) for key, row in self._rows.items()]
+            await self._projection.tally(connection, [pair for pair in changed if any(pair)])
 
 
 def share(projections: Iterable[Projection[Any]], events: Sequence[tuple[str, Recorded]]) -> list[Fold[Any]]:

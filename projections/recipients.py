@@ -6,7 +6,9 @@ from datetime import datetime
 
 from domain.message import Event, Recorded
 from domain.recipient import ConsentRecorded, ConsentSource, RecipientOptedOut
+from projections.listing import Filter, Listing, Way, by_id
 from projections.projection import Handler, Projection
+from projections.sums import Sums
 from projections.table import Keyed, Table, stamp_keyed
 
 
@@ -34,4 +36,16 @@ def opted_out(row: Row | None, event: RecipientOptedOut, recorded: Recorded) -> 
 
 TABLE = Table("read_recipients", Row)
 ON: Mapping[type[Event], Handler] = {ConsentRecorded: consent_recorded, RecipientOptedOut: opted_out}
-PROJECTION = Projection(TABLE, ON)
+SUMS = Sums("read_recipients_sums", lambda row: "consented" if row.consented else "opted_out")
+PROJECTION = Projection(TABLE, ON, tally=SUMS, kept=(SUMS.table,))
+
+LIST = Listing(
+    TABLE.name,
+    Row,
+    [
+        by_id(),
+        Filter("consented", bool, "consented", "Only those who may be written to, or (`false`) opted out.", True),
+        Filter("source", ConsentSource, "source", "Only those whose last consent came so.", "web_form"),
+    ],
+    [Way(("source",)), Way(("consented",))],
+)

@@ -228,17 +228,18 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         contents, audiences, keys = Contents(pool, sealing), Audiences(pool), Keys(pool, PEPPER, ttl=0.2)
         models, inbox = ReadModels(pool), Inbox(pool)
         decisions = Decisions(store, SubmissionFacts(audiences, contents), clock)
-        imports = AudienceImport(pool, Vault(pool, sealing), sealing, clock)
+        vault = Vault(pool, sealing)
+        imports = AudienceImport(pool, vault, sealing, clock)
         feed = Feed(store, signal)
-        services = Services(keys, models, contents, inbox, bus, store, signal, imports, feed, clock)
+        services = Services(keys, models, contents, inbox, bus, store, signal, imports, vault, feed, clock)
         port, listening = free_port()
         app = create(services)
         server = Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off"))
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
-            "relay": Relay(bus, store, signal, Leader(database_url, "relay", retry=0.05)).run,
             "feed": feed.run,
+            "relay": Relay(bus, store, signal, Leader(database_url, "relay", retry=0.05)).run,
             "sweeper": Sweeper(bus, inbox, contents, clock, after=SWEEP).run,
         }
         loops = {name: asyncio.create_task(run(), name=name) for name, run in runs.items()}

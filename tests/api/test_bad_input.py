@@ -244,7 +244,7 @@ def test_limits_of_the_rules(house: House, tenant: Tenant) -> None:
         (NEW | {"parts": [{"text": "x"}] * 101}, None, 100),
         (None, {"limit": 201}, 200),
         (None, {"limit": 0}, 1),
-        (None, {"cursor": "x" * 41}, 40),
+        (None, {"cursor": "x" * 201}, 200),
     ],
     ids=["title-long", "title-short", "parts", "limit-high", "limit-low", "cursor"],
 )

@@ -112,7 +112,7 @@ def test_the_review_queue_holds_what_awaits_an_answer_oldest_first(tenant: Tenan
     tenant.ok("POST", f"/v1/jobs/{second['id']}/reject", note, role=Role.MODERATOR)
     page = tenant.ok("GET", "/v1/review-queue", params={"limit": 1})
     assert [item["id"] for item in page["items"]] == [third["id"]]
-    assert tenant.ok("GET", "/v1/review-queue", params={"limit": 1, "cursor": page["next"]})["items"] == []
+    assert page["next"] is None
     rejected = tenant.ok("GET", f"/v1/jobs/{second['id']}")
     assert (rejected["status"], rejected["note"]) == ("rejected", "The opening hours are wrong.")
     assert rejected["rejected_by"] == tenant.keys[Role.MODERATOR][9:17]

@@ -1,7 +1,7 @@
 """What the read models must show, said another way: each stream by itself, folded by the domain's own functions."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +63,7 @@ def shown(log: Sequence[Recorded]) -> dict[str, Rows]:
             if (made := make(history)) is not None:
                 tables[table][own.get("id", name)] = common(history) | own | made
     tables["read_job_counts"] = counts(tables["read_deliveries"])
+    tables |= {f"{table}_sums": sums(tables[table], word) for table, word in SUMS.items()}
     return tables
 
 
@@ -258,6 +259,19 @@ def counts(deliveries: Rows) -> Rows:
     return {job: {"id": job, "workspace": spaces[job], **{s: c[s] for s in states}} for job, c in found.items()}
 
 
+def sums(rows: Rows, word: Callable[[dict[str, Any]], str]) -> Rows:
+    """How many rows a table has, by a word of each."""
+    found = Counter((row["workspace"], word(row)) for row in rows.values())
+    return {key: {"workspace": key[0], "word": key[1], "rows": many} for key, many in found.items()}
+
+
+SUMS: Mapping[str, Callable[[dict[str, Any]], str]] = {
+    "read_accounts": lambda row: row["status"],
+    "read_audiences": lambda _row: "imported",
+    "read_campaigns": lambda row: "archived" if row["archived"] else "open",
+    "read_jobs": lambda row: row["status"],
+    "read_recipients": lambda row: "consented" if row["consented"] else "opted_out",
+}
 OF: Mapping[str, Mapping[str, Any]] = {
     "workspace": {"read_workspaces": workspace},
     "account": {"read_accounts": account},
@@ -267,4 +281,8 @@ OF: Mapping[str, Mapping[str, Any]] = {
     "job": {"read_jobs": job},
     "delivery": {"read_deliveries": delivery},
 }
-TABLES = [*(table for tables in OF.values() for table in tables), "read_job_counts"]
+TABLES = [
+    *(table for tables in OF.values() for table in tables),
+    "read_job_counts",
+    *(f"{table}_sums" for table in SUMS),
+]

@@ -75,9 +75,14 @@ async def rows(connection: psycopg.AsyncConnection) -> dict[str, dict[Any, dict[
     for table in TABLES:
         cursor = connection.cursor(row_factory=dict_row)
         await cursor.execute(f"SELECT * FROM {table}".encode())
-        key = "workspace" if table == "read_workspaces" else "id"
-        found[table] = {row[key]: row for row in await cursor.fetchall()}
+        found[table] = {key_of(table, row): row for row in await cursor.fetchall()}
     return found
+
+
+def key_of(table: str, row: dict[str, Any]) -> Any:
+    if table.endswith("_sums"):
+        return row["workspace"], row["word"]
+    return row["workspace" if table == "read_workspaces" else "id"]
 
 
 def forever(size: int) -> Iterator[int]:

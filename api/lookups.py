@@ -1,0 +1,111 @@
+"""What is asked for in a body, not in an address: numbers and words, which must not lie in anybody's log."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adapters.wire import refusal
+from api.accept import json_body
+from api.auth import Asking, Giver
+from api.deps import Given, Reading, opened
+from api.openapi import answers, problems
+from domain.message import Ref
+from projections import accounts, audiences, campaigns, jobs
+from projections.listing import Listing
+
+router = APIRouter(prefix="/v1/search", tags=["search"])
+
+SEARCHED = 500  # the newest of each list
+MOST_FOUND = 50  # of each list
+
+
+class Body(BaseModel):
+    """A body with no field that is not known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+B = TypeVar("B", bound=Body)
+
+
+def body(model: type[B]) -> Callable[[Request], Awaitable[B]]:
+    """The dependency that reads such a body. It raises Refused or ApiError."""
+
+    async def read(request: Request) -> B:
+        given = await json_body(request, {})
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            raise refusal(first, orjson.dumps(given)) from None
+
+    return read
+
+
+def asks(model: type[Body], example: Mapping[str, Any], answer: Any, *, who: str | None = None) -> dict[str, Any]:
+    """What a route declares that is asked by a body: `who` names a command whose roles may ask, else all may."""
+    content = {"application/json": {"schema": model.model_json_schema(), "example": example}}
+    statuses = (401, 403, 404, 413, 415, 422, 503) if who else (401, 413, 415, 422, 503)
+    return {
+        "dependencies": [Depends(Giver(who))] if who else [],
+        "responses": answers(200, "As asked.", answer) | problems(*statuses),
+        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+    }
+
+
+class Words(Body):
+    """Words of a title (or an account's label), in any case."""
+
+    title: str = Field(min_length=2, max_length=200)
+
+
+class Match(BaseModel):
+    """Something whose title holds the words."""
+
+    id: str
+    title: str
+
+
+class Matches(BaseModel):
+    """What was found in one list, the newest first; `all`: whether every title was looked at, and every match told."""
+
+    items: list[Match]
+    all: bool
+
+
+class Searched(BaseModel):
+    """What was found in each list."""
+
+    campaigns: Matches
+    audiences: Matches
+    jobs: Matches
+    accounts: Matches
+
+
+TITLES: Mapping[str, tuple[Listing[Any], Callable[[Any], Ref]]] = {
+    "campaigns": (campaigns.LIST, lambda row: row.title),
+    "audiences": (audiences.LIST, lambda row: row.title),
+    "jobs": (jobs.LIST, lambda row: row.title),
+    "accounts": (accounts.LIST, lambda row: row.label),
+}
+SPRING = {"items": [{"id": "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77", "title": "Spring opening"}], "all": True}
+EXAMPLE = {name: SPRING if name in ("campaigns", "jobs") else {"items": [], "all": True} for name in TITLES}
+
+
+@router.post("", **asks(Words, {"title": "spring"}, EXAMPLE))
+async def search_titles(
+    actor: Asking, read: Reading, services: Given, words: Annotated[Words, Depends(body(Words))]
+) -> Searched:
+    """Look for words in titles. They lie sealed, so no index leads to them: the newest 500 of each list are opened."""
+    found = {}
+    for name, (listing, title) in TITLES.items():
+        page = await listing.page(read, actor.workspace, {}, None, SEARCHED)
+        texts = await opened(services, read, actor.workspace, [title(row) for row in page.rows])
+        titles = [(row.id, texts.of(title(row)) or "") for row in page.rows]
+        matches = [Match(id=str(id_), title=text) for id_, text in titles if words.title.casefold() in text.casefold()]
+        whole = page.next is None and len(matches) <= MOST_FOUND
+        found[name] = Matches(items=matches[:MOST_FOUND], all=whole)
+    return Searched(**found)
