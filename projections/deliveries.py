@@ -14,9 +14,11 @@ from domain.send import (
     DeliveryDelivered,
     DeliveryRead,
     DeliverySkipped,
+    Resolution,
     SendConfirmed,
     SendIntended,
     SendRejected,
+    SendResolved,
     SendUnknown,
 )
 from projections.jobs import COUNTED
@@ -28,7 +30,8 @@ class State(StrEnum):
     """Where a delivery that was begun stands; the names are those of the counts."""
 
     INTENDED = "intended"
-    BETWEEN = "between"
+    BETWEEN = "between"  # a part was sent, and the next one is due
+    AGAIN = "again"  # nothing was sent, and it will be tried again
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
@@ -36,6 +39,7 @@ class State(StrEnum):
     PARTIAL = "partial"
     SKIPPED = "skipped"
     UNKNOWN = "unknown"
+    GIVEN_UP = "given_up"
 
 
 ARRIVED = (State.SENT, State.DELIVERED, State.READ)
@@ -76,8 +80,32 @@ def intended(row: Row | None, event: SendIntended, recorded: Recorded) -> Row:
 
 @known
 def confirmed(row: Row, event: SendConfirmed, recorded: Recorded) -> None:
-    row.state, row.reason = (arrived(row) if event.final else State.BETWEEN), None
+    row.state, row.reason = after_sent(row, event.part, event.final), None
     row.part, row.sent_at = event.part, recorded.envelope.time
+
+
+def after_sent(row: Row, part: int, final: bool) -> State:
+    """Where a delivery stands whose part was sent: a late proof of an earlier part leaves it partial."""
+    if not final:
+        return State.BETWEEN
+    return arrived(row) if part + 1 >= (row.parts or 0) else State.PARTIAL
+
+
+def not_sent(part: int) -> State:
+    return State.PARTIAL if part else State.FAILED
+
+
+@known
+def resolved(row: Row, event: SendResolved, recorded: Recorded) -> None:
+    row.reason, row.part = event.outcome, event.part
+    match event.outcome:
+        case Resolution.SENT:
+            row.state, row.reason = after_sent(row, event.part, event.final), None
+            row.sent_at = recorded.envelope.time
+        case Resolution.NOT_SENT:
+            row.state = not_sent(event.part)
+        case Resolution.GIVEN_UP:
+            row.state = State.GIVEN_UP
 
 
 def arrived(row: Row) -> State:
@@ -89,7 +117,8 @@ def arrived(row: Row) -> State:
 
 @known
 def rejected(row: Row, event: SendRejected, _recorded: Recorded) -> None:
-    row.state, row.reason, row.part = (State.PARTIAL if event.part else State.FAILED), event.reason, event.part
+    row.reason, row.part = event.reason, event.part
+    row.state = not_sent(event.part) if event.final else State.BETWEEN if event.part else State.AGAIN
 
 
 @known
@@ -153,6 +182,7 @@ ON: Mapping[type[Event], Handler] = {
     SendConfirmed: confirmed,
     SendRejected: rejected,
     SendUnknown: doubted,
+    SendResolved: resolved,
     DeliverySkipped: skipped,
     DeliveryDelivered: delivered,
     DeliveryRead: was_read,
