@@ -14,11 +14,12 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from infra.child import Child, ServerError, birth, wait_until, write_private
+from infra.child import Child, ServerError, wait_until, write_private
 from infra.unprivileged import Disguise, disguise
 
 SOCKET_PATH_BYTES = 107  # the kernel's limit for the whole path of a Unix socket
 ROLE = DATABASE = "drumline"
+NOBODY = 2**22 + 1  # a pid that no process has: the kernel's limit is below
 HELD = "pre-existing shared memory block"
 
 # Durability is spelt out though it is the default: nothing is to depend on how a binary was built. The log says neither
@@ -94,7 +95,7 @@ class EmbeddedPostgres:
             for way in (self.home.parent, self.home):
                 way.chmod(0o711)
         self._child.end_leftover(signal.SIGINT, 15)
-        self._forget_reused_pid()
+        self._disown()
         if not self.data.exists():
             self._create(place)
         place.give(self.data)
@@ -145,11 +146,16 @@ class EmbeddedPostgres:
         if found.st_uid != place.owner or found.st_mode & 0o077:
             raise ServerError(f"{self.sockets} is not ours alone: remove it.")
 
-    def _forget_reused_pid(self) -> None:
-        """Remove a dead server's pid file when the pid is another program's today: PostgreSQL would not start."""
-        file = self.data / "postmaster.pid"
-        if file.exists() and birth(int(file.read_text().split()[0])):
-            file.unlink()
+    def _disown(self) -> None:
+        """Take a dead server's pid out of the files that PostgreSQL refuses to start for while a process has that pid.
+
+        It may be another program's today, or a zombie's whom nobody buries. What is left of the server itself is still
+        told by its shared memory, which the first file names too.
+        """
+        for file in (self.data / "postmaster.pid", self.sockets / ".s.PGSQL.5432.lock"):
+            if file.exists():
+                _, *rest = file.read_text().splitlines()
+                file.write_text("\n".join([str(NOBODY), *rest, ""]))
 
     def _started(self, place: Disguise) -> bool:
         """Start it; False while processes of one that was killed still hold its memory (they end by themselves)."""

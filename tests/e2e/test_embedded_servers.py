@@ -162,15 +162,18 @@ def test_a_pid_that_is_another_programs_today_is_left_alone(scratch: Path) -> No
     assert birth(os.getpid()) == ours
 
 
-def test_postgres_starts_though_its_former_pid_is_another_programs_today(servers: EmbeddedServers) -> None:
+@pytest.mark.parametrize("program", ["import time; time.sleep(600)", ""], ids=["another program's", "a zombie's"])
+def test_postgres_starts_though_its_former_pid_is_there_today(servers: EmbeddedServers, program: str) -> None:
     write_row(servers)
     servers.postgres.kill()
-    file = servers.postgres.data / "postmaster.pid"
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as another:
+    files = [servers.postgres.data / "postmaster.pid", servers.postgres.sockets / ".s.PGSQL.5432.lock"]
+    with subprocess.Popen([sys.executable, "-c", program]) as another:
         try:
-            file.write_text("\n".join([str(another.pid), *file.read_text().splitlines()[1:]]))
+            assert wait_until(lambda: bool(program) or birth(another.pid) is None, 10)
+            for file in files:
+                file.write_text("\n".join([str(another.pid), *file.read_text().splitlines()[1:], ""]))
             servers.postgres.start()
-            assert another.poll() is None
+            assert Path(f"/proc/{another.pid}").exists()
         finally:
             another.kill()
     assert rows(servers) == [(42,)]
