@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -42,6 +43,8 @@ WITH item AS MATERIALIZED (
     SELECT DISTINCT i FROM unnest(%b::int4[], %b::text[], %b::int8[]) c(i, stream, version)
     WHERE version <> coalesce(
         (SELECT max(e.originator_version) FROM stored_events e WHERE e.originator_id = c.stream), 0)
+    UNION SELECT i FROM unnest(%b::int4[], %b::uuid[], %b::int8[]) f(i, key, ticket)
+    WHERE ticket IS DISTINCT FROM (SELECT k.ticket FROM commands k WHERE k.key = f.key)
 ), held AS MATERIALIZED (
     SELECT account, fence, permits FROM leases WHERE account = ANY(%b::uuid[]) ORDER BY account FOR NO KEY UPDATE
 ), fact AS MATERIALIZED (
@@ -95,6 +98,7 @@ ITEM: tuple[type[Array], ...] = (
     *(Texts, Texts, Int8s, Int4s, Uuids, Int8s, Int4s, Int4s),
 )
 CONDITION: tuple[type[Array], ...] = (Texts, Int8s)
+FOLLOWED: tuple[type[Array], ...] = (Uuids, Int8s)
 EVENT: tuple[type[Array], ...] = (Int4s, Texts, Blobs)
 
 
@@ -108,6 +112,8 @@ class Entry:
     conditions: Sequence[Sequence[bytes]]
     events: Sequence[Sequence[bytes]]
     size: int
+    ticket: int = 0  # tells this append of it from any other
+    followed: Sequence[Sequence[bytes]] = ()
 
     def recorded(self, position: int, version: int) -> list[Recorded]:
         """Its events, the last of them at this position and version."""
@@ -152,19 +158,32 @@ def cells(kinds: Sequence[type[Array]], values: Sequence[Any]) -> list[bytes]:
     return [NULL if value is None else kind.encode(value) for kind, value in zip(kinds, values, strict=True)]
 
 
-def arrays(wave: Sequence[tuple[int, Entry]]) -> list[Array]:
-    """The parameters of APPEND for entries with their tickets."""
+def number(entries: Sequence[Entry], first: int) -> None:
+    """Give entries their tickets, and with them tell those that follow others which appends they mean."""
+    tickets: dict[UUID, int] = {}
+    for ticket, entry in enumerate(entries, first):
+        entry.ticket = ticket
+        tickets.setdefault(entry.item.key, ticket)
+        if entry.item.follows:  # -1: what it follows is not among these, or could not be stored
+            entry.followed = [cells(FOLLOWED, (key, tickets.get(key, -1))) for key in entry.item.follows]
+
+
+def arrays(wave: Sequence[Entry]) -> list[Array]:
+    """The parameters of APPEND."""
     conditions: list[Sequence[bytes]] = []
+    followed: list[Sequence[bytes]] = []
     events: list[Sequence[bytes]] = []
-    for i, (_, entry) in enumerate(wave, 1):
+    for i, entry in enumerate(wave, 1):
         place = Int4s.encode(i)
+        followed += [(place, *one) for one in entry.followed]
         conditions += [(place, *condition) for condition in entry.conditions]
         events += [(place, *event) for event in entry.events]
     return [
-        *columns(ITEM, [entry.cells for _, entry in wave]),
-        Int8s.of(ticket for ticket, _ in wave),
+        *columns(ITEM, [entry.cells for entry in wave]),
+        Int8s.of(entry.ticket for entry in wave),
         *columns((Int4s, *CONDITION), conditions),
-        Uuids.of(entry.item.lease.account for _, entry in wave if entry.item.lease is not None),
+        *columns((Int4s, *FOLLOWED), followed),
+        Uuids.of(entry.item.lease.account for entry in wave if entry.item.lease is not None),
         *columns((Int4s, *EVENT), events),
     ]
 

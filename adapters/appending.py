@@ -48,6 +48,7 @@ class Item:
     traceparent: str = ""
     refusal: Refused | None = None  # recorded too, under the same conditions
     lease: Lease | None = None
+    follows: Sequence[UUID] = ()  # keys of earlier items of this append: it goes through only if they did, just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Verdict:
 
 def reads(item: Item) -> list[object]:
     """The rows an item is judged by and leaves as they are."""
-    rows: list[object] = [*item.conditions]
+    rows: list[object] = [*item.conditions, *(("key", key) for key in item.follows)]
     if not item.events:
         rows.append(item.stream)
     if item.lease is not None and not item.lease.changes:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import Connection
 
 from adapters import binary_arrays, metrics, tracing
-from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, Entry, arrays
+from adapters.append_sql import APPEND, BEGIN, CHANNEL, LOCK, OLD_ANSWERS, SESSION, Entry, arrays, number
 from adapters.appending import Verdict, waves
 from adapters.connecting import ALIVE
 from adapters.heartbeats import beat
@@ -88,6 +88,7 @@ class GroupCommit:
         """The verdicts in order. Raises LogUnavailable when the database stays away or does not answer."""
         if not entries:
             return []
+        number(entries, self._random.getrandbits(52) << 10)
         answer = asyncio.get_running_loop().create_future()
         call = Call(answer, [None] * len(entries), len(entries), tracing.traceparent())
         with self._ready:
@@ -126,8 +127,7 @@ class GroupCommit:
         return batch
 
     def _settle(self, batch: Sequence[Waiting]) -> None:
-        first = self._random.getrandbits(52) << 10
-        entries = {first + index: waiting.entry for index, waiting in enumerate(batch)}
+        entries = [waiting.entry for waiting in batch]
         began = time.monotonic()
         try:
             told = tracing.statement("INSERT", "stored_events", len(batch))
@@ -139,18 +139,18 @@ class GroupCommit:
             self._answer(list(zip(batch, verdicts, strict=True)))
             metrics.appended([verdict.code for verdict in verdicts], time.monotonic() - began)
 
-    def _decide(self, entries: dict[int, Entry]) -> list[Verdict]:
+    def _decide(self, entries: Sequence[Entry]) -> list[Verdict]:
         """The batch's verdicts; when the database refuses the whole of it, each item's, appended alone."""
         try:
             return self._patiently(entries)
         except psycopg.Error as error:
             if len(entries) > 1:
                 logger.warning("The log's database refuses a batch (%s): its items one by one", type(error).__name__)
-                return [self._decide({ticket: entry})[0] for ticket, entry in entries.items()]
+                return [self._decide([entry])[0] for entry in entries]
             logger.error("The log cannot store an item: %s", type(error).__name__)  # noqa: TRY400  # its text quotes values
             return [Verdict("failed", 0, reason=type(error).__name__)]
 
-    def _patiently(self, entries: dict[int, Entry]) -> list[Verdict]:
+    def _patiently(self, entries: Sequence[Entry]) -> list[Verdict]:
         """The verdicts, tried again for as long as the database is away. The tickets stay the same, so what a lost
         COMMIT reply had stored is found again as ours."""
         deadline = time.monotonic() + self._patience
@@ -168,17 +168,16 @@ class GroupCommit:
                 self._stopping.wait(pause)
         raise AssertionError("pauses never end")
 
-    def _transaction(self, entries: dict[int, Entry]) -> list[Verdict]:
+    def _transaction(self, entries: Sequence[Entry]) -> list[Verdict]:
         connection = self._connect()
-        tickets, batch = list(entries), list(entries.values())
         answered = []
         try:
             with connection.pipeline():
                 connection.execute(BEGIN)
                 connection.execute(LOCK)
-                for wave in waves([entry.item for entry in batch]):
+                for wave in waves([entry.item for entry in entries]):
                     cursor = connection.cursor(binary=True)
-                    cursor.execute(APPEND, arrays([(tickets[index], batch[index]) for index in wave]))
+                    cursor.execute(APPEND, arrays([entries[index] for index in wave]))
                     answered.append((wave, cursor))
                 connection.execute(f"NOTIFY {CHANNEL}")
                 connection.execute("COMMIT")
@@ -190,8 +189,8 @@ class GroupCommit:
         for wave, cursor in answered:
             for place, code, version, position in cursor.fetchall():
                 verdicts[wave[place - 1]] = Verdict(code, version, position)
-        found = [verdicts[index] for index in range(len(batch))]
-        self._tell(batch, found)
+        found = [verdicts[index] for index in range(len(entries))]
+        self._tell(entries, found)
         if any(verdict.code == "duplicate" for verdict in found):
             return self._with_old_answers(connection, entries, found)
         return found
@@ -214,17 +213,17 @@ class GroupCommit:
                 )
 
     def _with_old_answers(
-        self, connection: Connection[Any], entries: dict[int, Entry], verdicts: Sequence[Verdict]
+        self, connection: Connection[Any], entries: Sequence[Entry], verdicts: Sequence[Verdict]
     ) -> list[Verdict]:
         """Give each duplicate its old answer; one that bears our own ticket is no duplicate but a lost reply."""
-        keys = [e.item.key for e, v in zip(entries.values(), verdicts, strict=True) if v.code == "duplicate"]
+        keys = [e.item.key for e, v in zip(entries, verdicts, strict=True) if v.code == "duplicate"]
         old = {row[1]: (row[0], CommandRow(*row[1:])) for row in connection.execute(OLD_ANSWERS, [keys])}
         answers = []
-        for (ticket, entry), verdict in zip(entries.items(), verdicts, strict=True):
+        for entry, verdict in zip(entries, verdicts, strict=True):
             if verdict.code == "duplicate" and entry.item.key in old:
                 theirs, row = old[entry.item.key]
                 ours = Verdict("ok", row.version or 0, row.position)
-                answers.append(ours if theirs == ticket else replace(verdict, previous=row))
+                answers.append(ours if theirs == entry.ticket else replace(verdict, previous=row))
             else:
                 answers.append(verdict)
         return answers

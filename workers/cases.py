@@ -1,9 +1,10 @@
 """A decision on its way: what was asked, what was read for it, what was decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from adapters.event_store import Item, Lease, Loaded
 from domain import catalog
@@ -13,6 +14,7 @@ from domain.message import Command, Decider, Event, Refused, StreamId, Workspace
 from domain.recipient import RecordConsent
 from domain.send import SendIntended
 from workers.requests import Request
+from workers.states import Later
 
 BEGINNINGS = {CreateCampaign, RegisterAccount, RecordConsent}
 
@@ -31,8 +33,10 @@ class Case:
     own: Loaded | None = None
     reads: dict[StreamId, Loaded] = field(default_factory=dict)
     versions: dict[StreamId, int] = field(default_factory=dict)  # of `reads`
+    follows: Sequence[UUID] = ()  # the keys of those before it whose events it was decided on
     events: tuple[Event, ...] = ()
     refused: Refused | None = None
+    later: Later | None = None  # its stream with these events
 
     @property
     def inside(self) -> bool:
@@ -52,6 +56,22 @@ class Case:
     def foreign(self) -> bool:
         """Whether its stream is another workspace's."""
         return bool(self.own and self.own.version and self.own.workspace != self.request.actor.workspace)
+
+    def look(self, found: Mapping[StreamId, Loaded], earlier: Sequence["Case"]) -> None:
+        """See the streams as they were read, or as earlier cases are about to leave them."""
+        coming = {case.target: case.later.fold() for case in earlier if case.later is not None}
+        self.follows = [case.request.key for case in earlier]
+        self.own = coming.get(self.target) or found.get(self.target)
+        self.reads = {stream: coming.get(stream) or found[stream] for stream in self.named}
+        self.versions = {stream: read.version for stream, read in self.reads.items()}
+        self.later = None
+
+    def decide(self, events: tuple[Event, ...]) -> None:
+        """These events are to be appended, or there is nothing to be done."""
+        self.events = events
+        if events:
+            version = self.own_version + len(events)
+            self.later = Later(self.decider, self.own_state(), events, version, self.request.actor.workspace)
 
     def own_state(self) -> Any:
         return state_seen(self.own, self.decider.initial, self.request.actor.workspace)
@@ -88,6 +108,7 @@ def item_of(case: Case, now: datetime) -> Item:
         expected=case.own_version,
         events=case.events,
         conditions=case.versions,
+        follows=case.follows,
         now=now,
         correlation=request.correlation or request.command_id,
         traceparent=request.traceparent,

@@ -1,6 +1,6 @@
 """How anything is decided: load the state and what the decision needs, decide, append under conditions, else anew."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from domain.ports import Gather
 from domain.submission import ReviseJob, SubmitJob
 from workers.cases import Case, cases_of, item_of, known
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
-from workers.states import Later, StateCache
+from workers.states import StateCache
 
 __all__ = ["Contended", "Decisions", "Outcome", "Request", "Turned", "Unstorable", "command_key", "refusal"]
 
@@ -45,8 +45,9 @@ class Decisions:
     async def make(self, requests: Sequence[Request]) -> list[Outcome]:
         """Make decisions in order; outcomes in the same order.
 
-        Those on different streams share an append; one that writes or reads what an earlier one writes waits for it,
-        for it must be decided on what really happened. An exception does not say which of them were made: ask again.
+        All share one append. One that writes or reads what an earlier one writes is decided on what that is about to
+        do, and goes through only if it did: else it is decided anew. An exception does not say which of them were
+        made: ask again.
         """
         return await self.make_all(cases_of(requests))
 
@@ -57,13 +58,13 @@ class Decisions:
             case.tries, case.sure = 0, False
         waiting = list(cases)
         while waiting:
-            wave, waiting = await self._next_wave(waiting)
+            found = await self._read(waiting)
             now = self._clock()
-            decided = [case for case in wave if await self._decide(case, now, answers)]
+            decided = await self._decide_all(waiting, found, now, answers)
             verdicts = await self._store.append([item_of(case, now) for case in decided]) if decided else []
             for case, verdict in zip(decided, verdicts, strict=True):
                 self._settle(case, verdict, answers)
-            waiting = sorted([*waiting, *(c for c in wave if c.index not in answers)], key=lambda case: case.index)
+            waiting = [case for case in waiting if case.index not in answers]
         return [answers[index] for index in range(len(cases))]
 
     async def trace_of(self, stream: StreamId) -> str:
@@ -101,30 +102,31 @@ class Decisions:
             refusal=turned.refused,
         )
 
-    async def _next_wave(self, waiting: Sequence[Case]) -> tuple[list[Case], list[Case]]:
-        """The requests that can be decided together now, with their states read; and the others."""
-        wave: list[Case] = []
-        later: list[Case] = []
-        earlier: set[StreamId] = set()
-        for case in waiting:
-            free = case.target not in earlier and earlier.isdisjoint(case.named)
-            (wave if free else later).append(case)
-            earlier.add(case.target)
-        await self._read(wave)
-        return wave, later
-
-    async def _read(self, cases: Sequence[Case]) -> None:
+    async def _read(self, cases: Sequence[Case]) -> dict[StreamId, Loaded]:
         """Read each case's own stream and the others it names, in one go.
 
         What begins a stream is first decided as if there were none: nearly always so, and the append would tell.
         """
         wanted = {stream: None for case in cases for stream in (*case.named, *(() if case.guessed else (case.target,)))}
         fresh = {stream for case in cases if case.sure for stream in (case.target, *case.named)}
-        found = await self._states(wanted, fresh)
+        return await self._states(wanted, fresh)
+
+    async def _decide_all(
+        self, cases: Sequence[Case], found: Mapping[StreamId, Loaded], now: datetime, answers: dict[int, Outcome]
+    ) -> list[Case]:
+        """Decide in turn, each on what was read and on what those before it are about to do; those to be appended."""
+        decided: list[Case] = []
+        ahead: dict[StreamId, Case] = {}
         for case in cases:
-            case.own = found.get(case.target)
-            case.reads = {stream: found[stream] for stream in case.named}
-            case.versions = {stream: found[stream].version for stream in case.named}
+            earlier = [ahead[stream] for stream in (case.target, *case.named) if stream in ahead] if ahead else []
+            if case.sure and earlier:
+                continue  # it wants to be decided on what happened
+            case.look(found, earlier)
+            if await self._decide(case, now, answers):
+                decided.append(case)
+                if case.events:
+                    ahead[case.target] = case
+        return decided
 
     async def _states(self, streams: Collection[StreamId], fresh: Collection[StreamId]) -> dict[StreamId, Loaded]:
         found: dict[StreamId, Loaded] = {}
@@ -146,10 +148,10 @@ class Decisions:
             raise Contended(f"{case.request.known_as} lost {MOST_TRIES} races in a row.")
         case.events, case.refused = (), None
         try:
-            case.events = tuple(await self._events(case, now))
+            case.decide(tuple(await self._events(case, now)))
         except Refused as refused:
             case.refused = refused
-        if case.events or not case.inside:
+        if case.later is not None or not case.inside:
             return True
         if not case.sure:  # nothing is appended, so no condition would catch a stale state
             case.sure = True
@@ -198,10 +200,8 @@ class Decisions:
     def _done(self, case: Case, verdict: Verdict) -> Outcome:
         if case.refused:
             return refusal(case.refused, case.target, case.own_version)
-        if case.events:
-            workspace = case.request.actor.workspace
-            later = Later(case.decider, case.own_state(), case.events, verdict.version, workspace)
-            self._cache.put_later(case.target, later)
+        if case.later is not None:
+            self._cache.put_later(case.target, case.later)
         return Outcome("applied", case.target, verdict.version, verdict.position, events=case.events)
 
     def _repeated(self, case: Case, verdict: Verdict) -> Outcome:

@@ -6,7 +6,7 @@ import re
 import psycopg
 import pytest
 
-from adapters.append_sql import APPEND, CONDITION, EVENT, ITEM, SESSION
+from adapters.append_sql import APPEND, CONDITION, EVENT, FOLLOWED, ITEM, SESSION
 from adapters.binary_arrays import Array, Blobs, Int4s, Int8s, Texts, Uuids
 from adapters.read_sql import PAGE, READING, STREAM, STREAMS
 
@@ -28,10 +28,10 @@ def plan(database_url: str, session: str, query: str, kinds: list[str]) -> str:
 
 
 def test_an_append_looks_everything_up_and_compares_no_two_items(database_url: str) -> None:
-    kinds: list[type[Array]] = [*ITEM, Int8s, Int4s, *CONDITION, Uuids, Int4s, *EVENT]
+    kinds: list[type[Array]] = [*ITEM, Int8s, Int4s, *CONDITION, Int4s, *FOLLOWED, Uuids, Int4s, *EVENT]
     shown = plan(database_url, SESSION, APPEND, [KIND[kind] for kind in kinds])
 
-    assert len(re.findall(rf"Scan.* (?:using \w+ )?on (?:{TABLES})\b", shown)) == 4  # key, two versions, lease
+    assert len(re.findall(rf"Scan.* (?:using \w+ )?on (?:{TABLES})\b", shown)) == 5  # two keys, two versions, lease
     looks_up(shown)
     assert "Nested Loop" not in shown
     assert "hashed SubPlan" not in shown

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,6 +37,7 @@ class Wish:
     fence: int | None  # how far it is off; None: not checked
     spend: int
     grant: int | None
+    follows: int | None = None  # how far before it in the batch lies one that it builds on
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Oracle:
     streams: dict[StreamId, list[Any]] = field(default_factory=dict)
     commands: dict[UUID, tuple[str, StreamId, int]] = field(default_factory=dict)
     leases: dict[UUID, list[int]] = field(default_factory=dict)
+    made: set[int] = field(default_factory=set)  # which of this batch went through, by their place
 
     def version(self, stream: StreamId) -> int:
         return len(self.streams.get(stream, ()))
@@ -74,9 +76,12 @@ class Oracle:
     def account(self, number: int) -> UUID:
         return UUID(int=UUID(self.world).int ^ (1_000 + number))
 
-    def append(self, item: Item) -> tuple[str, int]:
-        code = self.judge(item)
+    def append(self, batch: Sequence[Item]) -> tuple[str, int]:
+        """Append the last of these, of the same batch."""
+        item, keys = batch[-1], [one.key for one in batch]
+        code = self.judge(item, all(keys.index(key) in self.made for key in item.follows))
         if code == "ok":
+            self.made.add(len(batch) - 1)
             self.streams.setdefault(item.stream, []).extend(item.events)
             state = "refused" if item.refusal else "applied"
             self.commands[item.key] = (state, item.stream, self.version(item.stream))
@@ -86,13 +91,13 @@ class Oracle:
                 self.leases[item.lease.account][1] -= item.lease.spend
         return code, self.version(item.stream)
 
-    def judge(self, item: Item) -> str:
+    def judge(self, item: Item, followed: bool) -> str:
         row = self.leases.get(item.lease.account) if item.lease else None
         if item.key in self.commands:
             return "duplicate"
         if item.expected is not None and item.expected != self.version(item.stream):
             return "conflict"
-        if any(self.version(stream) != version for stream, version in item.conditions.items()):
+        if not followed or any(self.version(stream) != version for stream, version in item.conditions.items()):
             return "condition"
         if item.lease and item.lease.fence is not None and (row is None or row[0] != item.lease.fence):
             return "fence"
@@ -117,6 +122,7 @@ def wishes(*, leases: bool) -> st.SearchStrategy[Wish]:
         fence=st.sampled_from([None, 0, 0, 0, 1]),
         spend=st.integers(0, 2),
         grant=st.sampled_from([None, None, None, 0, 3] if leases else [None]),
+        follows=st.sampled_from([None, None, None, None, None, None, 1, 2]),
     )
 
 
@@ -151,10 +157,15 @@ class Bench:
                 "INSERT INTO leases (account, fence, permits) VALUES (%s, %s, 2)", [oracle.account(n), 5 + n]
             )
         for wished in batches:
-            items, expected = [], []
+            items: list[Item] = []
+            expected = []
+            oracle.made.clear()
             for wish in wished:
-                items.append(oracle.item(wish))
-                expected.append(oracle.append(items[-1]))
+                item = oracle.item(wish)
+                if wish.follows is not None and wish.follows <= len(items):
+                    item = replace(item, follows=[items[-wish.follows].key])
+                items.append(item)
+                expected.append(oracle.append(items))
             self.most_waves = max(self.most_waves, len(waves(items)))
             verdicts = self._runner.run(self._store.append(items))
             self.codes.update(verdict.code for verdict in verdicts)
@@ -245,6 +256,10 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "forgets that a command was answered": without("WHEN answer IS NOT NULL THEN 'duplicate'", "WHEN false THEN ''"),
     "ignores expected versions": without("WHEN current <> expected THEN 'conflict'"),
     "ignores conditions": without("WHEN o.i IS NOT NULL THEN 'condition'"),
+    "ignores what an item builds on": without(
+        "WHERE ticket IS DISTINCT FROM", "WHERE false AND ticket IS DISTINCT FROM"
+    ),
+    "takes an older answer for what an item builds on": without("ticket IS DISTINCT FROM (", "NOT EXISTS ("),
     "ignores fences": without("WHEN f.fence IS NOT NULL AND h.fence IS DISTINCT FROM f.fence THEN 'fence'"),
     "ignores the permits left": without("WHEN spend > 0 AND coalesce(h.permits, 0) < spend THEN 'permits'"),
     "spends nothing": without("h.permits - spend", "h.permits"),
