@@ -14,10 +14,10 @@ import orjson
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from adapters import cloudevents, metrics, streams
-from adapters.bus_messages import BatchRefused, Dead, Message, Stored, Told
+from adapters.bus_messages import BatchRefused, Message, Notice, Stored, Told
 from adapters.cancellation import heeding
 from adapters.cloudevents import Address, Headers
 from adapters.heartbeats import beat
@@ -25,7 +25,7 @@ from adapters.lean_client import LeanClient, frame
 from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 
-__all__ = ["BatchRefused", "Bus", "BusLost", "Dead", "Message", "Stored", "Told", "deliveries", "stored_as"]
+__all__ = ["BatchRefused", "Bus", "BusLost", "Message", "Notice", "Stored", "Told", "deliveries", "stored_as"]
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ MOST_IN_BATCH = 1_000  # the server's limit for an atomic batch
 EXPECTED = "Nats-Expected-Last-Sequence"
 PENDING_BYTES = 32 << 20
 PATIENCE = 10.0  # seconds for an answer from the server
+UNTOLD: tuple[type[Exception], ...] = (*OUTAGES, APIError)  # the server is away, or refuses
 LOOK_AGAIN = 5.0  # seconds
 PING = 5  # seconds; a server that left two of these unanswered is connected to anew
 
@@ -91,10 +92,19 @@ class Bus:
         raise BusLost("The connection to the bus was closed.")
 
     async def command(
-        self, address: Address, command_id: UUID, body: bytes, now: datetime, traceparent: str = ""
+        self,
+        address: Address,
+        command_id: UUID,
+        body: bytes,
+        now: datetime,
+        traceparent: str = "",
+        *,
+        msg_id: str = "",
     ) -> None:
-        """Publish a command that is not published yet, or not for sure."""
+        """Publish a command that is not published yet, or not for sure; one that is replayed has a new `msg_id`."""
         headers = cloudevents.command_headers(address, command_id, now, traceparent)
+        if msg_id:
+            headers[cloudevents.MSG_ID] = msg_id
         await heeding(self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers))
 
     async def send(self, account: UUID, body: bytes, msg_id: str, traceparent: str = "") -> None:
@@ -112,20 +122,19 @@ class Bus:
                 frames.append(frame(one.to, body, headers))
         await self.nc.put(frames)
 
-    async def bury(self, dead: Dead) -> None:
-        """Keep what could not be handled, with its sealed body if the server takes it whole."""
+    async def mourn(self, dead: Notice) -> None:
+        """Tell that something could not be handled. It lies in its table: a DEAD that is full or away costs nothing."""
         headers = dead.headers | {
-            cloudevents.MSG_ID: dead.key,
-            "Drl-Key": dead.key,
+            cloudevents.MSG_ID: dead.msg_id,
+            "Drl-Key": str(dead.key),
             "Drl-Reason": dead.reason,
             "Drl-Workspace": dead.workspace,
             "Drl-Subject": dead.subject,
         }
-        size = sum(len(name) + len(value) + 4 for name, value in headers.items()) + 64
-        whole = size + len(dead.sealed) <= self.nc.max_payload
-        headers["Drl-Body"] = "sealed" if whole else "too_large"
-        body = dead.sealed if whole else b""
-        await heeding(self.js.publish("dead.commands", body, stream=streams.DEAD, headers=headers))
+        try:
+            await heeding(self.js.publish("dead.commands", b"", stream=streams.DEAD, headers=headers))
+        except UNTOLD as error:
+            log.warning("bus: a dead letter is not told of on %s: %s", streams.DEAD, type(error).__name__)
         metrics.buried(dead.reason)
 
     async def batch(self, stream: str, messages: Sequence[Message], *, expected: int | None = None) -> int:

@@ -1,6 +1,7 @@
 """What goes over the bus and how it is refused, as plain values."""
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from adapters.cloudevents import Address, Answer, Headers
 from domain.message import WorkspaceId
@@ -44,12 +45,12 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
-    """Why a message could not be handled; its body is sealed under `key`."""
+class Notice:
+    """That a message could not be handled, and why; `key` is its dead letter's, `msg_id` of this one time."""
 
-    key: str
+    key: UUID
+    msg_id: str
     reason: str
     workspace: WorkspaceId
     subject: str
     headers: Headers
-    sealed: bytes

@@ -41,6 +41,26 @@ VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(diges
 ON CONFLICT (key) DO UPDATE SET state = 'crashed', rule = excluded.rule, answered_at = now(), body = NULL
 WHERE commands.state = 'pending'
 """
+BURY = """
+INSERT INTO dead_letters (id, workspace, principal, name, command_id, reason, traceparent, body)
+VALUES (%(id)s, %(workspace)s, %(principal)s, %(name)s, %(command_id)s, %(reason)s, %(traceparent)s, %(body)s)
+ON CONFLICT (id) DO UPDATE SET state = 'dead', reason = excluded.reason, body = excluded.body, died_at = now()
+WHERE dead_letters.state = 'replayed'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A message that nobody could handle. `id` is its command's key; `body` is sealed under it."""
+
+    id: UUID
+    workspace: WorkspaceId  # empty: nobody's
+    principal: PrincipalId  # empty: nobody
+    name: str
+    command_id: UUID | None  # None: it could not be read
+    reason: str
+    body: bytes
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,11 @@ class Inbox:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(OLDEST)).fetchone()
         return row[0] if row else None
+
+    async def bury(self, dead: Dead) -> None:
+        """Put a message aside for a person; one that lies there already, or was dropped, stays as it is."""
+        async with self._pool.connection() as connection:
+            await connection.execute(BURY, {name: getattr(dead, name) for name in Dead.__slots__})
 
     async def crash(self, pending: Pending, rule: str) -> None:
         """Mark a command that nobody could answer; one that was answered meanwhile stays as it is."""

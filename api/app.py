@@ -10,6 +10,7 @@ from api import (
     campaigns,
     commands,
     counts,
+    dead_letters,
     deliveries,
     docs,
     errors,
@@ -59,6 +60,7 @@ TAGS = {
     "counts": "How many of each there are.",
     "search": "By words of titles.",
     "commands": "What became of a command, whichever way it came.",
+    "dead letters": "Commands that nobody could handle: looked at, replayed or dropped.",
     "health": "For supervisors and load balancers; no key is needed.",
 }
 
@@ -88,6 +90,7 @@ def create(services: Services) -> FastAPI:
         timers,
         counts,
         lookups,
+        dead_letters,
         health,
         metrics,
     ):

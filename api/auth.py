@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from adapters.wire import check_role
 from api.deps import Given
 from api.errors import ApiError
-from domain.message import Actor
+from domain.message import Actor, Role
 
 
 class Bearer(HTTPBearer):
@@ -64,6 +64,18 @@ class Giver(Access):
 
     async def __call__(self, actor: Caller) -> Actor:
         check_role(self.name, actor.roles)
+        return actor
+
+
+class Only(Access):
+    """Keys that have one of some roles."""
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = frozenset(roles)
+
+    async def __call__(self, actor: Caller) -> Actor:
+        if actor.roles.isdisjoint(self.roles):
+            raise ApiError(403, "role_required", "actor", params={"role": " or ".join(sorted(self.roles))})
         return actor
 
 

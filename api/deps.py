@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from adapters.audience_import import AudienceImport
 from adapters.bus import Bus
 from adapters.contents import Contents
+from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.inbox import Inbox
@@ -38,6 +39,7 @@ class Services:
     vault: Vault
     feed: Feed
     clock: Callable[[], datetime]
+    dead: DeadLetters
 
 
 def services_of(connection: HTTPConnection) -> Services:

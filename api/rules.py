@@ -67,6 +67,12 @@ SENTENCES = {
     "unknown_delivery": "No delivery with this id was begun in this workspace.",
     "unknown_recipient": "Nothing is recorded of this recipient in this workspace.",
     "unknown_command_id": "There is no command with this id in this workspace.",
+    "unknown_dead_letter": "There is no such dead letter in this workspace.",
+    "not_replayable": "It could not be read, so there is no command to decide again.",
+    "not_crashed": "Its command was answered, or waits to be.",
+    "replayed": "It was replayed; it can be dropped when it dies again.",
+    "dropped": "It was dropped: its body is gone.",
+    "seal_broken": "Its body does not open with this installation's master key.",
     "id_taken": "This id is taken.",
     "out_of_range": "The number must be from {minimum} to {maximum}.",
     "empty": "At least one is needed.",
@@ -130,7 +136,13 @@ CONFLICTS = {
     "nothing_revised",
     "not_the_newest",
     "too_many_steps",
+    "not_replayable",
+    "not_crashed",
+    "replayed",
+    "dropped",
+    "seal_broken",
 }
+UNKNOWN = {"unknown_dead_letter"}
 
 
 class Spoken(dict[str, Any]):
@@ -147,9 +159,11 @@ def sentence(rule: str, params: Mapping[str, Any]) -> str:
 
 
 def status_of(rule: str) -> int:
-    """403 for who one is, 409 for how something stands, 422 for what was sent."""
+    """403 for who one is, 404 for what is not there, 409 for how something stands, 422 for what was sent."""
     if rule in FORBIDDEN:
         return 403
+    if rule in UNKNOWN:
+        return 404
     if rule == "too_large":
         return 413
     return 409 if rule in CONFLICTS else 422

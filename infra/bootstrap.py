@@ -19,6 +19,7 @@ from adapters.bus import Bus
 from adapters.connecting import ALIVE
 from adapters.contents import Contents
 from adapters.cursors import Cursors
+from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
@@ -203,6 +204,7 @@ def api(parts: Parts) -> dict[str, Run]:
         vault=parts.vault,
         feed=feed,
         clock=clock,
+        dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),
     )
     config = uvicorn.Config(
         rest.create(services),

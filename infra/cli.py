@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -19,9 +20,16 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: each is a principal over HTTP and on the bus.")
 audience_app = typer.Typer(no_args_is_help=True, help="Lists of people.")
+dead_app = typer.Typer(no_args_is_help=True, help="Messages that nobody could handle, of all workspaces.")
 audit_app = typer.Typer(no_args_is_help=True, help="What happened, from the log itself.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measurements, on servers of their own.")
-for name, sub in (("keys", keys_app), ("audience", audience_app), ("audit", audit_app), ("bench", bench_app)):
+for name, sub in (
+    ("keys", keys_app),
+    ("audience", audience_app),
+    ("dead", dead_app),
+    ("audit", audit_app),
+    ("bench", bench_app),
+):
     app.add_typer(sub, name=name)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything lies (default .drumline).")]
@@ -117,6 +125,43 @@ def import_audience(
     from infra.commands import import_audience as run
 
     asyncio.run(run(read(data_dir=data_dir), file, key, title, country))
+
+
+@dead_app.command("list")
+def list_dead(
+    data_dir: DataDir = None,
+    workspace: Annotated[str | None, typer.Option(help="Only this tenant's; empty: nobody's.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only these: dead, replayed or dropped.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 100,
+) -> None:
+    """List dead letters, the newest first."""
+    from infra.dead import known_state, list_letters
+
+    asyncio.run(list_letters(read(data_dir=data_dir), workspace, known_state(state), limit))
+
+
+@dead_app.command("show")
+def show_dead(letter: UUID, data_dir: DataDir = None) -> None:
+    """Print a dead letter's body, opened; that it was is written down."""
+    from infra.dead import show
+
+    asyncio.run(show(read(data_dir=data_dir), letter))
+
+
+@dead_app.command("replay")
+def replay_dead(letter: UUID, data_dir: DataDir = None) -> None:
+    """Let the command be decided again, under its own id."""
+    from infra.dead import replay
+
+    asyncio.run(replay(read(data_dir=data_dir), letter))
+
+
+@dead_app.command("drop")
+def drop_dead(letter: UUID, data_dir: DataDir = None) -> None:
+    """Forget the body for good."""
+    from infra.dead import drop
+
+    asyncio.run(drop(read(data_dir=data_dir), letter))
 
 
 @audit_app.command("replay")

@@ -12,10 +12,9 @@ from functools import partial
 
 from nats.aio.msg import Msg
 
-from adapters import cloudevents, metrics, tracing, wire
-from adapters.bus import Bus, Dead, deliveries, stored_as
+from adapters import metrics, tracing, wire
+from adapters.bus import Bus, deliveries
 from adapters.cancellation import heed_cancellation
-from adapters.cloudevents import Address
 from adapters.contents import Contents
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
@@ -24,11 +23,12 @@ from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 from adapters.streams import COMMANDS
 from domain.message import Refused, StreamId, WorkspaceId
+from workers.burial import Burial
 from workers.cases import Case, cases_of
 from workers.decisions import Decisions
 from workers.memory import collecting_seldom
 from workers.received import Received, Unreadable
-from workers.requests import NO_STREAM, Outcome, Request
+from workers.requests import Request
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,6 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
 SIDE_BY_SIDE = 2  # batches being decided or stored at once
 TRIM_PAUSE = 0.5  # seconds
 IDLE = 5.0  # seconds without a command after which it says that it goes round
-NOBODY = WorkspaceId("")
 
 
 @dataclass(slots=True)
@@ -87,6 +86,7 @@ class Intake:
         self._contents = contents
         self._clock = clock
         self._retry = retry
+        self._burial = Burial(bus, inbox, keys, contents, clock)
         self._acknowledged = asyncio.Event()
 
     async def run(self) -> None:
@@ -237,7 +237,8 @@ class Intake:
 
     async def _answer(self, batch: Batch) -> None:
         began = time.monotonic()
-        await self._bury_unreadable(batch)
+        for message, reason in batch.unreadable:
+            await self._burial.bury(message, reason)
         turned = [command for command in batch.commands if command.turned]
         outcomes = await self._decisions.refuse([command.turned for command in turned if command.turned])
         for command, outcome in zip(turned, outcomes, strict=True):
@@ -255,28 +256,8 @@ class Intake:
         await self._bus.ack(messages)
         self._acknowledged.set()
 
-    async def _bury_unreadable(self, batch: Batch) -> None:
-        for message, reason in batch.unreadable:
-            await self._bury(message, reason)
-
-    async def _bury(self, message: Msg, reason: str) -> None:
-        key = f"commands-{stored_as(message)}"
-        address = Address.read(message.subject)
-        workspace = address.workspace if address else NOBODY
-        sealed = self._contents.seal(workspace, key, message.data)
-        subject, headers = cloudevents.buried(address, message.headers or {})
-        await self._bus.bury(Dead(key, reason, workspace, subject, headers, sealed))
-
     async def _crash(self, message: Msg) -> None:
-        """Nobody could answer this: keep it for a person to look at, and say so."""
-        await self._bury(message, "crashed")
-        with contextlib.suppress(Unreadable):
-            command = Received.read(message)
-            command.belongs_to(await self._keys.actor(command.address.principal))
-            await self._inbox.crash(command.pending(), "crashed")
-            command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
-            await self._bus.outcomes([command.told()], self._clock())
-            metrics.answered([command.counted()])
+        await self._burial.crash(message)
         await self._ack([message])
 
     async def _wait(self, messages: Sequence[Msg], pause: float) -> None:

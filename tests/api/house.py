@@ -21,6 +21,7 @@ from adapters.audience_import import AudienceImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
 from adapters.contents import Contents
+from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.inbox import Inbox
@@ -231,7 +232,8 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         vault = Vault(pool, sealing)
         imports = AudienceImport(pool, vault, sealing, clock)
         feed = Feed(store, signal)
-        services = Services(keys, models, contents, inbox, bus, store, signal, imports, vault, feed, clock)
+        dead = DeadLetters(pool, contents, bus, clock)
+        services = Services(keys, models, contents, inbox, bus, store, signal, imports, vault, feed, clock, dead)
         port, listening = free_port()
         app = create(services)
         server = Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off"))

@@ -18,6 +18,7 @@ from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus, Message
 from adapters.cloudevents import Address, command_headers
 from adapters.contents import Contents
+from adapters.dead_letters import DeadLetters
 from adapters.event_store import EventStore
 from adapters.inbox import Inbox
 from adapters.keys import Keys
@@ -54,6 +55,10 @@ class Core:
     contents: Contents
     decisions: Decisions
     secrets: dict[PrincipalId, str] = field(default_factory=dict)
+
+    @property
+    def dead(self) -> DeadLetters:
+        return DeadLetters(self.pool, self.contents, self.bus, clock)
 
     def intake(self, **options: Any) -> Intake:
         return Intake(self.bus, self.decisions, self.inbox, self.keys, self.contents, clock, retry=0.05, **options)

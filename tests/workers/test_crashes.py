@@ -45,10 +45,12 @@ async def test_after_five_tries_it_has_crashed_and_its_neighbours_are_applied(
     # Once in the batch, once more alone at the same delivery, then once or twice at each of the further four.
     assert 6 <= len(poisoned) <= 7
     assert (await house.row(author.actor, bad)).state == "crashed"
-    _, dead = await house.bus.last(streams.DEAD)
-    assert dead is not None
-    assert (dead.headers["Drl-Reason"], dead.headers["ce-id"]) == ("crashed", str(bad))
-    assert orjson.loads(house.contents.unseal(HERE, dead.headers["Drl-Key"], dead.body)) == body
+    _, told = await house.bus.last(streams.DEAD)
+    assert told is not None
+    assert (told.headers["Drl-Reason"], told.headers["ce-id"], told.body) == ("crashed", str(bad), b"")
+    (letter,) = await house.dead.page(HERE)
+    assert (letter.command_id, letter.reason, str(letter.id)) == (bad, "crashed", told.headers["Drl-Key"])
+    assert orjson.loads(await house.dead.show(HERE, letter.id, author.actor.id)) == body
     assert "somebody wrote" not in caplog.text
 
 

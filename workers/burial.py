@@ -1,0 +1,67 @@
+"""Burial: a message that nobody could handle comes into the table of dead letters, and DEAD tells of it."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from nats.aio.msg import Msg
+
+from adapters import cloudevents, metrics
+from adapters.bus import Bus, Notice, stored_as
+from adapters.cloudevents import Address
+from adapters.contents import Contents
+from adapters.inbox import Dead, Inbox
+from adapters.keys import Keys
+from domain import catalog
+from domain.message import PrincipalId, WorkspaceId, derive
+from workers.received import Received
+from workers.requests import NO_STREAM, Outcome
+
+log = logging.getLogger(__name__)
+
+NOBODY = WorkspaceId(""), PrincipalId("")
+
+
+class Burial:
+    """Puts messages aside, any number of times without a second letter, and tells those who wait for an answer."""
+
+    def __init__(self, bus: Bus, inbox: Inbox, keys: Keys, contents: Contents, clock: Callable[[], datetime]) -> None:
+        self._bus = bus
+        self._inbox = inbox
+        self._keys = keys
+        self._contents = contents
+        self._clock = clock
+
+    async def crash(self, message: Msg) -> None:
+        """Nobody could answer this command: its row and its sender are told so."""
+        command = self._readable(message)
+        if command is None:
+            await self.bury(message, "crashed")
+            return
+        command.belongs_to(await self._keys.actor(command.address.principal))
+        await self._inbox.crash(command.pending(), "crashed")
+        await self.bury(message, "crashed", command)
+        command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
+        await self._bus.outcomes([command.told()], self._clock())
+        metrics.answered([command.counted()])
+
+    async def bury(self, message: Msg, reason: str, command: Received | None = None) -> None:
+        """Put a message aside: as its command, or as one that could not be read."""
+        address = command.sender if command else Address.read(message.subject)
+        key = command.key if command else derive("dead", stored_as(message))
+        workspace, principal = (address.workspace, address.principal) if address else NOBODY
+        name = address.name if address and address.name in catalog.COMMANDS else cloudevents.UNREADABLE
+        command_id, trace = (command.command_id, command.traceparent) if command else (None, "")
+        sealed = self._contents.seal(workspace, key, message.data)
+        await self._inbox.bury(Dead(key, workspace, principal, name, command_id, reason, sealed, trace))
+        subject, headers = cloudevents.buried(address, message.headers or {})
+        await self._bus.mourn(Notice(key, f"dead-{stored_as(message)}", reason, workspace, subject, headers))
+
+    def _readable(self, message: Msg) -> Received | None:
+        """The command, if it can be read: what brought us down may be the reading itself."""
+        try:
+            return Received.read(message)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not keep the message alive
+            kind = type(error).__name__
+            log.error("intake: what crashed cannot be read: %s", kind)  # noqa: TRY400  # its text may quote somebody
+            return None
