@@ -147,25 +147,28 @@ class Beside:
                 taken = await run(sql.SQL("SELECT position FROM {} FOR UPDATE").format(projected))
                 [(position,)] = await taken.fetchall()
                 await catch_up(position)
-                await run(f"SET LOCAL statement_timeout = '{ALONE}'")
                 alone = time.monotonic()
-                await run(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(live))
-                await run(self._moves(live))
+                await run(self._change_places(live))
         finally:
             now = time.monotonic()
             self.projector_stood = max(self.projector_stood, now - (since or now))
             self.readers_stood = max(self.readers_stood, now - (alone or now))
         return int(position)
 
-    def _moves(self, live: sql.Composed) -> sql.Composed:
-        """The statements that put the new tables in the place of the live ones, in one round trip."""
+    def _change_places(self, live: sql.Composed) -> sql.Composed:
+        """What puts the new tables in the place of the live ones, in one round trip; cancelled if it has to wait."""
         there = sql.Identifier(self._live)
-        moves = [sql.SQL("SET LOCAL statement_timeout = 0"), sql.SQL("DROP TABLE {}").format(live)]
+        steps = [
+            sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(ALONE)),
+            sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(live),
+            sql.SQL("SET LOCAL statement_timeout = 0"),
+            sql.SQL("DROP TABLE {}").format(live),
+        ]
         for table in self.tables:
             here = sql.Identifier(self._beside, table)
-            moves.append(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(here, there))
-        moves.append(sql.SQL("SET LOCAL synchronous_commit TO DEFAULT"))  # what is told as done must last
-        return sql.SQL("; ").join(moves)
+            steps.append(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(here, there))
+        steps.append(sql.SQL("SET LOCAL synchronous_commit TO DEFAULT"))  # what is told as done must last
+        return sql.SQL("; ").join(steps)
 
 
 def beside_of(live: str) -> str:

@@ -21,7 +21,7 @@ HASH = sql.SQL(
 )
 DIFFERING = sql.SQL(
     "SELECT count(*), coalesce((array_agg(concat_ws('/', {key}) ORDER BY {key}))[1:{shown}], '{{}}') "
-    "FROM {} a FULL JOIN {} b USING ({key}) WHERE a IS DISTINCT FROM b"
+    "FROM {} a FULL JOIN {} b USING ({key}) WHERE a::text IS DISTINCT FROM b::text"
 )
 
 
