@@ -14,15 +14,15 @@ from domain.message import Digest, WorkspaceId
 RUNNING = """
 SELECT job_id, workspace, audience, accounts, parts FROM job_progress WHERE status = 'running' ORDER BY job_id
 """
-CURSOR = "SELECT ordinal, queued FROM send_cursors WHERE job_id = %s AND account_id = %s"
+CURSOR = "SELECT ordinal, queued FROM send_cursors WHERE job_id = %s AND audience = %s AND account_id = %s"
 # What was between parts and lies behind the cursor: a late receipt may have made it so.
 BETWEEN = """
 SELECT ordinal, delivery_id FROM send_progress
 WHERE account_id = %s AND job_id = %s AND state = 'between' AND ordinal <= %s ORDER BY ordinal LIMIT %s
 """
 PUT = """
-INSERT INTO send_cursors (job_id, account_id, ordinal, queued) VALUES (%s, %s, %s, %s)
-ON CONFLICT (job_id, account_id) DO UPDATE SET ordinal = greatest(send_cursors.ordinal, excluded.ordinal),
+INSERT INTO send_cursors (job_id, audience, account_id, ordinal, queued) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (job_id, audience, account_id) DO UPDATE SET ordinal = greatest(send_cursors.ordinal, excluded.ordinal),
     queued = greatest(send_cursors.queued, excluded.queued)
 """
 
@@ -58,10 +58,10 @@ class Cursors:
             await cursor.execute(RUNNING)
             return await cursor.fetchall()
 
-    async def read(self, job_id: UUID, account: UUID) -> Cursor:
-        """A cursor; at the beginning when there is none."""
+    async def read(self, job: RunningJob, account: UUID) -> Cursor:
+        """A cursor; at the beginning when there is none, as after a revision that froze another audience."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(Cursor)) as cursor:
-            await cursor.execute(CURSOR, [job_id, account])
+            await cursor.execute(CURSOR, [job.job_id, job.audience, account])
             return await cursor.fetchone() or Cursor()
 
     async def between(self, job_id: UUID, account: UUID, upto: int, limit: int) -> dict[int, UUID]:
@@ -70,7 +70,7 @@ class Cursors:
             cursor = await connection.execute(BETWEEN, [account, job_id, upto, limit])
             return dict(await cursor.fetchall())
 
-    async def put(self, job_id: UUID, account: UUID, cursor: Cursor) -> None:
+    async def put(self, job: RunningJob, account: UUID, cursor: Cursor) -> None:
         """Move a cursor on, never back."""
         async with self._pool.connection() as connection:
-            await connection.execute(PUT, [job_id, account, cursor.ordinal, cursor.queued])
+            await connection.execute(PUT, [job.job_id, job.audience, account, cursor.ordinal, cursor.queued])

@@ -86,6 +86,7 @@ SENTENCES = {
     "account_not_ready": "The account cannot send now (it is {status}).",
     "account_removed": "The account was removed, for good.",
     "account_in_use": "The account can send now: pause it before you remove it.",
+    "job_revised": "The job was revised.",
     "not_unknown": "There is no unknown send to be resolved here (the delivery is {status}).",
     "no_time_zone": "The time must name its offset, as in 2026-11-21T09:00:00+01:00.",
     "in_the_past": "The time has passed.",

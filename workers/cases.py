@@ -8,7 +8,8 @@ from uuid import UUID
 
 from adapters.event_store import Item, Lease, Loaded
 from domain import catalog
-from domain.account import AllowanceGranted, GrantAllowance, RegisterAccount
+from domain.account import RegisterAccount
+from domain.allowance import AllowanceClosed, AllowanceGranted, GrantAllowance
 from domain.campaign import CreateCampaign
 from domain.message import Command, Decider, Event, Refused, StreamId, WorkspaceId
 from domain.recipient import RecordConsent
@@ -124,10 +125,14 @@ def known(case: Case) -> dict[StreamId, Any]:
 
 
 def lease_of(lease: Lease | None, events: Sequence[Event], command: Command) -> Lease | None:
-    """The account's lease as this append takes part in it: a send spends a permit, a grant sets them."""
-    for event in events:
-        if isinstance(event, AllowanceGranted) and isinstance(command, GrantAllowance):
-            return replace(lease or Lease(command.account_id), grant=event.permits)
+    """The account's lease as this append takes part in it: a send spends a permit, a grant sets them.
+
+    What a closed block has left is spent with it: were a send to take one of them meanwhile, they would not suffice.
+    """
+    if isinstance(command, GrantAllowance):
+        grant = next((event.permits for event in events if isinstance(event, AllowanceGranted)), None)
+        closed = any(isinstance(event, AllowanceClosed) for event in events)
+        return replace(lease or Lease(command.account_id), grant=grant, spend=command.left if closed else 0)
     if lease is not None and any(isinstance(event, SendIntended) for event in events):
         return replace(lease, spend=1)
     return lease

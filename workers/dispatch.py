@@ -19,7 +19,7 @@ from adapters.streams import SENDS
 from domain import account as accounts
 from domain import delivery as deliveries
 from domain import job as jobs
-from domain.account import AllowanceGranted, GrantAllowance
+from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.message import Actor, PrincipalId, Role, StreamId, derive
 from domain.send import delivery_id
 from workers.batches import Batch
@@ -32,7 +32,6 @@ MOST = 100  # recipients in one queue message
 LOOK_AGAIN = 1.0  # seconds: while jobs run; a nudge comes earlier
 IDLE = 5.0
 SOON = 0.05  # after a grant that was a moment too early
-OPEN = (deliveries.Status.PENDING, deliveries.Status.BETWEEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +124,15 @@ class Dispatch:
         now = self._clock()
         if not account.may_send:
             return None
-        block = account.block if account.until is not None and now < account.until else None
-        if block and account.until and not permits:
-            return (account.until - now).total_seconds()
+        allowance = account.allowance
+        block = allowance.block if allowance.until is not None and now < allowance.until else None
+        if block and allowance.until and not permits:
+            return (allowance.until - now).total_seconds()
         work = await self._next(account_id, running)
         if work is None:
             return None
         if block is None:
-            granted = await self._grant(account_id, version, work.job)
+            granted = await self._grant(account_id, version, permits, work.job)
             if granted is None:
                 return SOON
             block, permits = granted.block, granted.permits
@@ -140,12 +140,12 @@ class Dispatch:
         await self._queue(account_id, replace(work, ordinals=work.ordinals[:most]), block)
         return None
 
-    async def _grant(self, account_id: UUID, version: int, job: RunningJob) -> AllowanceGranted | None:
+    async def _grant(self, account_id: UUID, version: int, left: int, job: RunningJob) -> AllowanceGranted | None:
         """The account's next allowance, or None when it may not have it yet."""
         actor = Actor(PrincipalId("system-dispatch"), job.workspace, frozenset({Role.SYSTEM}))
         attempt = derive("grant", account_id, version)
         outcome = await self._decisions.one(
-            Request(GrantAllowance(account_id), actor, attempt, lease=Lease(account_id))
+            Request(GrantAllowance(account_id, left), actor, attempt, lease=Lease(account_id))
         )
         crashpoint("after_grant")
         return next((event for event in outcome.events if isinstance(event, AllowanceGranted)), None)
@@ -154,13 +154,13 @@ class Dispatch:
         """Queue a message under an id of its own, which a repeat after a crash has again."""
         job, cursor = work.job, work.cursor
         crashpoint("before_queue")
-        message = derive("queue", job.job_id, account_id, cursor.queued)
+        message = derive("queue", job.job_id, job.audience, account_id, cursor.queued)
         body = Batch(job.job_id, account_id, block, work.ordinals).body()
         trace = await self._decisions.trace_of(jobs.DECIDER.stream(job.job_id))
         with tracing.span("publish SENDS", tracing.PRODUCER, tracing.messaging("publish", SENDS), trace):
             await self._sends.queue(account_id, message, body, tracing.traceparent())
         crashpoint("after_queue")
-        await self._cursors.put(job.job_id, account_id, replace(cursor, queued=cursor.queued + 1))
+        await self._cursors.put(job, account_id, replace(cursor, queued=cursor.queued + 1))
         self._served[account_id] = job.job_id
 
     async def _next(self, account_id: UUID, running: Sequence[RunningJob]) -> Work | None:
@@ -176,7 +176,7 @@ class Dispatch:
 
     async def _look(self, job: RunningJob, account_id: UUID) -> Work:
         """A job's next recipients on an account; moves the cursor past those that have their delivery."""
-        cursor = await self._cursors.read(job.job_id, account_id)
+        cursor = await self._cursors.read(job, account_id)
         behind = await self._cursors.between(job.job_id, account_id, cursor.ordinal, MOST)
         found = await self._open(behind)
         while True:
@@ -185,7 +185,7 @@ class Dispatch:
             passed = ahead[0] - 1 if ahead else rows[-1].ordinal if rows else cursor.ordinal
             if passed > cursor.ordinal:
                 cursor = replace(cursor, ordinal=passed)
-                await self._cursors.put(job.job_id, account_id, cursor)
+                await self._cursors.put(job, account_id, cursor)
             if ahead or len(rows) < CHUNK:
                 return Work(job, [*found, *ahead][:MOST], cursor)
 
@@ -196,5 +196,5 @@ class Dispatch:
         return [
             ordinal
             for ordinal, stream in sorted(streams.items())
-            if (one := loaded.get(stream)) is None or not one.version or one.state.status in OPEN
+            if (one := loaded.get(stream)) is None or not one.version or one.state.status in deliveries.OPEN
         ]

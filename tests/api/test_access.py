@@ -26,6 +26,7 @@ COMMANDS = {
     "account.register": ("POST", "/v1/accounts", {"label": "Desk"}),
     "account.pause": ("POST", f"/v1/accounts/{SOME}/pause", None),
     "account.resume": ("POST", f"/v1/accounts/{SOME}/resume", None),
+    "account.remove": ("POST", f"/v1/accounts/{SOME}/remove", None),
     "audience.import": ("POST", "/v1/audiences", None),
     "recipient.record-consent": (
         "POST",
@@ -43,6 +44,7 @@ COMMANDS = {
     "job.pause": ("POST", f"/v1/jobs/{SOME}/pause", None),
     "job.resume": ("POST", f"/v1/jobs/{SOME}/resume", None),
     "job.stop": ("POST", f"/v1/jobs/{SOME}/stop", None),
+    "delivery.resolve-unknown": ("POST", f"/v1/deliveries/{SOME}/resolve", {"outcome": "sent"}),
 }
 
 

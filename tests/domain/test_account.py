@@ -11,8 +11,6 @@ from domain.account import (
     AccountRestricted,
     AccountResumed,
     AccountUnlinked,
-    AllowanceGranted,
-    GrantAllowance,
     PauseAccount,
     RegisterAccount,
     ReportLinked,
@@ -22,11 +20,12 @@ from domain.account import (
     Status,
     Trouble,
 )
+from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.message import Command, Event, derive
 from domain.workspace import SendingPolicySet
 from tests.builders import (
     CREATED,
-    MINUTE,
+    DAY,
     NORTH,
     NORTH_STREAM,
     NOW,
@@ -133,9 +132,17 @@ def test_a_person_pauses_and_resumes_it_whatever_the_session_does() -> None:
 
 
 def test_a_ready_account_gets_a_block_as_the_workspaces_policy_says() -> None:
-    given = IS_READY.on(RULES_STREAM, SendingPolicySet(20, 60))
     block = derive("allowance", NORTH, 1)
-    given.when(GrantAllowance(NORTH), by=SYSTEM).then(AllowanceGranted(block, 20, NOW, NOW + MINUTE))
+    for messages, seconds, permits, lasts in (
+        (1, 30, 1, 30 * SECOND),
+        (20, 60, 3, 9 * SECOND),  # a few at human pace
+        (120, 60, 3, 1.5 * SECOND),
+        (1000, 1, 1000, SECOND),  # a second's worth
+        (1000, 60, 16, 0.96 * SECOND),
+        (2, 86_400, 2, DAY),
+    ):
+        given = IS_READY.on(RULES_STREAM, SendingPolicySet(messages, seconds))
+        given.when(GrantAllowance(NORTH), by=SYSTEM).then(AllowanceGranted(block, permits, NOW, NOW + lasts))
 
 
 def test_the_next_block_comes_when_the_last_one_is_over_and_has_another_id() -> None:
@@ -144,7 +151,7 @@ def test_the_next_block_comes_when_the_last_one_is_over_and_has_another_id() -> 
         first.when(GrantAllowance(NORTH), by=SYSTEM, at=early).then_refused("allowance_running", "account_id")
     later = NOW + 30 * SECOND
     second = first.when(GrantAllowance(NORTH), by=SYSTEM, at=later).then(granted(later, block=2))
-    assert second.state(NORTH_STREAM).block == derive("allowance", NORTH, 2)
+    assert second.state(NORTH_STREAM).allowance.block == derive("allowance", NORTH, 2)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from domain.account import AccountDegraded, AccountPaused, Trouble
 from domain.account import Status as AccountStatus
+from domain.allowance import AllowanceClosed
 from domain.delivery import Status
 from domain.job import JobCompleted, JobPaused, JobStopped
 from domain.job import Status as JobStatus
@@ -158,13 +159,19 @@ def test_skipping_needs_no_account_that_can_send() -> None:
         (READY[:2], AccountStatus.LINKED),
         ((*READY, granted(), AccountPaused()), AccountStatus.READY),
         ((*READY, granted(), AccountDegraded(Trouble.CRASHED)), AccountStatus.DEGRADED),
-        (READY, AccountStatus.READY),  # no block yet
     ],
 )
 def test_only_an_account_that_may_send_does(events: tuple[Event, ...], expected: AccountStatus) -> None:
     given = Given().on(ANA_STREAM, CONSENTED).on(JOB_STREAM, *running())
     given = given.on(NORTH_STREAM, *events) if events else given
     act(given, INTEND).then_refused("account_not_ready", "account_id", status=expected)
+
+
+def test_without_a_block_there_is_no_send() -> None:
+    given = Given().on(ANA_STREAM, CONSENTED).on(JOB_STREAM, *running()).on(NORTH_STREAM, *READY)
+    act(given, INTEND).then_refused("allowance_over", "account_id")
+    closed = given.on(NORTH_STREAM, granted(), AllowanceClosed(granted().block, 0))
+    act(closed, INTEND).then_refused("allowance_over", "account_id")
 
 
 def test_a_block_ends_when_it_says() -> None:

@@ -7,15 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.event_store import EventStore, Lease, Loaded
-from domain.account import (
-    AllowanceGranted,
-    GrantAllowance,
-    PauseAccount,
-    RegisterAccount,
-    ReportReady,
-    ReportTrouble,
-    Trouble,
-)
+from domain.account import PauseAccount, RegisterAccount, ReportReady, ReportTrouble, Trouble
+from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.campaign import ArchiveCampaign, Campaign, CreateCampaign, ReviseCampaign
 from domain.content import TextPart
 from domain.message import Actor, Command, PrincipalId, Ref, Role, StreamId, WorkspaceId
@@ -166,7 +159,7 @@ async def test_a_grant_sets_the_leases_permits(house: Core) -> None:
     account = await registered(house)
     await house.decisions.make(
         [
-            asked(SetSendingPolicy(7, 60), ADMIN),
+            asked(SetSendingPolicy(7, 1), ADMIN),
             asked(ReportReady(account), SYSTEM),
             asked(GrantAllowance(account), SYSTEM),
         ]

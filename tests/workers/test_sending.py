@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from domain.account import AllowanceGranted
+from domain.allowance import AllowanceGranted
 from domain.job import JobCompleted, JobStarted, Status, StopJob
 from domain.send import (
     DeliveryDelivered,
