@@ -27,6 +27,7 @@ from infra.bench_client import Order, Report, kind_of
 from infra.bench_cpu import Cpu, per_command
 from infra.bench_raw import Raw
 from infra.embedded import EmbeddedServers
+from infra.ports import free_port
 from infra.settings import Settings, read
 from infra.supervisor import Supervisor
 
@@ -79,18 +80,18 @@ class Run:
 class Bench:
     """Servers of its own, the core worker of `up`, and orders for clients."""
 
-    def __init__(self, settings: Settings, servers: EmbeddedServers, bus: Bus, core_pid: int) -> None:
-        self._settings = settings
-        self._servers = servers
+    def __init__(self, settings: Settings, servers: EmbeddedServers, bus: Bus, pids: Mapping[str, int]) -> None:
+        self.settings = settings
+        self.servers = servers
         self._bus = bus
-        self._core_pid = core_pid
+        self._pids = pids
 
     async def run(self, how: Any, commands: int) -> Run:
         """Publish commands in a workspace of their own, and wait until each is visible. Raises Lost."""
         workspace = WorkspaceId(f"bench-{uuid4().hex[:12]}")
         url, principal = await self._principal(workspace)
-        with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
-            cpu = self._cpu()
+        with psycopg.connect(self.servers.database_url, autocommit=True) as connection:
+            cpu = self.cpu()
             used = cpu.seconds()
             before = position(connection)
             client = asyncio.create_task(told(Order(url, workspace, principal, how, commands, rate=RATE)))
@@ -111,23 +112,23 @@ class Bench:
         return Run(commands, commands / (samples[-1][0] - report.began), waits, report.peak_mb, spent)
 
     async def raw(self, commands: int) -> Raw:
-        return await bench_raw.measure(self._servers.database_url, self._bus, commands)
+        return await bench_raw.measure(self.servers.database_url, self._bus, commands)
 
     def core_mb(self) -> float:
         """The most memory the core worker had."""
-        status = Path(f"/proc/{self._core_pid}/status").read_text()
+        status = Path(f"/proc/{self._pids['core']}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
-    def _cpu(self) -> Cpu:
-        servers = {"nats": self._servers.nats.running() or 0, "postgresql": self._servers.postgres.running() or 0}
-        return Cpu({"core": self._core_pid, **servers})
+    def cpu(self) -> Cpu:
+        servers = {"nats": self.servers.nats.running() or 0, "postgresql": self.servers.postgres.running() or 0}
+        return Cpu({**self._pids, **servers})
 
     async def durability(self) -> dict[str, Any]:
         """The servers' own word on what an acknowledgement means."""
-        with psycopg.connect(self._servers.database_url) as connection:
+        with psycopg.connect(self.servers.database_url) as connection:
             said = {name: connection.execute(f"SHOW {name}").fetchone() for name in POSTGRES_SETTINGS}
         config = (await self._bus.js.stream_info(streams.COMMANDS)).config
-        system = await Bus.connect(self._servers.nats.system_url, "bench-system")
+        system = await Bus.connect(self.servers.nats.system_url, "bench-system")
         try:
             varz = orjson.loads(await system.ask("$SYS.REQ.SERVER.PING.VARZ") or b"{}")
         finally:
@@ -147,14 +148,14 @@ class Bench:
 
     async def _principal(self, workspace: WorkspaceId) -> tuple[str, PrincipalId]:
         """A key in a new workspace that exists, and the address its user connects to."""
-        async with bootstrap.connected(self._settings, "bench") as parts:
+        async with bootstrap.connected(self.settings, "bench") as parts:
             key = await parts.keys.create(workspace, [Role.SERVICE, Role.ADMIN], "bench")
-            await deploy.reload_users(self._settings, self._servers)
+            await deploy.reload_users(self.settings, self.servers)
             address = Address(workspace, key.id, "workspace.create")
             await parts.bus.command(address, command_id := uuid4(), b"{}", bootstrap.clock())
             while await parts.inbox.by_command(workspace, command_id) is None:  # noqa: ASYNC110  # another process's doing
                 await asyncio.sleep(0.01)
-        server = self._servers.nats_url.rpartition("@")[2]
+        server = self.servers.nats_url.rpartition("@")[2]
         return f"nats://{key.id}:{key.secret}@{server}", key.id
 
     async def _watch(
@@ -239,20 +240,21 @@ async def told(order: Order) -> Report:
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[Bench]:
-    """Fresh servers in a directory of their own, and the core worker as `up` starts it."""
+async def house(*more: str) -> AsyncIterator[Bench]:
+    """Fresh servers in a directory of their own, and the core worker (and more) as `up` starts it."""
     home = Path(tempfile.mkdtemp(prefix="drumline-bench-"))
     servers = EmbeddedServers(home)
-    settings = read(data_dir=home)
+    settings = read(data_dir=home, http_port=free_port())
     workers = Supervisor(home / "run", lambda name, words: print(f"{name} ended: {words}", file=sys.stderr))
     try:
         await asyncio.to_thread(servers.start)
         await deploy.prepare(settings)
-        core = workers.add("core", "-m", "infra.cli", "work", "core", environment=settings.environment())
+        for role in ("core", *more):
+            workers.add(role, "-m", "infra.cli", "work", role, environment=settings.environment())
         await workers.start()
         bus = await Bus.connect(servers.nats_url, "bench")
         try:
-            yield Bench(settings, servers, bus, core.child.running() or 0)
+            yield Bench(settings, servers, bus, {one.name: one.child.running() or 0 for one in workers.processes})
         finally:
             await bus.close()
     finally:

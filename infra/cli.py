@@ -202,6 +202,20 @@ def bench_pipeline(
     raise typer.Exit(pipeline(commands=commands, seconds=seconds, rounds=rounds, as_json=as_json))
 
 
+@bench_app.command("reads")
+def bench_reads(
+    as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
+    deliveries: Annotated[int, typer.Option(help="Deliveries of the history that is read.")] = 1_000_000,
+    rate: Annotated[float, typer.Option(help="Requests a second.")] = 200.0,
+    seconds: Annotated[float, typer.Option(help="For how long.")] = 60.0,
+    sends: Annotated[float, typer.Option(help="Sends a second of the job beside; each is four events.")] = 50.0,
+) -> None:
+    """Measure the REST API's answers over a long history, while a job runs."""
+    from infra.bench_reads import reads
+
+    raise typer.Exit(reads(deliveries=deliveries, rate=rate, seconds=seconds, sends=sends, as_json=as_json))
+
+
 @app.command()
 def settings() -> None:
     """List every setting, its default and its meaning."""
