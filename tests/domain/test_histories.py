@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import account, campaign, catalog, delivery, job, recipient, send, submission, workspace
+from domain import account, allowance, campaign, catalog, delivery, job, recipient, send, submission, workspace
 from domain.audience import ImportAudience
 from domain.message import Actor, Command, Event
 from domain.send import terminal_step
@@ -74,13 +74,15 @@ IMPORT = ImportAudience(AUDIENCE, IMPORTED.title, IMPORTED.count, IMPORTED.rejec
 CONSENT = recipient.RecordConsent(ANA, recipient.ConsentSource.PAPER, NOW)
 CAMPAIGN_BEGUN = campaign.CreateCampaign(CAMPAIGN, TITLE, (HELLO, BYE), AUDIENCE)
 SUBMIT = submission.SubmitJob(JOB, CAMPAIGN, (NORTH,))
+REVISE = submission.ReviseJob(JOB, (NORTH,))
 START = job.StartJob(JOB)
-READY, GRANT, COMPLETE = account.ReportReady(NORTH), account.GrantAllowance(NORTH), job.CompleteJob(JOB, 3)
+READY, GRANT, COMPLETE = account.ReportReady(NORTH), allowance.GrantAllowance(NORTH), job.CompleteJob(JOB, 3)
 
 OUTSIDE: list[Command] = [
     CREATE,
     workspace.SetModerationPolicy(1, own_approval=True),
     workspace.SetModerationPolicy(2, own_approval=False),
+    workspace.SetModerationPolicy(1, own_approval=True, flag_above=2, flagged_approvals=2),
     workspace.SetSendingPolicy(5, 60),
     REGISTER,
     account.PauseAccount(NORTH),
@@ -94,32 +96,41 @@ OUTSIDE: list[Command] = [
     campaign.ArchiveCampaign(CAMPAIGN),
     SUBMIT,
     submission.SubmitJob(JOB, CAMPAIGN, (NORTH, SOUTH), NOW + DAY),
+    REVISE,
+    submission.ReviseJob(JOB, (NORTH,), NOW + 2 * DAY, pace=submission.Pace(1, 600)),
+    submission.ReviseJob(JOB, (NORTH,), campaign=submission.CampaignVersion(CAMPAIGN, 2)),
+    job.WithdrawApproval(JOB),
     START,
     job.PauseJob(JOB),
     job.ResumeJob(JOB),
     job.StopJob(JOB),
 ]
-INSIDE: list[Command] = [account.ReportLinked(NORTH), READY, GRANT, COMPLETE]
+INSIDE: list[Command] = [account.ReportLinked(NORTH), READY, GRANT, COMPLETE, job.ExpireJob(JOB, 1)]
 
 
 @dataclass(frozen=True)
 class Step:
     """Somebody does something, so many seconds later."""
 
-    command: Command | type[job.ApproveJob] | type[job.RejectJob]
+    command: Command | type[job.ApproveJob] | type[job.RejectJob] | type[job.RequestChanges]
     by: Actor
     seconds: int
 
     def on(self, given: Given) -> Command:
         """The command; an answer to a job is one to what was shown."""
-        return self.command(JOB, shown(given)) if isinstance(self.command, type) else self.command
+        if not isinstance(self.command, type):
+            return self.command
+        if issubclass(self.command, job.RequestChanges):
+            return self.command(JOB, shown(given), a_ref("note"))
+        return self.command(JOB, shown(given))
 
 
 INTENT = st.builds(send.IntendSend, *map(st.just, (DELIVERY, JOB, ANA, NORTH, 1)), PARTS, st.just(7))
 COMMANDS = st.one_of(
     st.sampled_from(OUTSIDE),
     st.sampled_from(INSIDE),
-    st.sampled_from([job.ApproveJob, job.RejectJob]),
+    st.sampled_from([job.ApproveJob, job.ApproveJob, job.RequestChanges, job.RejectJob]),
+    st.builds(job.StartDueJob, st.just(JOB), st.integers(1, 9), st.just((NORTH,))),
     st.builds(account.ReportTrouble, st.just(NORTH), st.sampled_from(account.Trouble)),
     INTENT,
     st.builds(send.ConfirmSend, st.just(DELIVERY), PARTS),
@@ -191,17 +202,33 @@ def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: l
         assert len({event.part for event in receipts}) == len(receipts)
         assert {event.part for event in receipts} <= {event.part for event in confirmations}
 
-    assert len(of((job.JobCompleted, job.JobStopped, job.JobRejected), log)) <= 1
-    approvals = of(job.JobApprovalGiven, log)
-    assert len({approval.by for approval in approvals}) == len(approvals)
-    if of(job.JobStarted, log):
-        [submitted] = of(submission.JobSubmitted, log)
-        assert len(approvals) >= submitted.approvals
-        assert submitted.own_approval or submitted.submitted_by not in {approval.by for approval in approvals}
+    assert len(of((job.JobCompleted, job.JobStopped, job.JobRejected, job.JobExpired), log)) <= 1
+    every_start_was_approved([event for _, event in log])
 
-    blocks = of(account.AllowanceGranted, log)
-    assert len({block.block for block in blocks}) == len(blocks) == world.state(NORTH_STREAM).blocks
+    blocks = of(allowance.AllowanceGranted, log)
+    assert len({block.block for block in blocks}) == len(blocks) == world.state(NORTH_STREAM).allowance.blocks
     assert all(later.since >= earlier.until for earlier, later in pairwise(blocks))
+
+
+def every_start_was_approved(log: list[Event]) -> None:
+    """By as many as it took, of what was shown last, and by none of its authors unless the policy lets them."""
+    approvals, authors, needed, own = set[str](), set[str](), 1, False
+    for event in log:
+        match event:
+            case submission.JobSubmitted(submitted_by=author) | submission.JobRevised(revised_by=author):
+                approvals, needed, own = set(), event.approvals, event.own_approval
+                authors.add(author)
+            case job.JobFlagged():
+                needed, own = event.approvals, False
+            case job.JobApprovalGiven():
+                assert event.by not in approvals
+                approvals.add(event.by)
+            case job.JobApprovalVoided():
+                assert set(event.approvals) <= approvals
+                approvals -= set(event.approvals)
+            case job.JobStarted():
+                assert len(approvals) >= needed
+                assert own or not approvals & authors
 
 
 @settings(max_examples=300)
@@ -213,7 +240,7 @@ def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step]) -
         match event:
             case job.JobStarted() | job.JobResumed():
                 running = True
-            case job.JobPaused() | job.JobStopped() | job.JobCompleted():
+            case job.JobPaused() | job.JobStopped() | job.JobCompleted() | submission.JobRevised():
                 running = False
             case recipient.ConsentRecorded():
                 agreed = True
@@ -225,7 +252,7 @@ def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step]) -
                 ready = False
             case account.AccountPaused() | account.AccountResumed():
                 paused = isinstance(event, account.AccountPaused)
-            case account.AllowanceGranted():
+            case allowance.AllowanceGranted():
                 until = event.until
             case send.SendIntended():
                 assert (running, agreed, ready, paused) == (True, True, True, False)
