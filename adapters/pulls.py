@@ -5,18 +5,17 @@ import contextlib
 from collections import deque
 
 import orjson
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from adapters.heartbeats import beat
+from adapters.lean_client import LeanClient
 from adapters.streams import require
 
 GRACE = 1.0  # seconds beyond a pull's end before it counts as lost
 NO_RESPONDERS = "503"
 LEFT_OVER = "Nats-Pending-Messages"  # what an ended pull did not bring
-PENDING_BYTES = 128 << 20
 
 
 class Pulls:
@@ -26,7 +25,7 @@ class Pulls:
     """
 
     def __init__(
-        self, nc: Client, js: JetStreamContext, stream: str, consumer: str, batch: int = 500, seconds: float = 5.0
+        self, nc: LeanClient, js: JetStreamContext, stream: str, consumer: str, batch: int = 500, seconds: float = 5.0
     ) -> None:
         self._nc = nc
         self._js = js
@@ -47,15 +46,13 @@ class Pulls:
     async def start(self) -> None:
         """Raises NotDeclared when the queue is not there."""
         await require(self._js, self._stream)
-        self._subscription = await self._nc.subscribe(
-            self._inbox, cb=self._take, pending_msgs_limit=self._batch * 8, pending_bytes_limit=PENDING_BYTES
-        )
+        self._subscription = await self._nc.listen(self._inbox, self._take)
 
     async def stop(self) -> None:
         """Give back what was not taken, for another reader to have at once."""
         if self._subscription is not None and self._nc.is_connected:
             await self._settled()
-            await self._subscription.unsubscribe()
+            await self._nc.hush(self._subscription)
             for message in self._arrived:
                 await self._nc.publish(message.reply, b"-NAK")
             await self._nc.flush()
@@ -90,7 +87,7 @@ class Pulls:
         self._coming = 0
         self._changed.set()
 
-    async def _take(self, message: Msg) -> None:
+    def _take(self, message: Msg) -> None:
         """A message, or (without a reply subject) the server's word that a pull is over."""
         if message.reply:
             self._coming -= 1

@@ -1,6 +1,7 @@
 """The client's shortcuts do what the library does, only faster."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import nats.errors
 import pytest
@@ -62,13 +63,55 @@ async def test_frames_to_a_closed_connection_are_refused(nats_url: str) -> None:
         await closed.nc.put([frame("out.a.b", b"")])
 
 
+@pytest.mark.parametrize("size", [1, 7, 100, 1_000_000])
+async def test_a_listener_hears_what_a_subscriber_of_the_library_hears_however_it_is_cut(size: int) -> None:
+    """The same bytes, in pieces of any size, through the library's parser and through ours."""
+    ours, theirs = LeanClient(), Client()
+    heard: dict[Client, list[tuple[object, ...]]] = {ours: [], theirs: []}
+
+    def hear(client: Client, message: Msg) -> None:
+        heard[client].append((message.subject, message.reply, message.data, message.headers))
+
+    async def process(sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        hear(theirs, Msg(theirs, subject.decode(), reply.decode(), data, await theirs._process_headers(headers)))
+
+    theirs._process_msg = process  # type: ignore[method-assign]  # nobody is connected: only the parsers are compared
+    ours.listeners = {b"7": partial(hear, ours), b"8": partial(hear, ours)}
+    said = b"".join(
+        [
+            hmsg(7, b"body", "reply.1", {"ce-id": "1", "odd": "a:b"}),
+            b"PONG\r\n",
+            hmsg(8, b"HMSG x 7 y 3 4\r\n", "reply.2", {"ce-id": "2"}),
+            hmsg(7, b"", "", {"Status": "x"}),
+            b"MSG subject 7 plain 5\r\nhello\r\n",
+            b"HMSG inbox 7 28 28\r\nNATS/1.0 408 Timed Out !\r\n\r\n\r\n",
+            b"+OK\r\n",
+            *[hmsg(7, b"x" * n, f"reply.{n}", {"ce-id": str(n)}) for n in range(0, 500, 7)],
+        ]
+    )
+    for start in range(0, len(said), size):
+        await ours._ps.parse(said[start : start + size])
+        await theirs._ps.parse(said[start : start + size])
+    assert heard[ours] == heard[theirs]
+    assert len(heard[ours]) == 5 + 72
+
+
+def hmsg(sid: int, body: bytes, reply: str, headers: dict[str, str]) -> bytes:
+    """A message with headers as the server sends it."""
+    head = head_of(headers)
+    words = f"HMSG subject {sid} {reply} {len(head)} {len(head) + len(body)}".split()
+    return " ".join(words).encode() + b"\r\n" + head + body + b"\r\n"
+
+
 @given(st.dictionaries(NAMES, VALUES, max_size=12))
 def test_headers_are_read_as_the_library_reads_them(headers: dict[str, str]) -> None:
     raw = head_of(headers)[len(b"NATS/1.0\r\n") :]
     assert LeanClient._parse_header_lines(raw) == Client._parse_header_lines(raw)
 
 
-@pytest.mark.parametrize("raw", [b"no colon\r\n", b"a b: c\r\n", b"name:\ttabbed \r\n", b"x:y:z\r\n", b"\r\n"])
+@pytest.mark.parametrize(
+    "raw", [b"no colon\r\n", b"a b: c\r\n", b"name:\ttabbed \r\n", b"x:y:z\r\n", b"\r\n", b"a: b\r\nno colon\r\n\r\n"]
+)
 def test_odd_headers_are_read_as_the_library_reads_them(raw: bytes) -> None:
     assert LeanClient._parse_header_lines(raw) == Client._parse_header_lines(raw)
 
