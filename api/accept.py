@@ -174,7 +174,7 @@ WAIT_HELP = "`wait=N`: answer when the outcome is known, or after N seconds (at 
 KEY_HELP = "The same key and body on the same route is the same command, however often it is sent."
 
 
-def waiting(
+async def waiting(
     prefer: Annotated[str | None, Header(alias="Prefer", description=WAIT_HELP, examples=["wait=5"])] = None,
 ) -> float:
     """Seconds to wait for the outcome (`Prefer: wait=N`, at most 30); a preference we do not know is passed over."""
@@ -182,7 +182,7 @@ def waiting(
     return min(float(found[1]), LONGEST_WAIT) if found else 0.0
 
 
-def checked_key(
+async def checked_key(
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -199,7 +199,7 @@ def checked_key(
     return idempotency_key
 
 
-def accepting(
+async def accepting(
     request: Request,
     services: Given,
     actor: Caller,

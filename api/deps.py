@@ -42,8 +42,8 @@ class Services:
     dead: DeadLetters
 
 
-def services_of(connection: HTTPConnection) -> Services:
-    """The services this application was made with."""
+async def services_of(connection: HTTPConnection) -> Services:
+    """The services this application was made with. (A plain function would be run in another thread.)"""
     found: Services = connection.app.state.services
     return found
 

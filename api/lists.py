@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -83,7 +83,7 @@ class Ask:
         return Page(items=items, next=None if following is None else self.cursors.pack(following))
 
 
-def query(filters: Mapping[str, Filter]) -> Callable[..., Ask]:
+def query(filters: Mapping[str, Filter]) -> Callable[..., Awaitable[Ask]]:
     """The dependency that reads a list's query parameters."""
     fields: dict[str, Any] = {
         name: (FORMS.get(one.kind, one.kind) | None, Field(None, description=one.says, examples=[one.example]))
@@ -91,7 +91,7 @@ def query(filters: Mapping[str, Filter]) -> Callable[..., Ask]:
     }
     model: Any = create_model("Asked", __base__=Bounds, **fields)
 
-    def ask(request: Request, services: Given, actor: Asking, asked: Annotated[model, Query()]) -> Ask:
+    async def ask(request: Request, services: Given, actor: Asking, asked: Annotated[model, Query()]) -> Ask:
         values = {name: value for name in filters if (value := getattr(asked, name)) is not None}
         cursors = Cursors(services.keys, f"{actor.workspace} {request.url.path} {sorted(values.items())}")
         after = None if asked.cursor is None else cursors.unpack(asked.cursor)
@@ -112,7 +112,7 @@ def known_parameters(dependant: Dependant) -> Iterator[str]:
 KNOWN: dict[tuple[str | None, str], frozenset[str]] = {}
 
 
-def only_known(connection: HTTPConnection) -> None:
+async def only_known(connection: HTTPConnection) -> None:
     """Refuse a query parameter that the address does not take, or that is given twice."""
     if not connection.query_params:
         return

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Request
@@ -12,9 +13,7 @@ from api.accept import json_body
 from api.auth import Asking, Giver
 from api.deps import Given, Reading, opened
 from api.openapi import answers, problems
-from domain.message import Ref
-from projections import accounts, audiences, campaigns, jobs
-from projections.listing import Listing
+from projections.titles import TITLED, titles
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 
@@ -65,7 +64,7 @@ class Words(Body):
 class Match(BaseModel):
     """Something whose title holds the words."""
 
-    id: str
+    id: UUID
     title: str
 
 
@@ -85,14 +84,8 @@ class Searched(BaseModel):
     accounts: Matches
 
 
-TITLES: Mapping[str, tuple[Listing[Any], Callable[[Any], Ref]]] = {
-    "campaigns": (campaigns.LIST, lambda row: row.title),
-    "audiences": (audiences.LIST, lambda row: row.title),
-    "jobs": (jobs.LIST, lambda row: row.title),
-    "accounts": (accounts.LIST, lambda row: row.label),
-}
 SPRING = {"items": [{"id": "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77", "title": "Spring opening"}], "all": True}
-EXAMPLE = {name: SPRING if name in ("campaigns", "jobs") else {"items": [], "all": True} for name in TITLES}
+EXAMPLE = {name: SPRING if name in ("campaigns", "jobs") else {"items": [], "all": True} for name in TITLED}
 
 
 @router.post("", **asks(Words, {"title": "spring"}, EXAMPLE))
@@ -101,11 +94,11 @@ async def search_titles(
 ) -> Searched:
     """Look for words in titles. They lie sealed, so no index leads to them: the newest 500 of each list are opened."""
     found = {}
-    for name, (listing, title) in TITLES.items():
-        page = await listing.page(read, actor.workspace, {}, None, SEARCHED)
-        texts = await opened(services, read, actor.workspace, [title(row) for row in page.rows])
-        titles = [(row.id, texts.of(title(row)) or "") for row in page.rows]
-        matches = [Match(id=str(id_), title=text) for id_, text in titles if words.title.casefold() in text.casefold()]
-        whole = page.next is None and len(matches) <= MOST_FOUND
+    for name in TITLED:
+        titled = await titles(read, actor.workspace, name, SEARCHED + 1)
+        texts = await opened(services, read, actor.workspace, [title for _, title in titled])
+        told = [(id_, texts.of(title) or "") for id_, title in titled[:SEARCHED]]
+        matches = [Match(id=id_, title=text) for id_, text in told if words.title.casefold() in text.casefold()]
+        whole = len(titled) <= SEARCHED and len(matches) <= MOST_FOUND
         found[name] = Matches(items=matches[:MOST_FOUND], all=whole)
     return Searched(**found)

@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+import orjson
 import uvicorn
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.audience_import import AudienceImport
@@ -93,6 +95,7 @@ def clock() -> datetime:
 async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
     """Connect and build the adapters; everything is closed in the reverse order."""
     database_url, nats_url = addresses(settings)
+    set_json_loads(orjson.loads)
     async with AsyncExitStack() as stack:
         pool = AsyncConnectionPool(
             database_url,
