@@ -50,7 +50,8 @@ WITH item AS MATERIALIZED (
 ), fact AS MATERIALIZED (
     SELECT item.*,
         coalesce((SELECT max(e.originator_version) FROM stored_events e WHERE e.originator_id = stream), 0) AS current,
-        (SELECT k.state FROM commands k WHERE k.key = item.key AND k.state <> 'pending') AS answer
+        (SELECT k.state FROM commands k
+         WHERE k.key = item.key AND (k.state <> 'pending' OR k.digest <> item.digest)) AS answer
     FROM item
 ), verdict AS MATERIALIZED (
     SELECT f.*, CASE

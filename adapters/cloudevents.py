@@ -175,11 +175,10 @@ def outcome_message(answer: Answer, workspace: WorkspaceId, now: datetime, trace
         ID: f"{answer.command_id}-outcome",
         TYPE: f"drumline.outcome.{answer.state}",
         SOURCE: f"/drumline/{workspace}",
-        SUBJECT: answer.stream,
         TIME: stamp(now),
     }
-    if not answer.stream:
-        del headers[SUBJECT]
+    if answer.stream:
+        headers[SUBJECT] = answer.stream
     if trace:
         headers[TRACEPARENT] = trace
     return headers, orjson.dumps(answer)

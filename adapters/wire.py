@@ -208,15 +208,16 @@ def collect(kind: Any, body: BaseModel, texts: list[str], path: str = "") -> Non
 
 def build(kind: Any, body: BaseModel, refs: Iterator[Ref]) -> Any:
     """The dataclass for a body, its texts replaced by references."""
-    form, values = shape(kind), dict[str, Any]()
+    form, given = shape(kind), body.__dict__
+    values = []
     for name in form.names:
-        value = getattr(body, name)
+        value = given[name]
         if name in form.texts:
-            values[name] = None if value is None else next(refs)
-        elif item := form.nested.get(name):
-            values[name] = tuple(build(item, one, refs) for one in value)
+            value = None if value is None else next(refs)
+        elif name in form.lists:
+            item = form.nested.get(name)
+            value = tuple([build(item, one, refs) for one in value] if item else value)
         elif (item := form.single.get(name)) and value is not None:
-            values[name] = build(item, value, refs)
-        else:
-            values[name] = tuple(value) if name in form.lists else value
-    return kind(**values)
+            value = build(item, value, refs)
+        values.append(value)
+    return kind(*values)

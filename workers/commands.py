@@ -53,6 +53,7 @@ class Batch:
     writes: set[StreamId] = field(default_factory=set)
     reads: set[StreamId] = field(default_factory=set)
     failed: bool = False  # to be taken one by one
+    alone: bool = False  # one of those
 
     def meets(self, other: "Batch") -> bool:
         """Whether one of them may write what the other reads or writes: then the later one must wait."""
@@ -171,7 +172,7 @@ class Intake:
     async def _alone(self, message: Msg) -> None:
         """One message by itself: answered, or to be delivered again, or crashed."""
         tries = deliveries(message)
-        batch = Batch([message])
+        batch = Batch([message], alone=True)
         if tries <= TRIES and await self._survives(batch, partial(self._both, batch)):
             return
         if tries < TRIES:
@@ -184,7 +185,7 @@ class Intake:
         await self._finish(batch)
 
     async def _prepare(self, batch: Batch) -> None:
-        """Read, look up, check and seal: everything that needs no state."""
+        """Read, check and seal: everything that needs no state."""
         batch.commands, batch.unreadable = [], []
         for message in batch.messages:
             try:
@@ -195,7 +196,9 @@ class Intake:
         actors = {principal: await self._keys.actor(principal) for principal in principals}
         for command in batch.commands:
             command.belongs_to(actors[command.address.principal])
-        rows = await self._inbox.find([command.key for command in batch.commands]) if batch.commands else {}
+        # The append tells what was answered before; but what crashed, and comes again, must not be tried again.
+        keys = [command.key for command in batch.commands] if batch.alone else []
+        rows = await self._inbox.find(keys) if keys else {}
         drafts: list[tuple[Received, wire.Draft]] = []
         for command in batch.commands:
             if not command.answered_by(rows.get(command.key)):
