@@ -1,4 +1,4 @@
-"""The API's pages for people: Swagger UI and ReDoc, from files of ours, without any outside address."""
+"""The API's pages for people: Swagger UI, ReDoc and AsyncAPI, from files of ours, without any outside address."""
 
 from importlib.resources import files
 from typing import Final
@@ -6,9 +6,10 @@ from typing import Final
 import fastapi_offline
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from api import asyncapi, asyncapi_page
 from api.auth import ANYBODY
 
 STATIC: Final = "/docs/static"
@@ -22,7 +23,7 @@ POLICY = (
 
 
 def install(app: FastAPI) -> None:
-    """Serve /docs and /redoc."""
+    """Serve /docs, /redoc and /asyncapi."""
     router = APIRouter(include_in_schema=False, dependencies=[ANYBODY])
     openapi_url = app.openapi_url or ""
 
@@ -54,6 +55,14 @@ def install(app: FastAPI) -> None:
         # Its footer asks for a logo at an outside address: it gets an empty picture instead.
         script = (FOLDER / "redoc.standalone.js").read_text().replace(OUTSIDE_LOGO, EMPTY_PICTURE)
         return Response(script, media_type="text/javascript")
+
+    @router.get("/asyncapi.json")
+    async def asyncapi_document() -> Response:
+        return JSONResponse(asyncapi.document())
+
+    @router.get("/asyncapi")
+    async def asyncapi_html() -> HTMLResponse:
+        return HTMLResponse(asyncapi_page.page(), headers={"Content-Security-Policy": asyncapi_page.POLICY})
 
     app.include_router(router)
     app.mount(STATIC, StaticFiles(directory=str(FOLDER)), name="docs-static")

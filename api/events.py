@@ -61,7 +61,7 @@ async def listening(
     actor: Asking,
     services: Given,
     topics_: Annotated[
-        list[str] | None,
+        str | None,
         Query(alias="topics", description="Separated by commas: `job`, `job.approved`, `job-<id>`. Else all you hear."),
     ] = None,
     after: Annotated[
@@ -70,7 +70,7 @@ async def listening(
     last_event_id: Annotated[str | None, Header(description="The position reached before; outweighs `after`.")] = None,
 ) -> AsyncIterator[Listening]:
     """What is asked for, and a place for the listener as long as it stays."""
-    asked = [topic.strip() for given in topics_ or () for topic in given.split(",")]
+    asked = [] if topics_ is None else [topic.strip() for topic in topics_.split(",")]
     chosen = topics(actor, asked)
     given, name = (last_event_id, "Last-Event-ID") if last_event_id else (after, "after")
     start = await position(services.feed, given, name)

@@ -1,4 +1,4 @@
-"""Swagger UI and ReDoc: they work in a browser that can reach nothing but us."""
+"""Swagger UI, ReDoc and AsyncAPI: they work in a browser that can reach nothing but us."""
 
 import re
 
@@ -10,7 +10,7 @@ from adapters.whatsapp_web.driver import use_bundled_node
 from tests.api.house import House
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/asyncapi"])
 def test_the_pages_name_no_address_outside(house: House, path: str) -> None:
     response = house.http.get(house.url + path)
     assert response.status_code == 200
@@ -20,7 +20,14 @@ def test_the_pages_name_no_address_outside(house: House, path: str) -> None:
         assert house.http.get(house.url + asset).status_code == 200, asset
 
 
-@pytest.mark.parametrize(("path", "shown"), [("/docs", "#operations-jobs-submit_job_v1_jobs_post"), ("/redoc", "h2")])
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/docs", "#operations-jobs-submit_job_v1_jobs_post"),
+        ("/redoc", "h2"),
+        ("/asyncapi", "#take\\.job\\.submit"),
+    ],
+)
 def test_the_pages_work_without_the_outside(house: House, path: str, shown: str) -> None:
     asked, said = [], []
     use_bundled_node()
