@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.bus import Bus
 from adapters.cancellation import heeding
-from adapters.streams import DEAD, SENDS
+from adapters.streams import SENDS
 
 COUNTS = """
 SELECT
@@ -24,7 +24,8 @@ SELECT
     (SELECT count(*) FROM timers),
     (SELECT count(*) FROM timers WHERE due_at <= now()),
     (SELECT count(*) FROM commands WHERE state = 'pending'),
-    (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM commands WHERE state = 'pending')
+    (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM commands WHERE state = 'pending'),
+    (SELECT count(*) FROM dead_letters WHERE state = 'dead')
 """
 
 
@@ -41,14 +42,7 @@ class Counts:
     timers_due: int
     pending: int
     oldest_pending: float  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Queues:
-    """What the bus counts."""
-
-    sends: int
-    dead: int
+    dead: int  # letters that nobody has replayed or dropped
 
 
 class Census:
@@ -64,6 +58,6 @@ class Census:
             assert row is not None
             return Counts(*row)
 
-    async def queues(self) -> Queues:
-        sends, dead = [(await heeding(self._bus.js.stream_info(name))).state.messages for name in (SENDS, DEAD)]
-        return Queues(sends, dead)
+    async def sends(self) -> int:
+        """Messages in SENDS."""
+        return (await heeding(self._bus.js.stream_info(SENDS))).state.messages

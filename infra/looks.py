@@ -74,7 +74,7 @@ HOUSE: Sequence[Family] = (
     Family("timers", "Decisions that are planned."),
     Family("timers_due", "Decisions whose time has come and that are not made yet."),
     Family("sends_queued", "Messages in SENDS, each some sends of one account."),
-    Family("dead_letters", "Messages that lie in DEAD."),
+    Family("dead_letters", "Messages that nobody could handle, not yet replayed or dropped."),
 )
 
 
@@ -149,8 +149,7 @@ class OfHouse(Collector):
             await self._lag(found, reader, await position(), head)
 
     async def _queues(self, found: dict[str, dict[tuple[str, ...], float]]) -> None:
-        queues = await self.census.queues()
-        found["sends_queued"][()], found["dead_letters"][()] = queues.sends, queues.dead
+        found["sends_queued"][()] = await self.census.sends()
 
     async def _relay(self, found: dict[str, dict[tuple[str, ...], float]]) -> None:
         _, last = await self.bus.last(EVENTS, POSITION)
@@ -175,6 +174,7 @@ def flat(counts: Counts) -> Iterator[tuple[str, Values]]:
     yield "timers_due", {(): counts.timers_due}
     yield "commands_pending", {(): counts.pending}
     yield "commands_pending_oldest_seconds", {(): counts.oldest_pending}
+    yield "dead_letters", {(): counts.dead}
 
 
 def collect(*collectors: Collector, registry: CollectorRegistry = metrics.REGISTRY) -> None:
