@@ -91,6 +91,6 @@ def test_an_approval_starts_its_job_now_or_when_it_is_scheduled_but_never_both()
     alone = fold([recorded(1, approved, decision, job_id)], {})
     both = fold([recorded(1, approved, decision, job_id), recorded(2, JobScheduled(at), decision, job_id)], {})
     assert [timer.kind for timer in alone.timers] == ["start"]
-    assert [(timer.kind, timer.due_at) for timer in both.timers] == [("start", at)]
+    assert [(timer.kind, timer.due_at, timer.serves) for timer in both.timers] == [("start", at, 2)]
     later = fold([recorded(3, JobScheduled(at), decision, job_id)], {})
     assert later.timers[0].id != both.timers[0].id  # another version of the schedule is another timer
