@@ -12,7 +12,6 @@ from tests.api.house import House, Tenant
 from tests.api.test_commands import until
 from tests.api.test_jobs import approve
 
-
 ANOTHER = "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77"
 
 

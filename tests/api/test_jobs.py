@@ -24,7 +24,20 @@ from tests.api.house import House, Tenant
 from tests.api.test_commands import until
 
 NONE = dict.fromkeys(
-    ("pending", "intended", "sent", "delivered", "read", "failed", "partial", "skipped", "unknown", "stopped"), 0
+    (
+        "pending",
+        "intended",
+        "sent",
+        "delivered",
+        "read",
+        "failed",
+        "partial",
+        "skipped",
+        "unknown",
+        "given_up",
+        "stopped",
+    ),
+    0,
 )
 
 
@@ -107,6 +120,7 @@ def test_the_review_queue_holds_what_awaits_an_answer_oldest_first(tenant: Tenan
     queue = tenant.ok("GET", "/v1/review-queue", role=Role.MODERATOR)["items"]
     assert [item["id"] for item in queue] == [first["id"], second["id"], third["id"]]
     assert queue[0] == {name: first[name] for name in queue[0]}
+    assert first["flags"] == []
     approve(tenant, first)
     note = {"review_hash": second["review_hash"], "note": "The opening hours are wrong."}
     tenant.ok("POST", f"/v1/jobs/{second['id']}/reject", note, role=Role.MODERATOR)
@@ -121,7 +135,8 @@ def test_the_review_queue_holds_what_awaits_an_answer_oldest_first(tenant: Tenan
 def test_two_approvals_where_the_policy_asks_for_two(house: House, tenant: Tenant) -> None:
     tenant.ok("PUT", "/v1/workspace/moderation-policy", {"approvals": 2, "own_approval": False}, role=Role.ADMIN)
     policy = tenant.ok("GET", "/v1/workspace")["moderation_policy"]
-    assert policy == {"approvals": 2, "own_approval": False}
+    flags = {"flag_above": None, "flag_links": False, "flagged_approvals": 2}
+    assert policy == {"approvals": 2, "own_approval": False} | flags
     job = tenant.job()
     approve(tenant, job)
     waiting = tenant.ok("GET", "/v1/review-queue")["items"][0]
