@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from adapters.inbox import CommandRow
-from domain.message import Event, PrincipalId, Refused, StreamId, WorkspaceId
+from domain.message import Envelope, Event, PrincipalId, Refused, StreamId, WorkspaceId, derive
 
 Code = Literal["ok", "duplicate", "conflict", "condition", "fence", "permits", "failed"]
 
@@ -125,3 +125,20 @@ def unstorable(item: Item, detail: str, size: int) -> str:
     if size + len(detail) > LARGEST_ITEM:
         return "too_large"
     return ""
+
+
+def envelopes(item: Item) -> list[Envelope]:
+    """What is stored around an item's events; their ids follow from the decision's key."""
+    return [
+        Envelope(
+            derive("event", item.key, k),
+            item.principal,
+            item.workspace,
+            item.command_id,
+            item.correlation,
+            item.now,
+            item.conditions,
+            item.traceparent,
+        )
+        for k in range(1, len(item.events) + 1)
+    ]

@@ -25,15 +25,15 @@ from psycopg.sql import SQL, Identifier
 
 from adapters import binary_arrays
 from adapters.append_sql import CHANNEL, LOCK, Entry, prepared
-from adapters.appending import Item, Lease, Verdict
+from adapters.appending import Item, Lease, Verdict, envelopes
 from adapters.binary_arrays import Blobs, Int8s, Texts
 from adapters.codec import Codec, StateCodec
 from adapters.connecting import ALIVE
 from adapters.group_commit import PATIENCE, GroupCommit, LogUnavailable
 from adapters.log_tail import LogTail
-from adapters.read_sql import INSERT, MOST_AT_ONCE, PAGE, READING, STREAM, STREAMS
+from adapters.read_sql import HISTORIES, INSERT, MOST_AT_ONCE, PAGE, READING, STREAM, STREAMS
 from domain import catalog
-from domain.message import Envelope, Event, Recorded, StreamId, WorkspaceId, derive
+from domain.message import Envelope, Event, Recorded, StreamId, WorkspaceId
 
 __all__ = ["EventStore", "Item", "Lease", "Loaded", "LogUnavailable", "Verdict"]
 
@@ -157,6 +157,10 @@ class LogRecorder(PostgresApplicationRecorder, ArrayRecorder):
         """Several streams, each from its newest snapshot of the given name on; a snapshot has the id 0."""
         return self._select(STREAMS, [Texts.of(snapshots), Texts.of(snapshots.values())])
 
+    def select_histories(self, streams: Collection[StreamId], upto: int) -> Sequence[Notification]:
+        """Several streams, each up to a position of the log."""
+        return self._select(HISTORIES, [Texts.of(streams), upto])
+
     def _select(self, query: str, values: Sequence[Any]) -> list[Notification]:
         return [Notification(*row) for row in self._rows(query.encode(), values)]
 
@@ -219,6 +223,10 @@ class EventStore:
         """The events of a stream, up to a version of it."""
         return await self._read(lambda: self._recorded(self._log.select_events(stream, lte=upto)))
 
+    async def histories(self, streams: Collection[StreamId], upto: int) -> list[Recorded]:
+        """The events of several streams up to a position, each stream's together and in order."""
+        return await self._read(lambda: self._recorded(self._log.select_histories(streams, upto)))
+
     async def head(self) -> int:
         """The last position; 0 in an empty log."""
         return await self._read(lambda: self._log.max_notification_id() or 0)
@@ -275,20 +283,3 @@ class EventStore:
             row = StoredEvent(stream, loaded.version, states.name, states.encode(loaded.state, loaded.workspace))
             with suppress(IntegrityError):  # another reader has just stored it
                 self._snapshots.insert_events([row])
-
-
-def envelopes(item: Item) -> list[Envelope]:
-    """What is stored around an item's events; their ids follow from the decision's key."""
-    return [
-        Envelope(
-            derive("event", item.key, k),
-            item.principal,
-            item.workspace,
-            item.command_id,
-            item.correlation,
-            item.now,
-            item.conditions,
-            item.traceparent,
-        )
-        for k in range(1, len(item.events) + 1)
-    ]

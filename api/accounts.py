@@ -17,6 +17,7 @@ from api.deps import Given, Reading, Texts, opened
 from api.errors import ApiError, not_found
 from api.lists import Ask, Page, query
 from api.openapi import gives, pages, problems, reads
+from api.past import AsOf
 from domain.account import Status, Trouble
 from domain.quota import Window
 from projections import accounts
@@ -103,9 +104,12 @@ async def list_accounts(
 
 
 @router.get("/{account_id}", **reads(EXAMPLE, of_one=True))
-async def get_account(account_id: UUID, actor: Asking, read: Reading, services: Given) -> Account:
+async def get_account(account_id: UUID, actor: Asking, read: Reading, services: Given, as_of: AsOf) -> Account:
     """One account."""
-    row = await accounts.TABLE.one(read, actor.workspace, account_id)
+    if as_of:
+        row = await as_of.row("account", accounts.PROJECTION, account_id)
+    else:
+        row = await accounts.TABLE.one(read, actor.workspace, account_id)
     if row is None:
         raise not_found("account")
     return Account.of(row, await opened(services, read, actor.workspace, [row.label]))

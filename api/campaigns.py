@@ -13,6 +13,7 @@ from api.deps import Given, Reading, Texts, opened
 from api.errors import not_found
 from api.lists import Ask, Page, query
 from api.openapi import gives, pages, reads
+from api.past import AsOf
 from projections import campaigns
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -75,9 +76,12 @@ async def list_campaigns(
 
 
 @router.get("/{campaign_id}", **reads(EXAMPLE, of_one=True))
-async def get_campaign(campaign_id: UUID, actor: Asking, read: Reading, services: Given) -> Campaign:
+async def get_campaign(campaign_id: UUID, actor: Asking, read: Reading, services: Given, as_of: AsOf) -> Campaign:
     """One campaign."""
-    row = await campaigns.TABLE.one(read, actor.workspace, campaign_id)
+    if as_of:
+        row = await as_of.row("campaign", campaigns.PROJECTION, campaign_id)
+    else:
+        row = await campaigns.TABLE.one(read, actor.workspace, campaign_id)
     if row is None:
         raise not_found("campaign")
     return Campaign.of(row, await opened(services, read, actor.workspace, [row.title, *row.parts]))

@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from api.accept import Accepting
 from api.auth import Asking
 from api.deps import Reading
-from api.errors import not_found
+from api.errors import ApiError, not_found
 from api.lists import Ask, Page, query
 from api.openapi import gives, pages, reads
+from api.past import AsOf
 from projections import jobs, outcomes
 from projections.outcomes import Outcome
 
@@ -83,14 +84,19 @@ class Delivery(BaseModel):
 
 @router.get("/jobs/{job_id}/deliveries", **pages(EXAMPLE, missing=True))
 async def list_deliveries(
-    job_id: UUID, actor: Asking, read: Reading, ask: Annotated[Ask, Depends(query(outcomes.OF_JOB))]
+    job_id: UUID, actor: Asking, read: Reading, ask: Annotated[Ask, Depends(query(outcomes.OF_JOB))], as_of: AsOf
 ) -> Page[Delivery]:
     """Every recipient of a job in the audience's order, reached or not."""
-    job = await jobs.one(read, actor.workspace, job_id)
-    if job is None:
-        raise not_found("job")
     (after,) = ask.after or [0]
-    found, edge = await outcomes.of_job(read, job, ask.values, after, ask.limit)
+    if as_of:
+        for name in ask.values:
+            raise ApiError(422, "not_with_at", name)
+        found, edge = await as_of.deliveries(read, job_id, after, ask.limit)
+    else:
+        job = await jobs.one(read, actor.workspace, job_id)
+        if job is None:
+            raise not_found("job")
+        found, edge = await outcomes.of_job(read, job, ask.values, after, ask.limit)
     return ask.page([Delivery.of(one) for one in found], None if edge is None else [edge])
 
 
@@ -104,9 +110,9 @@ async def list_deliveries_of_recipient(
 
 
 @router.get("/deliveries/{delivery_id}", **reads(EXAMPLE, of_one=True))
-async def get_delivery(delivery_id: UUID, actor: Asking, read: Reading) -> Delivery:
+async def get_delivery(delivery_id: UUID, actor: Asking, read: Reading, as_of: AsOf) -> Delivery:
     """One delivery that was begun."""
-    found = await outcomes.one(read, actor.workspace, delivery_id)
+    found = await (as_of.delivery(delivery_id) if as_of else outcomes.one(read, actor.workspace, delivery_id))
     if found is None:
         raise not_found("delivery")
     return Delivery.of(found)

@@ -12,6 +12,7 @@ from api.errors import not_found
 from api.job_views import EXAMPLE, SUBMITTED, Job
 from api.lists import Ask, Page, query
 from api.openapi import gives, pages, reads
+from api.past import AsOf
 from projections import jobs
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -43,9 +44,9 @@ async def list_jobs(
 
 
 @router.get("/{job_id}", **reads(EXAMPLE, of_one=True))
-async def get_job(job_id: UUID, actor: Asking, read: Reading, services: Given) -> Job:
+async def get_job(job_id: UUID, actor: Asking, read: Reading, services: Given, as_of: AsOf) -> Job:
     """One job, with its counts."""
-    job = await jobs.one(read, actor.workspace, job_id)
+    job = await (as_of.job(read, job_id) if as_of else jobs.one(read, actor.workspace, job_id))
     if job is None:
         raise not_found("job")
     return Job.of(job, await opened(services, read, actor.workspace, job.texts))

@@ -167,13 +167,15 @@ def drop_dead(letter: UUID, data_dir: DataDir = None) -> None:
 @audit_app.command("replay")
 def replay(
     stream: Annotated[str, typer.Argument(help="such as job-<id>")],
-    version: Annotated[int | None, typer.Option(help="Up to this version.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Up to this version of it.")] = None,
+    at: Annotated[int | None, typer.Option(min=1, help="Up to this position of the log.")] = None,
+    as_of: Annotated[str, typer.Option("--as-of", help="Up to this time, such as 2026-11-21T09:00:00+01:00.")] = "",
     data_dir: DataDir = None,
 ) -> None:
     """Print a stream's history, with the state after each event."""
-    from infra.commands import replay as run
+    from infra.replay import run
 
-    asyncio.run(run(read(data_dir=data_dir), stream, version))
+    asyncio.run(run(read(data_dir=data_dir), stream, version, at, as_of))
 
 
 @app.command()

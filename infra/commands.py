@@ -8,15 +8,13 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from adapters.event_store import EventStore
 from adapters.keys import BadKey, Keys
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
-from domain.message import PrincipalId, Role, StreamId, WorkspaceId
+from domain.message import PrincipalId, Role, WorkspaceId
 from infra import deploy
 from infra.client import Api, Problem
 from infra.embedded import EmbeddedServers
 from infra.embedded_nats import listed
-from infra.replay import table
 from infra.settings import Settings, SettingsError
 
 console = Console()
@@ -93,19 +91,6 @@ async def import_audience(settings: Settings, file: Path, key: str, title: str, 
     for row in report.pop("bad_rows"):
         console.print(f"line {row['line']}: {row['reason']} ({row['column']})", style="yellow")
     print(json.dumps(report))
-
-
-async def replay(settings: Settings, stream: str, version: int | None) -> None:
-    """Print a stream's history."""
-    store = EventStore(deploy.database_of(settings))
-    store.start()
-    try:
-        history = await store.history(StreamId(stream), version)
-    finally:
-        await store.stop()
-    if not history:
-        raise SettingsError(f"There is no stream {stream}.")
-    console.print(table(stream, history))
 
 
 def doctor(settings: Settings) -> int:

@@ -2,19 +2,64 @@
 
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from adapters.event_store import EventStore
 from domain.catalog import DECIDERS, EVENT_NAMES
-from domain.message import Recorded
+from domain.message import Recorded, StreamId
+from infra import deploy
+from infra.settings import Settings, SettingsError
 
 SHOWN = 44  # characters of one value
 INDENT = 13
 HEAD = f"{'log':>6} {'v':>4}  {'UTC':<12}  {'by':<15} {'event':<26} state"
+
+
+async def run(settings: Settings, stream: str, version: int | None, at: int | None, as_of: str) -> None:
+    """Print a stream's history up to a version of it, a position of the log, a time: the first that is reached."""
+    until = moment(as_of) if as_of else None
+    store = EventStore(deploy.database_of(settings))
+    store.start()
+    try:
+        whole, head = await store.history(StreamId(stream)), await store.head()
+    finally:
+        await store.stop()
+    if not whole:
+        raise SettingsError(f"There is no stream {stream}.")
+    first = whole[0]
+    if version is not None and version > whole[-1].version:
+        raise SettingsError(f"--version: {stream} ends at version {whole[-1].version}.")
+    if at is not None and at > head:
+        raise SettingsError(f"--at: the log ends at position {head}.")
+    if at is not None and at < first.position:
+        raise SettingsError(f"--at: {stream} begins at position {first.position}.")
+    if until is not None and until < first.envelope.time:
+        raise SettingsError(f"--as-of: {stream} begins at {first.envelope.time.isoformat()}.")
+    history = [
+        recorded
+        for recorded in whole
+        if (version is None or recorded.version <= version)
+        and (at is None or recorded.position <= at)
+        and (until is None or recorded.envelope.time <= until)
+    ]
+    Console().print(table(stream, history))
+
+
+def moment(text: str) -> datetime:
+    """A time that names its offset. Raises SettingsError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--as-of: {text} is not a time, as in 2026-11-21T09:00:00+01:00.") from None
+    if found.tzinfo is None:
+        raise SettingsError(f"--as-of: {text} does not name its offset, as in 2026-11-21T09:00:00+01:00.")
+    return found
 
 
 def table(title: str, history: Iterable[Recorded]) -> Group:

@@ -89,6 +89,15 @@ def gone(_row: object, _event: Event, _recorded: Recorded) -> None:
     """A handler that removes the row."""
 
 
+def stepped(projection: Projection[R], row: R | None, recorded: Recorded) -> R | None:
+    """A row after an event that the projection knows."""
+    row = projection.on[type(recorded.event)](row, recorded.event, recorded)
+    if row is not None:
+        row.position = recorded.position
+        row.changed_at = recorded.envelope.time
+    return row
+
+
 class Fold(Generic[R]):
     """One projection's share of a page: its rows are asked for, folded, and written back."""
 
@@ -108,13 +117,9 @@ class Fold(Generic[R]):
         """Take the events in, one after the other."""
         if self._projection.tally is not None:
             self._before = {key: replace(row) for key, row in found.items()}
-        rows, on = self._rows, self._projection.on
+        rows = self._rows
         for key, recorded in self._events:
-            row = on[type(recorded.event)](rows[key] if key in rows else found.get(key), recorded.event, recorded)
-            if row is not None:
-                row.position = recorded.position
-                row.changed_at = recorded.envelope.time
-            rows[key] = row
+            rows[key] = stepped(self._projection, rows[key] if key in rows else found.get(key), recorded)
 
     async def write(self, connection: AsyncConnection) -> None:
         """Write each row once, and remove those that are no more."""
