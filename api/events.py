@@ -45,11 +45,12 @@ EXAMPLE = f"retry: 1000\nid: 4119\n\ndata: {orjson.dumps(EVENT).decode()}\nid: 4
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Who listens to what, from which position on."""
+    """Who listens to what, from which position on; `head` is where the log ended when they came."""
 
     actor: Actor
     topics: Topics
     after: int
+    head: int
     services: Services
 
     @property
@@ -73,17 +74,17 @@ async def listening(
     asked = [] if topics_ is None else [topic.strip() for topic in topics_.split(",")]
     chosen = topics(actor, asked)
     given, name = (last_event_id, "Last-Event-ID") if last_event_id else (after, "after")
-    start = await position(services.feed, given, name)
+    head = await services.feed.head()
+    start = position(head, given, name)
     try:
         with services.feed.seat(actor.id):
-            yield Listening(actor, chosen, start, services)
+            yield Listening(actor, chosen, start, head, services)
     except Crowded as crowded:
         raise no_room(crowded) from None
 
 
-async def position(feed: Feed, given: str, name: str) -> int:
+def position(head: int, given: str, name: str) -> int:
     """The position to begin behind."""
-    head = await feed.head()
     if given == "latest":
         return head
     if not (given.isascii() and given.isdecimal() and len(given) <= len(str(LAST))):
@@ -164,9 +165,9 @@ async def gone(websocket: WebSocket) -> None:
 async def hear(ears: Listening) -> AsyncGenerator[tuple[int, Sequence[Told]], None]:
     """How far a listener has come and what there was to hear, stretch by stretch; ends with the key or this process.
 
-    At first, and when it is quiet, there is nothing to hear but a place to go on from.
+    At first, when all is told that there was, and when it is quiet, there is nothing to hear but a place to go on from.
     """
-    loop, feed, after = asyncio.get_running_loop(), ears.feed, ears.after
+    loop, feed, after, behind = asyncio.get_running_loop(), ears.feed, ears.after, ears.after < ears.head
     yield after, ()
     said = checked = loop.time()
     while not feed.closed:
@@ -178,9 +179,12 @@ async def hear(ears: Listening) -> AsyncGenerator[tuple[int, Sequence[Told]], No
         told: Sequence[Told] = ()
         if await feed.grown(after, min(CHECK, KEEP_ALIVE)):
             after, told = await listen(ears, after)
-        if told or loop.time() - said >= KEEP_ALIVE:
+        if told:
             yield after, told
             said = loop.time()
+        if (behind and after >= ears.head) or loop.time() - said >= KEEP_ALIVE:
+            yield after, ()
+            behind, said = False, loop.time()
 
 
 async def listen(ears: Listening, after: int) -> tuple[int, Sequence[Told]]:

@@ -101,6 +101,16 @@ async def test_who_was_cut_off_before_the_first_event_misses_nothing(tenant: Ten
 
 
 @WAYS
+async def test_who_has_caught_up_is_told_so(house: House, tenant: Tenant, way: str) -> None:
+    head = await asyncio.to_thread(house.run, house.services.store.head())
+    await work(house.tenant().campaign)  # another's events are the last ones in the log
+    one = listener(tenant, after="0", topics="account")
+    async with listening(one, way):
+        await until(lambda: int(one.place or 0) > head)
+    assert one.heard == []
+
+
+@WAYS
 async def test_one_connection_carries_many_topics(tenant: Tenant, way: str) -> None:
     campaign = await work(tenant.campaign)
     one = listener(tenant, after="0", topics=f"campaign-{campaign}, account.registered,workspace")
