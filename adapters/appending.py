@@ -29,7 +29,7 @@ class Lease:
         return self.spend > 0 or self.grant is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One decision to be appended: its events (perhaps none) or its refusal, and what it was decided on."""
 
@@ -51,7 +51,7 @@ class Item:
     follows: Sequence[UUID] = ()  # keys of earlier items of this append: it goes through only if they did, just now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What became of an item. Nothing of it is stored unless `code` is "ok".
 

@@ -15,7 +15,7 @@ class BatchRefused(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """Something to publish."""
 
@@ -34,7 +34,7 @@ class Stored:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Told:
     """An outcome, whose it is, and where it goes."""
 

@@ -54,7 +54,7 @@ class Address:
         return f"cmd.{self.workspace}.{self.principal}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """An outcome, as its sender gets to see it."""
 

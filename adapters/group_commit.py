@@ -50,7 +50,7 @@ class Call:
     trace: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waiting:
     """An entry in the queue, and where its verdict goes."""
 

@@ -14,7 +14,7 @@ from nats import errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
+from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, Parser
 
 VERSION = b"NATS/1.0\r\n"
 FIELD = re.compile(r"([!-9;-~]+): ([!-~](?:[ -~]*[!-~])?)\r\n")  # one header as nearly everybody writes it
@@ -48,25 +48,28 @@ class LeanParser(Parser):
 
     nc: "LeanClient"
 
-    def reset(self) -> None:
-        super().reset()
-        self._held = b""  # the beginning of a message for a listener
-
     async def parse(self, data: bytes = b"") -> None:
-        if not self.buf and self.state == AWAITING_CONTROL_LINE:
-            data = self._held + data
+        if self.state == AWAITING_MSG_PAYLOAD:  # the library has begun on it
+            missing = self.needed + CRLF_SIZE - len(self.buf)
+            await super().parse(data[:missing])
+            data = data[missing:]
+        if self.state == AWAITING_CONTROL_LINE:
+            data = bytes(self.buf) + data
             end, partial = self._handed_on(data)
-            self._held, data = (data[end:], b"") if partial else (b"", data[end:])
-        await super().parse(data)
+            self.buf = bytearray(data[end:])
+            if not partial:
+                await super().parse()
 
     def _handed_on(self, data: bytes) -> tuple[int, bool]:
-        """How far the data was taken in, and whether what is left is only the beginning of a message for a listener."""
+        """How far the data was taken in, and whether what is left is the beginning of a message."""
         listeners, position = self.nc.listeners, 0
         while data.startswith(b"HMSG ", position):
             line_end = data.find(b"\r\n", position)
-            words = data[position + 5 : line_end].split() if line_end > 0 else []
+            if line_end < 0:
+                return position, True
+            words = data[position + 5 : line_end].split()
             listener = listeners.get(words[1]) if len(words) == 5 else None
-            if listener is None:  # without a reply it is the server's word; the line may not be whole
+            if listener is None:  # without a reply it is the server's word
                 return position, False
             subject, _, reply, head, whole = words
             start = line_end + 2

@@ -23,7 +23,7 @@ from domain.message import (
 NO_STREAM = StreamId("")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One command, from outside or inside, and who gives it."""
 
@@ -48,7 +48,7 @@ class Request:
         return self.name or catalog.COMMAND_NAMES.get(type(self.command)) or type(self.command).__name__
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What became of a request; `repeated` when it had been answered before."""
 

@@ -13,7 +13,7 @@ ENTRY_BYTES = 700  # measured: key, Loaded and a small state
 ELEMENT_BYTES = 120  # one more part, account, moderator or event in it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Later:
     """A state and the events after it, folded only when somebody asks: most new aggregates are not asked for soon."""
 
