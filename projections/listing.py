@@ -141,8 +141,9 @@ class Listing(Generic[R]):
         order: tuple[str, ...] = ("born",),
         newest: bool = True,
         only: str = "true",
+        scan: int = SCAN,
     ) -> None:
-        self.table, self.order, self.only = table, order, only
+        self.table, self.order, self.only, self.scan = table, order, only, scan
         self.filters = {one.name: one for one in filters}
         # An id is the surest way; the last one leads to every row.
         self.ways = (*(Way((name,), few=True) for name in ("id",) if name in self.filters), *ways, Way())
@@ -173,7 +174,7 @@ class Listing(Generic[R]):
     ) -> tuple[bytes, dict[str, Any]]:
         """The statement of a page, and its parameters."""
         way = self.way(asked)
-        scan = limit + 1 if self.led(way) >= asked.keys() else SCAN
+        scan = limit + 1 if self.led(way) >= asked.keys() else self.scan
         values: dict[str, Any] = {"workspace": workspace, "scan": scan, "limit": limit + 1}
         for name, value in asked.items():
             values |= self.filters[name].values(value)
@@ -215,7 +216,7 @@ class Listing(Generic[R]):
             here=AND.join(here or [TRUE]),
             rest=AND.join(rest or [TRUE]),
             place=names(self.order),
-            most=sql.Literal(SCAN),
+            most=sql.Literal(max(SCAN, self.scan)),
             order=self._ordered("{}", self._newest),
             reverse=self._ordered("{}", not self._newest),
             shown=self._ordered("found.{}", self._newest),

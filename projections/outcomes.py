@@ -169,6 +169,8 @@ async def begun(connection: AsyncConnection, job: Job, asked: Mapping[str, Any],
     values["job"] = row.id
     if "recipient" in asked:
         values["id"] = delivery_id(row.id, asked["recipient"])
+    if "part" in asked:
+        values["part"] = asked["part"] - 1  # people count from 1
     states = [{"state": state} for state in states_of(asked["state"], row.status)] if "state" in asked else [{}]
     pages = [await BEGUN.page(connection, row.workspace, values | state, [after], limit) for state in states]
     return [([told(one, row.status) for one in page.rows], page.next[0] if page.next else None) for page in pages]
