@@ -31,6 +31,9 @@ ALTER TABLE job_progress
     ADD COLUMN messages integer NOT NULL,                  -- the job's own pace for each account
     ADD COLUMN seconds  integer NOT NULL;
 
+-- A delivery between two parts is found by its job: a revision may have moved it to another account.
+CREATE INDEX send_progress_between ON send_progress (job_id, ordinal) WHERE state = 'between';
+
 DROP TABLE timers;
 CREATE TABLE timers (                                      -- decisions that are due, now or later
     id         uuid        PRIMARY KEY,                    -- derived from what asked for it, at its version
