@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from adapters import metrics
 from adapters.cloudevents import structured
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
@@ -110,9 +111,11 @@ class Feed:
         if self.listeners >= self._most:
             raise Crowded(self._most, whole=True)
         self._seats[listener] += 1
+        metrics.LISTENERS.inc()
         try:
             yield
         finally:
+            metrics.LISTENERS.dec()
             self._seats[listener] -= 1
             if not self._seats[listener]:
                 del self._seats[listener]
