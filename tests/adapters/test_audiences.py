@@ -12,10 +12,11 @@ from domain.account import PauseAccount
 from domain.audience import ImportAudience
 from domain.campaign import Campaign
 from domain.content import TextPart
+from domain.lifecycle import Job
 from domain.merkle import root
 from domain.message import Actor, PrincipalId, Ref, Role, StreamId, WorkspaceId
 from domain.ports import Gather, Gathered
-from domain.submission import SubmitJob
+from domain.submission import CampaignVersion, ReviseJob, SubmitJob, Version
 from tests.adapters.vaulted import HERE, THERE, Vaulted, vaulted
 
 NORTH, SOUTH = UUID(int=1), UUID(int=2)
@@ -154,6 +155,29 @@ async def test_a_submission_is_told_the_root_the_size_and_what_is_missing_over_a
     assert gathered.frozen is not None
     assert gathered.frozen.root == (await frozen(v, audience)).frozen.root
     assert (gathered.frozen.count, gathered.frozen.missing) == (3, {"name": 1, "city": 2})
+
+
+async def test_it_is_told_how_many_texts_have_a_link_but_no_text(v: Vaulted) -> None:
+    audience = (await imported(v)).audience_id
+    gathered = await submission(v, audience, "Hello", "See https://example.test/a", "and example.com")
+    assert gathered.frozen is not None
+    assert gathered.frozen.links == 2
+
+
+async def test_a_revision_freezes_the_jobs_own_words_and_people_or_the_campaigns_newest(v: Vaulted) -> None:
+    own, newest = (await imported(v, GAPS)).audience_id, (await imported(v)).audience_id
+    said, says = await v.contents.put_many(HERE, ["From {{city}}", "example.com"])
+    job = Job(says=Version(1, TITLE, (TextPart(said),), own))
+    campaign = Campaign(version=2, title=TITLE, parts=(TextPart(says),), audience_id=newest)
+    revision = ReviseJob(uuid4(), (SOUTH,))
+    chosen = replace(revision, campaign=CampaignVersion(uuid4(), 2))
+    assert chosen.campaign is not None
+    states = {StreamId(f"job-{revision.job_id}"): job, StreamId(f"campaign-{chosen.campaign.campaign_id}"): campaign}
+    kept, taken = await v.facts(revision, actor(), states), await v.facts(chosen, actor(), states)
+    assert kept.frozen == replace((await frozen(v, own, SOUTH)).frozen, missing={"city": 2})
+    assert taken.frozen == replace((await frozen(v, newest, SOUTH)).frozen, links=1)
+    nobody = {StreamId(f"job-{revision.job_id}"): Job()}
+    assert await v.facts(revision, actor(), nobody) == await v.facts(chosen, actor(), nobody) == Gathered()
 
 
 async def test_nothing_is_kept_before_the_submission_is_accepted(v: Vaulted) -> None:

@@ -42,6 +42,17 @@ def test_an_event_lies_in_the_log_as_its_golden_file_says(name: str) -> None:
     assert CODEC.encode(event, envelope) == (name, orjson.dumps(orjson.loads(golden)))
 
 
+@pytest.mark.parametrize("path", sorted((GOLDEN / "earlier").glob("*.json")), ids=lambda path: path.stem)
+def test_an_event_from_before_it_had_more_fields_reads_with_their_defaults(path: Path) -> None:
+    stored = orjson.loads(path.read_bytes())
+    event, _ = CODEC.decode(path.stem, path.read_bytes())
+    kind: Any = catalog.EVENTS[path.stem]
+    more = {one.name: one.default for one in dataclasses.fields(kind) if one.name not in stored["event"]}
+    assert more
+    assert {name: getattr(event, name) for name in more} == more
+    assert dataclasses.MISSING not in more.values()
+
+
 def test_every_golden_file_is_of_an_event_or_has_an_upcaster() -> None:
     assert {path.stem for path in GOLDEN.glob("*.json")} == {*catalog.EVENTS, *UPCASTERS}
 

@@ -1,6 +1,7 @@
 """Bodies on the wire: exactly what the catalog says, texts set apart, nothing of them in a refusal."""
 
 from dataclasses import fields
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import orjson
@@ -12,6 +13,8 @@ from domain.catalog import COMMANDS
 from domain.content import TextPart
 from domain.job import RejectJob
 from domain.message import Ref, Refused
+from domain.schedule import LocalStart, ZoneName
+from domain.submission import Pace, ReviseJob
 
 SOME = UUID(int=7)
 
@@ -29,6 +32,23 @@ def test_a_body_becomes_a_command_once_its_texts_have_references() -> None:
     assert draft.texts == ("Spring", "Hello {{name}}", "Bye")
     command = draft.command([Ref("1"), Ref("2"), Ref("3")])
     assert command == CreateCampaign(SOME, Ref("1"), (TextPart(Ref("2")), TextPart(Ref("3"))), None)
+
+
+def test_what_lies_in_a_field_becomes_its_class_or_is_left_out() -> None:
+    start = {"local": "2026-12-01T09:00", "zone": "Europe/Berlin"}
+    body: dict[str, object] = {"job_id": str(SOME), "accounts": [str(SOME)], "pace": {"messages": 2, "seconds": 60}}
+    command = wire.parse("job.revise", orjson.dumps(body | {"start": start})).command([])
+    nine = LocalStart(datetime.fromisoformat("2026-12-01T09:00"), ZoneName("Europe/Berlin"))
+    assert command == ReviseJob(SOME, (SOME,), start=nine, pace=Pace(2, 60))
+    without = wire.parse("job.revise", orjson.dumps(body | {"start": None})).command([])
+    assert without == ReviseJob(SOME, (SOME,), pace=Pace(2, 60))
+    for wrong, rule, field in (
+        ({"local": "2026-12-01T09:00"}, "missing", "start.zone"),
+        (start | {"zone": "no zone"}, "malformed", "start.zone"),
+        (start | {"fold": 1}, "unknown_field", "start.fold"),
+    ):
+        refusal = refused("job.revise", body | {"start": wrong})
+        assert (refusal.rule, refusal.field) == (rule, field)
 
 
 def test_a_text_that_may_be_left_out_takes_no_reference() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.content import malformed, render, variables
+from domain.content import links, malformed, render, variables
 
 NAME = st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True)
 PLAIN = st.text(st.characters(exclude_characters="{}"))
@@ -55,3 +55,36 @@ def test_a_value_is_never_read_as_a_template() -> None:
 def test_whoever_lacks_a_variable_is_no_recipient() -> None:
     with pytest.raises(KeyError, match="city"):
         render("{{name}} {{city}}", {"name": "Ana"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "See https://example.test/x",
+        "HTTP://EXAMPLE.TEST",
+        "(www.example.test)",
+        "shop.example.com",
+        "Write to us: example.de, or call",
+        "go.example.co.uk/{{code}}",
+        "example.com.",
+    ],
+)
+def test_what_a_phone_makes_a_link_of_is_a_link(text: str) -> None:
+    assert links(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Hello {{name}}",
+        "We open at 9.30.",
+        "e.g. today",
+        "Yes...no",
+        "http:// is how it begins",
+        "1.5 km",
+        "wwwhat",
+    ],
+)
+def test_other_points_and_colons_are_not(text: str) -> None:
+    assert not links(text)

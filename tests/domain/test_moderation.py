@@ -1,12 +1,15 @@
 """What a reviewer saw is one hash: another word, person, account, time or pace has another."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from domain.message import Refused
 from domain.moderation import check_reviewer, review_hash
-from tests.builders import BYE, DAY, EDITOR, HELLO, NORTH, NOW, ROOT, SOUTH, TITLE, a_digest, a_ref
+from domain.schedule import Schedule, ZoneName
+from tests.builders import AUTHOR, BYE, DAY, EDITOR, HELLO, NORTH, NOW, ROOT, SOUTH, TITLE, a_digest, a_ref
 
 SEEN: dict[str, Any] = {
     "title": TITLE,
@@ -44,9 +47,23 @@ def test_the_hash_of_a_given_view_never_changes() -> None:
     assert review_hash(**SEEN) == "3c7fe2b805ff40af924fca936130e0afd5322fffe4a9ce4265553793b78e627c"
 
 
-def test_only_the_policy_lets_a_submitter_answer() -> None:
-    check_reviewer(EDITOR, "author", own_approval=False)
-    check_reviewer(EDITOR, EDITOR.id, own_approval=True)
+LOCAL = datetime(2026, 11, 21, 13)  # noqa: DTZ001  # a local time
+WHEN = Schedule(NOW, LOCAL, ZoneName("Europe/Berlin"), NOW + DAY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"start_local": None, "zone": None}, {"zone": ZoneName("Europe/Paris")}, {"expires_at": NOW + 2 * DAY}],
+)
+def test_so_does_another_schedule(change: dict[str, Any]) -> None:
+    scheduled = review_hash(**SEEN, schedule=WHEN)
+    assert scheduled == "36bcc8ff6d4a76c049bf572f1148c51047d12328bfe93fd4a9f91dbe54f47129"
+    assert review_hash(**SEEN, schedule=replace(WHEN, **change)) != scheduled
+
+
+def test_only_the_policy_lets_who_wrote_a_job_answer() -> None:
+    check_reviewer(EDITOR, {AUTHOR.id}, own_approval=False)
+    check_reviewer(EDITOR, {EDITOR.id}, own_approval=True)
     with pytest.raises(Refused) as refused:
-        check_reviewer(EDITOR, EDITOR.id, own_approval=False)
+        check_reviewer(EDITOR, {AUTHOR.id, EDITOR.id}, own_approval=False)
     assert (refused.value.rule, refused.value.field) == ("own_job", "actor")
