@@ -10,15 +10,19 @@ from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
 from domain.message import Digest, WorkspaceId
+from domain.workspace import Workspace
 
 RUNNING = """
-SELECT job_id, workspace, audience, accounts, parts FROM job_progress WHERE status = 'running' ORDER BY job_id
+SELECT job_id, workspace, audience, accounts, parts, messages, seconds FROM job_progress
+WHERE status = 'running' ORDER BY job_id
 """
 CURSOR = "SELECT ordinal, queued FROM send_cursors WHERE job_id = %s AND audience = %s AND account_id = %s"
-# What was between parts and lies behind the cursor: a late receipt may have made it so.
+# What was between parts and lies behind the cursor: a late receipt may have made it so. Whose it is, the audience
+# tells: a revision may have moved it since its first part.
 BETWEEN = """
-SELECT ordinal, delivery_id FROM send_progress
-WHERE account_id = %s AND job_id = %s AND state = 'between' AND ordinal <= %s ORDER BY ordinal LIMIT %s
+SELECT s.ordinal, s.delivery_id FROM send_progress s
+JOIN frozen_audience f ON f.root = %s AND f.ordinal = s.ordinal AND f.account_id = %s
+WHERE s.job_id = %s AND s.state = 'between' AND s.ordinal <= %s ORDER BY s.ordinal LIMIT %s
 """
 PUT = """
 INSERT INTO send_cursors (job_id, audience, account_id, ordinal, queued) VALUES (%s, %s, %s, %s, %s)
@@ -29,13 +33,19 @@ ON CONFLICT (job_id, audience, account_id) DO UPDATE SET ordinal = greatest(send
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job that may send."""
+    """A job that may send, at a pace of its own if that is the slower one."""
 
     job_id: UUID
     workspace: WorkspaceId
     audience: Digest
     accounts: Sequence[UUID]
     parts: int
+    messages: int
+    seconds: int
+
+    def slower_than(self, rules: Workspace) -> bool:
+        """Whether its own pace holds it back more than its workspace's does."""
+        return self.messages * rules.seconds < rules.messages * self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +74,10 @@ class Cursors:
             await cursor.execute(CURSOR, [job.job_id, job.audience, account])
             return await cursor.fetchone() or Cursor()
 
-    async def between(self, job_id: UUID, account: UUID, upto: int, limit: int) -> dict[int, UUID]:
+    async def between(self, job: RunningJob, account: UUID, upto: int, limit: int) -> dict[int, UUID]:
         """Deliveries that have parts left, by ordinal, behind the cursor."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(BETWEEN, [account, job_id, upto, limit])
+            cursor = await connection.execute(BETWEEN, [job.audience, account, job.job_id, upto, limit])
             return dict(await cursor.fetchall())
 
     async def put(self, job: RunningJob, account: UUID, cursor: Cursor) -> None:

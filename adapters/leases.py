@@ -1,6 +1,7 @@
 """Who drives an account's session: one holder, told apart from every former one by a fence that only grows."""
 
 import os
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,28 @@ from psycopg_pool import AsyncConnectionPool
 
 PROC = Path("/proc")
 ADD = "INSERT INTO leases (account) VALUES (%s) ON CONFLICT DO NOTHING"
-LOOK = "SELECT owner, pid, started, browser_group FROM leases WHERE account = %s FOR NO KEY UPDATE"
+TTL = 15.0  # seconds from a holder's last renewal, by the database's clock, until the account may be taken from it
+MARGIN = 3.0  # seconds before that end in which the holder itself is not sure any more
+LOOK = """
+SELECT owner, pid, started, browser_group, coalesce(expires_at <= clock_timestamp(), false) FROM leases
+WHERE account = %s FOR NO KEY UPDATE
+"""
 TAKE = """
-UPDATE leases SET fence = fence + 1, owner = %s, pid = %s, started = %s, claimed_at = clock_timestamp()
+UPDATE leases SET fence = fence + 1, owner = %s, pid = %s, started = %s, claimed_at = clock_timestamp(),
+    expires_at = clock_timestamp() + make_interval(secs => %s)
 WHERE account = %s RETURNING fence
+"""
+RENEW = """
+UPDATE leases l SET expires_at = clock_timestamp() + make_interval(secs => %s)
+FROM unnest(%s::uuid[], %s::bigint[]) AS held (account, fence) WHERE l.account = held.account AND l.fence = held.fence
+RETURNING l.account
 """
 BROWSER = "UPDATE leases SET browser_group = %s WHERE account = %s AND fence = %s"
 RELEASE = """
-UPDATE leases SET owner = NULL, pid = NULL, started = NULL, browser_group = NULL WHERE account = %s AND fence = %s
+UPDATE leases SET owner = NULL, pid = NULL, started = NULL, browser_group = NULL, expires_at = NULL
+WHERE account = %s AND fence = %s
 """
+DROP = "DELETE FROM leases WHERE account = %s AND fence = %s"
 PERMITS = "SELECT account, permits FROM leases WHERE account = ANY(%s)"
 
 
@@ -61,6 +75,7 @@ class Holder:
     pid: int | None
     started: str | None
     browser_group: int | None
+    expired: bool
 
     def process(self) -> Owner | None:
         if self.owner is None or self.pid is None or self.started is None:
@@ -69,14 +84,17 @@ class Holder:
 
 
 class Leases:
-    """Claims and releases lease rows. Fence and permits are checked and spent where events are appended, not here."""
+    """Claims, renews and releases lease rows. Fence and permits are checked and spent where events are appended."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], owner: Owner) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], owner: Owner, *, ttl: float = TTL) -> None:
         self._pool = pool
         self._owner = owner
+        self._ttl = ttl
+        self._sure: dict[UUID, tuple[int, float]] = {}  # account -> fence, until when by our own clock
 
     async def claim(self, account: UUID) -> Claim | None:
-        """Take the lease and put every former holder out; None while another living process holds it."""
+        """Take the lease and put every former holder out; None while another process holds it that lives and renews."""
+        asked = time.monotonic()
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(ADD, [account])
             async with connection.cursor(row_factory=args_row(Holder)) as cursor:
@@ -84,13 +102,38 @@ class Leases:
                 held = await cursor.fetchone()
             assert held is not None
             process = held.process()
-            if process is not None and process != self._owner and process.alive():
+            if process is not None and not held.expired and self._at_work(process):
                 return None
             mine = self._owner
-            taken = await connection.execute(TAKE, [mine.boot, mine.pid, mine.started, account])
+            taken = await connection.execute(TAKE, [mine.boot, mine.pid, mine.started, self._ttl, account])
             row = await taken.fetchone()
             assert row is not None
-            return Claim(account, int(row[0]), held.browser_group)
+            claim = Claim(account, int(row[0]), held.browser_group)
+        self._note(claim, asked)
+        return claim
+
+    def _at_work(self, process: Owner) -> bool:
+        """Whether another process may be driving the account; of one on another host or boot nobody knows."""
+        return process != self._owner and (process.boot != self._owner.boot or process.alive())
+
+    async def renew(self, claims: Collection[Claim]) -> set[UUID]:
+        """Hold leases for longer; the accounts whose leases are still held."""
+        asked = time.monotonic()
+        async with self._pool.connection() as connection:
+            values = [self._ttl, [claim.account for claim in claims], [claim.fence for claim in claims]]
+            kept = {account for (account,) in await (await connection.execute(RENEW, values)).fetchall()}
+        for claim in claims:
+            if claim.account in kept:
+                self._note(claim, asked)
+        return kept
+
+    def sure(self, claim: Claim) -> bool:
+        """Whether nobody can have taken the lease yet, by our own clock: to be asked right before an act."""
+        fence, until = self._sure.get(claim.account, (0, 0.0))
+        return fence == claim.fence and time.monotonic() < until
+
+    def _note(self, claim: Claim, asked: float) -> None:
+        self._sure[claim.account] = (claim.fence, asked + self._ttl - min(MARGIN, self._ttl / 4))
 
     async def browser(self, claim: Claim, group: int) -> None:
         """Note the browser's process group, before it opens the profile; a lost lease is left alone."""
@@ -101,6 +144,11 @@ class Leases:
         """Give the lease back, the browser being gone; a lost one is left alone."""
         async with self._pool.connection() as connection:
             await connection.execute(RELEASE, [claim.account, claim.fence])
+
+    async def drop(self, claim: Claim) -> None:
+        """Forget the lease of an account that was removed."""
+        async with self._pool.connection() as connection:
+            await connection.execute(DROP, [claim.account, claim.fence])
 
     async def permits(self, accounts: Collection[UUID]) -> dict[UUID, int]:
         """The permits left of each account's last allowance; an account without a row has none."""

@@ -58,6 +58,7 @@ PUT_ACCOUNTS = """
 INSERT INTO session_accounts (account_id, workspace, position)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) ON CONFLICT DO NOTHING
 """
+PUT_REMOVED = "UPDATE session_accounts SET removed = true WHERE account_id = ANY(%s)"
 State = Literal["intended", "between", "terminal", "unknown"]
 
 
@@ -109,6 +110,7 @@ class Changes:
     statuses: dict[UUID, str] = field(default_factory=dict)
     counts: dict[UUID, tuple[int, int]] = field(default_factory=dict)
     accounts: list[tuple[UUID, WorkspaceId, int]] = field(default_factory=list)
+    removed: list[UUID] = field(default_factory=list)  # accounts
     timers: list[Timer] = field(default_factory=list)
     perhaps_over: set[UUID] = field(default_factory=set)  # jobs
     ready: set[UUID] = field(default_factory=set)  # accounts
@@ -161,6 +163,8 @@ async def write(connection: AsyncConnection[Any], changes: Changes) -> None:
         await connection.execute(PUT_MESSAGES, columns(changes.messages, SentMessage.__slots__))
     if changes.accounts:
         await connection.execute(PUT_ACCOUNTS, [list(column) for column in zip(*changes.accounts, strict=True)])
+    if changes.removed:
+        await connection.execute(PUT_REMOVED, [changes.removed])
     if changes.counts:
         terminal, unknown = zip(*changes.counts.values(), strict=True)
         await connection.execute(COUNT, [list(changes.counts), list(terminal), list(unknown)])

@@ -13,7 +13,12 @@ from adapters.progress import SentMessage
 from domain.message import WorkspaceId
 from domain.ports import StateChanged
 
-ACCOUNTS = "SELECT account_id, workspace FROM session_accounts ORDER BY position"
+# Tenants take turns where there are fewer places than accounts.
+ACCOUNTS = """
+SELECT account_id, workspace, removed FROM session_accounts
+ORDER BY removed DESC, row_number() OVER (PARTITION BY workspace ORDER BY position), position
+"""
+FORGET = "DELETE FROM session_accounts WHERE account_id = %s AND removed"
 PUT_STATE = """
 INSERT INTO session_states (account_id, state, reason) VALUES (%s, %s, %s)
 ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, at = excluded.at
@@ -26,10 +31,11 @@ MESSAGES = "SELECT wa_id, delivery_id, part, workspace FROM sent_messages WHERE 
 
 @dataclass(frozen=True, slots=True)
 class WantedSession:
-    """A registered account."""
+    """A registered account; of one that was removed, only what its last session left open is to be told."""
 
     account_id: UUID
     workspace: WorkspaceId
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,18 @@ class Sessions:
         self._pool = pool
 
     async def wanted(self) -> Sequence[WantedSession]:
-        """All registered accounts, the oldest first."""
+        """All registered accounts, in the order in which they get sessions."""
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=args_row(WantedSession)) as cursor,
         ):
             await cursor.execute(ACCOUNTS)
             return await cursor.fetchall()
+
+    async def forget(self, account: UUID) -> None:
+        """Nothing is left to be done for an account that was removed."""
+        async with self._pool.connection() as connection:
+            await connection.execute(FORGET, [account])
 
     async def put_state(self, account: UUID, changed: StateChanged) -> None:
         """Note how a session stands now."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain import quota
@@ -80,6 +80,17 @@ def grant(allowance: Allowance, command: GrantAllowance, rules: Workspace, now: 
     permits = min(room.permits, quota.block_size(rules.messages, rules.seconds))
     block = derive("allowance", command.account_id, allowance.blocks + 1)
     return [*closed, AllowanceGranted(block, permits, now, now + quota.lasts(permits, rules.messages, rules.seconds))]
+
+
+def wait(allowance: Allowance, rules: Workspace, left: int, now: datetime) -> timedelta | None:
+    """How long a grant would come to nothing new; None when one is due."""
+    if allowance.since is not None and now < (end := ends(allowance, rules)):
+        return end - now
+    if allowance.deferred_until is None or left or now >= allowance.deferred_until:
+        return None
+    room = quota.room(allowance.used, rules.caps, now)
+    told = (room.until, room.window) == (allowance.deferred_until, allowance.deferred_by)
+    return allowance.deferred_until - now if told else None
 
 
 def ends(allowance: Allowance, rules: Workspace) -> datetime:

@@ -24,15 +24,17 @@ from adapters.whatsapp_web.browser import FormerBrowserAlive
 from adapters.whatsapp_web.driver import LaunchFailed
 from domain.account import ReportTrouble, Trouble
 from domain.ports import AckChanged, Messenger, SessionState, StateChanged
+from domain.quota import LONGEST_ACT
 from workers.batches import Batch, Batches, NotABatch
 from workers.crashpoints import crashpoint
-from workers.decisions import Decisions
+from workers.decisions import Contended, Decisions, Unstorable
 from workers.persevering import through_outages
 from workers.receipts import Receipts
-from workers.sending import LONGEST_ACT, LeaseLost, NotReady, Sender
+from workers.sending import LeaseLost, NotReady, Sender
 from workers.session_reports import Report, report
 
 NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
+MUCH_LATER = 10.0  # the same when a decision of it failed
 PARTING = 5.0  # seconds for last words
 STILL_WORKING = 2.0  # seconds between words to the queue; it repeats a delivery after 8 of silence
 LOOK_AGAIN = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
@@ -56,7 +58,7 @@ class KillFormer(Protocol):
 
 
 class SessionOver(Exception):
-    """The browser is gone, or the account was logged out."""
+    """The browser is gone, the account was logged out, or it was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Tools:
     receipts: Receipts
     open_messenger: OpenMessenger
     kill_former: KillFormer
-    deadline: float = LONGEST_ACT
+    deadline: float = LONGEST_ACT.total_seconds()
 
 
 class AccountSession:
@@ -82,7 +84,10 @@ class AccountSession:
     def __init__(self, tools: Tools, wanted: WantedSession, claim: Claim) -> None:
         self._tools = tools
         self._account = wanted.account_id
-        self._claim = claim
+        self.removed = wanted.removed
+        self.claim = claim
+        self._ending = asyncio.Event()
+        self._reason: Exception = SessionOver()
         self._changes: asyncio.Queue[StateChanged] = asyncio.Queue()
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
         self._taken: dict[str, Msg] = {}  # by their reply subjects
@@ -98,8 +103,14 @@ class AccountSession:
             wanted.workspace,
             claim,
             self._messenger,
+            sure=partial(tools.leases.sure, claim),
             deadline=tools.deadline,
         )
+
+    def end(self, reason: Exception) -> None:
+        """Let the session come to its end: its lease was lost (LeaseLost), or the account removed (SessionOver)."""
+        self._reason = reason
+        self._ending.set()
 
     def offer(self, message: Msg) -> bool:
         """Take a queue message for this account; False when the session is closing.
@@ -116,8 +127,12 @@ class AccountSession:
         trouble = Trouble.STALLED
         try:
             crashpoint("after_claim")
-            await self._tools.kill_former(self._account, self._claim.former_browser)
+            await self._tools.kill_former(self._account, self.claim.former_browser)
             crashpoint("after_evict")
+            if self.removed:
+                await through_outages(self._doubt_left)
+                await self._tools.sessions.forget(self._account)
+                return
             await self._report(ReportTrouble(self._account, Trouble.STALLED))  # whatever the log says, it is not ready
             await self._messenger.start(self._notice)
             await self._hold()
@@ -138,9 +153,14 @@ class AccountSession:
             async with asyncio.TaskGroup() as group:
                 for task in (self._feed(), self._serve(), self._keep(), through_outages(self._doubt_left)):
                     group.create_task(task)
+                await self._ending.wait()
+                raise self._reason
         except* LeaseLost:
             over = LeaseLost
         except* SessionOver:
+            over = over or SessionOver
+        except* (Contended, Unstorable):
+            log.exception("a session's decision failed", extra={"account_id": str(self._account)})
             over = over or SessionOver
         finally:
             await stop_answering()
@@ -158,13 +178,13 @@ class AccountSession:
                     await self._tools.sends.again(message, 0.0)
                 await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
                 await self._report(ReportTrouble(self._account, trouble))
-                await self._tools.leases.release(self._claim)
+                await (self._tools.leases.drop if self.removed else self._tools.leases.release)(self.claim)
         except SPEECHLESS as error:  # whoever claims the account next finds all this out
             log.warning("left without a word", extra={"account_id": str(self._account), "why": type(error).__name__})
 
     async def _launched(self, group: int) -> None:
         metrics.browser(self._account)
-        await self._tools.leases.browser(self._claim, group)
+        await self._tools.leases.browser(self.claim, group)
 
     def _notice(self, notice: StateChanged | AckChanged) -> None:
         if isinstance(notice, AckChanged):
@@ -189,7 +209,7 @@ class AccountSession:
 
     async def _report(self, command: Report) -> None:
         self._reports += 1
-        await self._sender.decide(command, "session", self._account, self._claim.fence, self._reports)
+        await self._sender.decide(command, "session", self._account, self.claim.fence, self._reports)
 
     async def _serve(self) -> None:
         """Work queue messages off, one by one; each is taken out only after its last outcome."""
@@ -205,6 +225,9 @@ class AccountSession:
             except OUTAGES as error:
                 log.warning("waits for a server: %s", type(error).__name__)
                 await self._tools.sends.again(message, NOT_NOW)
+            except (Contended, Unstorable):
+                log.exception("a send's decision failed", extra={"account_id": str(self._account)})
+                await self._tools.sends.again(message, MUCH_LATER)
             except NotABatch:
                 log.exception("not a queue message of ours", extra={"account_id": str(self._account)})
                 await self._tools.sends.done(message)
@@ -227,7 +250,7 @@ class AccountSession:
         while await self._tools.progress.position() < head:
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
-        for left in await self._tools.sessions.open_intents(self._account, self._claim.fence):
+        for left in await self._tools.sessions.open_intents(self._account, self.claim.fence):
             await self._sender.doubt(left.delivery_id, left.part)
 
     async def _answer(self, _body: bytes) -> bytes:

@@ -15,7 +15,7 @@ from domain import content
 from domain import delivery as deliveries
 from domain import job as jobs
 from domain.delivery import Delivery
-from domain.message import Ref, WorkspaceId
+from domain.message import Digest, Ref, WorkspaceId
 from domain.send import Rejection, delivery_id
 
 
@@ -55,6 +55,7 @@ class Recipient:
     recipient_id: UUID
     ordinal: int
     state: Delivery
+    audience: Digest  # the frozen one that the row was read from
     number: str
     texts: Sequence[str | Rejection]
 
@@ -75,7 +76,8 @@ class Batches:
         if loaded is None or loaded.workspace != workspace or loaded.state.status is not jobs.Status.RUNNING:
             return []
         job: jobs.Job = loaded.state
-        rows = await self._rows(batch, job)
+        assert job.audience is not None
+        rows = await self._rows(batch, job.audience)
         ids = [delivery_id(batch.job_id, row.recipient_id) for row in rows]
         begun = await self._store.load([deliveries.DECIDER.stream(one) for one in ids])
         people = await self._vault.people([(row.recipient_id, row.vault_version) for row in rows])
@@ -85,6 +87,7 @@ class Batches:
             recipient(
                 delivery,
                 row,
+                job.audience,
                 one.state if (one := begun.get(deliveries.DECIDER.stream(delivery))) and one.version else Delivery(),
                 people.get((row.recipient_id, row.vault_version)),
                 [words[ref] for ref in refs],
@@ -92,13 +95,12 @@ class Batches:
             for delivery, row in zip(ids, rows, strict=True)
         ]
 
-    async def _rows(self, batch: Batch, job: jobs.Job) -> list[FrozenRow]:
+    async def _rows(self, batch: Batch, audience: Digest) -> list[FrozenRow]:
         """The account's rows with these ordinals, read in stretches."""
-        assert job.audience is not None
         rows: list[FrozenRow] = []
         after = 0
         while rest := [ordinal for ordinal in batch.ordinals if ordinal > after]:
-            page = await self._audiences.rows(job.audience, batch.account_id, rest[0], len(rest))
+            page = await self._audiences.rows(audience, batch.account_id, rest[0], len(rest))
             if not page:
                 break
             rows += [row for row in page if row.ordinal in rest]
@@ -107,11 +109,12 @@ class Batches:
 
 
 def recipient(
-    delivery: UUID, row: FrozenRow, state: Delivery, person: Person | None, templates: Sequence[str]
+    delivery: UUID, row: FrozenRow, audience: Digest, state: Delivery, person: Person | None, templates: Sequence[str]
 ) -> Recipient:
     """A recipient with the texts they are to get; a person who is in the vault no more gets none."""
     texts = [Rejection.UNRENDERABLE if person is None else rendered(text, person) for text in templates]
-    return Recipient(delivery, row.recipient_id, row.ordinal, state, person.number if person else "", texts)
+    number = person.number if person else ""
+    return Recipient(delivery, row.recipient_id, row.ordinal, state, audience, number, texts)
 
 
 def rendered(template: str, person: Person) -> str | Rejection:

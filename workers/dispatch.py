@@ -10,18 +10,22 @@ from adapters import tracing
 from adapters.audiences import Audiences
 from adapters.cancellation import heed_cancellation
 from adapters.cursors import Cursor, Cursors, RunningJob
-from adapters.event_store import EventStore, Lease
+from adapters.event_store import EventStore, Lease, Loaded
 from adapters.heartbeats import beat
 from adapters.leader import Leader
 from adapters.leases import Leases
 from adapters.sends import WORK, Sends
 from adapters.streams import SENDS
 from domain import account as accounts
+from domain import allowance as allowances
 from domain import delivery as deliveries
 from domain import job as jobs
-from domain.allowance import AllowanceGranted, GrantAllowance
-from domain.message import Actor, PrincipalId, Role, StreamId, derive
+from domain import quota
+from domain import workspace as ws
+from domain.allowance import Allowance, AllowanceGranted, GrantAllowance
+from domain.message import Actor, PrincipalId, Role, StreamId, WorkspaceId, derive
 from domain.send import delivery_id
+from domain.workspace import Workspace
 from workers.batches import Batch
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Request
@@ -71,6 +75,7 @@ class Dispatch:
         self._clock = clock
         self._nudged = asyncio.Event()
         self._served: dict[UUID, UUID] = {}  # account -> the job whose turn was last
+        self._not_before: dict[tuple[UUID, UUID], datetime] = {}  # account, job -> when its own pace lets it go on
 
     async def run(self) -> None:
         """Dispatch until cancelled, whenever this process leads."""
@@ -99,43 +104,56 @@ class Dispatch:
         free = sorted({account for job in running for account in job.accounts} - busy)
         loaded = await self._store.load([accounts.DECIDER.stream(account) for account in free])
         permits = await self._leases.permits(free)
+        rules = await self._rules(running)
         async with asyncio.TaskGroup() as group:
             turns = [
-                group.create_task(self._serve(account, state.state, state.version, permits.get(account, 0), running))
+                group.create_task(self._serve(account, state, permits.get(account, 0), running, rules[state.workspace]))
                 for account in free
-                if (state := loaded.get(accounts.DECIDER.stream(account))) is not None and state.version
+                if (state := loaded.get(accounts.DECIDER.stream(account))) and state.workspace in rules
             ]
-        return min((pause for turn in turns if (pause := turn.result()) is not None), default=LOOK_AGAIN)
+        return min([LOOK_AGAIN, *(pause for turn in turns if (pause := turn.result()) is not None)])
 
     async def _running(self) -> Sequence[RunningJob]:
         """The running jobs: the reactors' list may lag behind a pause, so the log has the last word."""
         listed = await self._cursors.running()
         loaded = await self._store.load([jobs.DECIDER.stream(job.job_id) for job in listed]) if listed else {}
-        return [
-            job
-            for job in listed
-            if (one := loaded.get(jobs.DECIDER.stream(job.job_id))) and one.state.status is jobs.Status.RUNNING
-        ]
+        found = []
+        for job in listed:
+            one = loaded.get(jobs.DECIDER.stream(job.job_id))
+            if one is not None and one.state.status is jobs.Status.RUNNING:
+                now = one.state  # revised while it was paused, it may have other people's rows and other accounts
+                found.append(replace(job, audience=now.audience, accounts=now.accounts, parts=len(now.parts)))
+        return found
+
+    async def _rules(self, running: Sequence[RunningJob]) -> dict[WorkspaceId | None, Workspace]:
+        """The rules of the workspaces that have running jobs."""
+        streams = {job.workspace: ws.stream(job.workspace) for job in running}
+        loaded = await self._store.load(list(streams.values()))
+        return {workspace: one.state for workspace, stream in streams.items() if (one := loaded.get(stream))}
 
     async def _serve(
-        self, account_id: UUID, account: accounts.Account, version: int, permits: int, running: Sequence[RunningJob]
+        self, account_id: UUID, loaded: Loaded, permits: int, running: Sequence[RunningJob], rules: Workspace
     ) -> float | None:
         """Queue an account's next message; seconds until its turn comes again, or None: a nudge will tell."""
-        now = self._clock()
+        now, account = self._clock(), loaded.state
         if not account.may_send:
             return None
-        allowance = account.allowance
-        block = allowance.block if allowance.until is not None and now < allowance.until else None
-        if block and allowance.until and not permits:
-            return (allowance.until - now).total_seconds()
-        work = await self._next(account_id, running)
+        allowance: Allowance = account.allowance
+        block = allowance.block if permits and allowance.until is not None and now < allowance.until else None
+        if block is None and (pause := allowances.wait(allowance, rules, permits, now)):
+            return pause.total_seconds()
+        work = await self._next(account_id, running, rules)
         if work is None:
             return None
         if block is None:
-            granted = await self._grant(account_id, version, permits, work.job)
+            granted = await self._grant(account_id, loaded.version, permits, work.job)
             if granted is None:
                 return SOON
             block, permits = granted.block, granted.permits
+        if work.job.slower_than(rules):
+            permits = min(permits, quota.block_size(work.job.messages, work.job.seconds))
+            lasts = quota.lasts(permits, work.job.messages, work.job.seconds)
+            self._not_before[account_id, work.job.job_id] = now + lasts
         most = max(permits // work.job.parts, 1)
         await self._queue(account_id, replace(work, ordinals=work.ordinals[:most]), block)
         return None
@@ -163,9 +181,15 @@ class Dispatch:
         await self._cursors.put(job, account_id, replace(cursor, queued=cursor.queued + 1))
         self._served[account_id] = job.job_id
 
-    async def _next(self, account_id: UUID, running: Sequence[RunningJob]) -> Work | None:
-        """The next recipients of an account: jobs take turns."""
-        mine = [job for job in running if account_id in job.accounts]
+    async def _next(self, account_id: UUID, running: Sequence[RunningJob], rules: Workspace) -> Work | None:
+        """The next recipients of an account: jobs take turns, each no faster than its own pace."""
+        now = self._clock()
+        mine = [
+            job
+            for job in running
+            if account_id in job.accounts
+            and not (job.slower_than(rules) and now < self._not_before.get((account_id, job.job_id), now))
+        ]
         last = self._served.get(account_id)
         later = [job for job in mine if last is None or job.job_id > last]
         for job in [*later, *(job for job in mine if job not in later)]:
@@ -177,7 +201,7 @@ class Dispatch:
     async def _look(self, job: RunningJob, account_id: UUID) -> Work:
         """A job's next recipients on an account; moves the cursor past those that have their delivery."""
         cursor = await self._cursors.read(job, account_id)
-        behind = await self._cursors.between(job.job_id, account_id, cursor.ordinal, MOST)
+        behind = await self._cursors.between(job, account_id, cursor.ordinal, MOST)
         found = await self._open(behind)
         while True:
             rows = await self._audiences.rows(job.audience, account_id, cursor.ordinal + 1, CHUNK)

@@ -104,7 +104,7 @@ class Reactors:
             await self._timers.fire()
         if any(isinstance(recorded.event, FOR_DISPATCH) for recorded in page):
             await self._sends.nudge(WORK)
-        if changes.accounts:
+        if changes.accounts or changes.removed:
             await self._sends.nudge(ACCOUNTS)
         return True
 
@@ -135,6 +135,8 @@ def fold(page: Sequence[Recorded], known: Mapping[UUID, Send], unknown_after: ti
                 for recorded in decision:
                     if isinstance(recorded.event, account.AccountRegistered):
                         changes.accounts.append((UUID(name), recorded.envelope.workspace, recorded.position))
+                    if isinstance(recorded.event, account.AccountRemoved):
+                        changes.removed.append(UUID(name))
         react(decision, unknown_after, changes)
     return changes
 

@@ -1,6 +1,7 @@
 """Receipts: what phones said of our messages, folded and reported in batches."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from adapters.sessions import Sessions
 from domain.message import Actor, PrincipalId, Role, derive
 from domain.ports import Ack, AckChanged
 from domain.send import Receipt, ReportReceipt
-from workers.decisions import Decisions, Request
+from workers.decisions import Contended, Decisions, Request, Unstorable
 from workers.persevering import through_outages
 
 REMEMBERED = 20_000  # sends of this process whose receipts need no look-up
@@ -25,6 +26,7 @@ LOOK_AGAIN = (
 )  # seconds: a send of a former process may be one that the reactors are yet to tell of
 RECEIPTS = {Ack.SENT: Receipt.SENT, Ack.DELIVERED: Receipt.DELIVERED, Ack.READ: Receipt.READ}
 RANK = {Receipt.SENT: 0, Receipt.DELIVERED: 1, Receipt.READ: 2}
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -81,12 +83,23 @@ class Receipts:
         if missing := [wa_id for wa_id in latest if wa_id not in known]:
             known |= {message.wa_id: message for message in await self._sessions.messages(missing)}
         requests = [request(message, latest[wa_id]) for wa_id, message in known.items()]
-        for outcome in await self._decisions.make(requests):
-            metrics.outcomes(outcome.events)
+        await self._make(requests)
         for wa_id, receipt, looks in batch:
             if wa_id not in known and looks < len(LOOK_AGAIN):
                 later = (wa_id, receipt, looks + 1)
                 asyncio.get_running_loop().call_later(LOOK_AGAIN[looks], self._arrived.put_nowait, later)
+
+    async def _make(self, requests: Sequence[Request]) -> None:
+        """Make the decisions; one that fails for good is dropped, and the others are made."""
+        try:
+            for outcome in await self._decisions.make(requests):
+                metrics.outcomes(outcome.events)
+        except (Contended, Unstorable):
+            if len(requests) == 1:
+                log.exception("a receipt cannot be taken in")
+                return
+            for one in requests:
+                await self._make([one])
 
 
 def request(message: SentMessage, receipt: Receipt) -> Request:

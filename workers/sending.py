@@ -1,7 +1,7 @@
 """One account's sends: an intent is appended, then it acts, then the outcome is appended."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -9,17 +9,18 @@ from adapters import metrics, tracing
 from adapters.event_store import Lease
 from adapters.leases import Claim
 from adapters.progress import SentMessage
-from domain.delivery import Status
+from domain.delivery import OPEN, Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
 from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
+from domain.quota import LONGEST_ACT
 from domain.send import ConfirmSend, DeliverySkipped, Doubt, DoubtSend, IntendSend, Rejection, RejectSend, SendIntended
+from domain.send import SendRejected as Rejected
 from workers.batches import Batch, Batches, Recipient
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Outcome, Request
 from workers.persevering import through_outages
 from workers.receipts import Receipts
 
-LONGEST_ACT = 30.0  # seconds for one text
 REJECTIONS = {
     "not_on_whatsapp": Rejection.NOT_ON_WHATSAPP,
     "invalid_number": Rejection.NOT_ON_WHATSAPP,
@@ -31,7 +32,7 @@ REJECTIONS = {
 }
 DOUBTS = {"deadline": Doubt.DEADLINE, "page_gone": Doubt.BROWSER_GONE, "duplicate_id": Doubt.DUPLICATE_ID}
 # After these nothing more of a batch may be sent now; the dispatcher queues the rest again when it may be.
-HALTING = frozenset({"job_not_running", "account_not_ready", "allowance_over", "permits"})
+HALTING = frozenset({"job_not_running", "job_revised", "account_not_ready", "allowance_over", "permits"})
 
 T = TypeVar("T")
 
@@ -60,7 +61,8 @@ class Sender:
         claim: Claim,
         messenger: Messenger,
         *,
-        deadline: float = LONGEST_ACT,
+        sure: Callable[[], bool],
+        deadline: float = LONGEST_ACT.total_seconds(),
     ) -> None:
         self._decisions = decisions
         self._batches = batches
@@ -68,6 +70,7 @@ class Sender:
         self._workspace = workspace
         self._claim = claim
         self._messenger = messenger
+        self._sure = sure  # whether the lease is still ours, by our own clock
         self._deadline = deadline
 
     async def work(self, batch: Batch) -> None:
@@ -80,7 +83,7 @@ class Sender:
 
     async def doubt(self, delivery_id: UUID, part: int) -> None:
         """Record an intent without an outcome, from before this claim: nobody knows whether it was acted on."""
-        await self.decide(DoubtSend(delivery_id, part, Doubt.RESTARTED), "outcome", delivery_id, part)
+        await self.decide(DoubtSend(delivery_id, part, Doubt.RESTARTED), "doubt", delivery_id, part, self._claim.fence)
 
     async def decide(self, command: Command, *cause: object) -> Outcome:
         """Make a decision under the lease, with an id derived from its cause. Raises LeaseLost."""
@@ -99,19 +102,23 @@ class Sender:
         if state.status is Status.INTENDED:  # an account's sends go one by one, so this is a former process's
             await self.doubt(recipient.delivery_id, state.part)
             return
-        if state.status not in (Status.PENDING, Status.BETWEEN):
+        if state.status not in OPEN:
             return
         for part in range(state.part, len(recipient.texts)):
             if self._messenger.state is not SessionState.READY:
                 raise NotReady
             told = {"drumline.account_id": str(self._claim.account), "drumline.delivery_id": str(recipient.delivery_id)}
             with tracing.span("send text", tracing.CLIENT, told | {"drumline.part": part}):
-                sent = await unbroken(self._send(recipient, job_id, part))
+                attempt = state.attempt + 1 if part == state.part else 1
+                sent = await unbroken(self._send(recipient, job_id, part, attempt))
             if not sent:
                 return
 
-    async def _send(self, recipient: Recipient, job_id: UUID, part: int) -> bool:
-        """One part: intent, act, outcome. True when the server has it, so that the next part may follow."""
+    async def _send(self, recipient: Recipient, job_id: UUID, part: int, attempt: int) -> bool:
+        """One part: intent, act, outcome. True when the server has it, so that the next part may follow.
+
+        Raises NotReady when it did not leave for a reason that lies in the session, and may be tried again.
+        """
         crashpoint("before_intent")
         intent = IntendSend(
             delivery_id=recipient.delivery_id,
@@ -121,8 +128,9 @@ class Sender:
             ordinal=recipient.ordinal,
             part=part,
             fence=self._claim.fence,
+            audience=recipient.audience,
         )
-        outcome = await self.decide(intent, "intend", recipient.delivery_id, part)
+        outcome = await self.decide(intent, "intend", recipient.delivery_id, part, attempt)
         crashpoint("after_intent")
         if outcome.repeated:  # an earlier one stands, and may have been acted on
             await self.doubt(recipient.delivery_id, part)
@@ -131,8 +139,10 @@ class Sender:
             case [SendIntended() as intended]:
                 result = await self._act(intended, recipient)
                 crashpoint("after_act")
-                await self.decide(result, "outcome", recipient.delivery_id, part)
+                told = await self.decide(result, "outcome", recipient.delivery_id, part, attempt)
                 crashpoint("after_outcome")
+                if any(isinstance(event, Rejected) and not event.final for event in told.events):
+                    raise NotReady
                 return isinstance(result, ConfirmSend)
             case [DeliverySkipped()]:
                 return False
@@ -147,6 +157,8 @@ class Sender:
         delivery, part, text = recipient.delivery_id, intended.part, recipient.texts[intended.part]
         if isinstance(text, Rejection):
             return RejectSend(delivery, part, text)
+        if not self._sure():  # we stood still for too long: another may be at work by now
+            return RejectSend(delivery, part, Rejection.NOT_READY)
         live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
         try:
             with metrics.SEND_TIME.time():

@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+from functools import partial
 from uuid import UUID
 
 from adapters.cancellation import heed_cancellation
 from adapters.heartbeats import beat
 from adapters.sends import ACCOUNTS, account_of
-from workers.account_session import AccountSession, Tools
+from workers.account_session import AccountSession, SessionOver, Tools
 from workers.persevering import through_outages
+from workers.sending import LeaseLost
 
 LOOK_AGAIN = 2.0  # seconds; a nudge tells of a new account earlier
-NOT_HERE = 0.2  # seconds until a message comes again whose account another worker may hold
+NOT_HERE = (0.2, 3.0)  # seconds until a message comes again whose account another worker may hold: first, at most
+RENEWAL = 3.0  # seconds between two renewals of the leases; see adapters.leases.TTL
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a session that ended is opened again
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,7 @@ class SessionWorker:
         self._tools = tools
         self._most = most
         self._held: dict[UUID, AccountSession] = {}
+        self._wanted: set[UUID] = set()
         self._pauses: dict[UUID, float] = {}
         self._not_before: dict[UUID, float] = {}
         self._nudged = asyncio.Event()
@@ -32,6 +36,7 @@ class SessionWorker:
         async with self._tools.sends.nudges(ACCOUNTS, self._nudged.set), asyncio.TaskGroup() as group:
             group.create_task(self._tools.receipts.run())
             group.create_task(self._share_out())
+            group.create_task(self._renew())
             while True:
                 heed_cancellation()
                 beat("sessions")
@@ -46,7 +51,12 @@ class SessionWorker:
     async def _open(self, group: asyncio.TaskGroup) -> None:
         """Begin sessions for accounts that have none, as far as nobody else holds them and there is room."""
         now = asyncio.get_running_loop().time()
-        for wanted in await self._tools.sessions.wanted():
+        every = await self._tools.sessions.wanted()
+        self._wanted = {wanted.account_id for wanted in every if not wanted.removed}
+        for account, session in self._held.items():
+            if account not in self._wanted and not session.removed:
+                session.end(SessionOver())
+        for wanted in every:
             account = wanted.account_id
             if len(self._held) >= self._most:
                 return
@@ -67,8 +77,24 @@ class SessionWorker:
             self._pauses[account] = min(pause * 2, LONGEST_PAUSE)
             self._not_before[account] = asyncio.get_running_loop().time() + pause
 
+    async def _renew(self) -> None:
+        """Hold the leases of all sessions; one that was lost ends its session."""
+        while True:
+            heed_cancellation()
+            beat("leases")
+            await asyncio.sleep(RENEWAL)
+            held = list(self._held.values())
+            kept = await through_outages(partial(self._tools.leases.renew, [one.claim for one in held]), loop="leases")
+            for session in held:
+                if session.claim.account not in kept:
+                    session.end(LeaseLost())
+
     async def _share_out(self) -> None:
-        """Hand each queue message to its account's session; without one here it comes again."""
+        """Hand each queue message to its account's session.
+
+        Without one here it comes again, later each time; for an account that wants none it is done: the dispatcher
+        queues anew what should be sent.
+        """
         pulls = self._tools.sends.pulls()
         await pulls.start()
         try:
@@ -77,10 +103,15 @@ class SessionWorker:
                 for message in await pulls.next():
                     account = account_of(message.subject)
                     session = self._held.get(account) if account else None
+                    if session is not None and session.offer(message):
+                        continue
                     if account is None:
                         log.error("a queue message for no account")
+                    if account in self._wanted:
+                        first, longest = NOT_HERE
+                        tries = min(message.metadata.num_delivered or 1, 10)
+                        await self._tools.sends.again(message, min(first * 2.0 ** (tries - 1), longest))
+                    else:
                         await self._tools.sends.done(message)
-                    elif session is None or not session.offer(message):
-                        await self._tools.sends.again(message, NOT_HERE)
         finally:
             await pulls.stop()

@@ -120,11 +120,12 @@ def account(history: Sequence[Recorded]) -> dict[str, Any]:
 def why(history: Sequence[Recorded]) -> Any:
     """The reason of the last news that moved the account: while it is restricted, none does but a person."""
     moves = (AccountLinked, AccountUnlinked, AccountReady, AccountDegraded)
-    reason, restricted = None, False
+    reason: Any = None
+    restricted = False
     for recorded in history:
         match recorded.event:
-            case AccountRestricted(reason=reason):
-                restricted = True
+            case AccountRestricted() as event:
+                reason, restricted = event.reason, True
             case AccountResumed() if restricted:
                 reason, restricted = None, False
             case AccountRemoved():
@@ -250,8 +251,8 @@ def proves(event: Event) -> bool:
 
 def counts(deliveries: Rows) -> Rows:
     """Of each job's deliveries, how many are in which state."""
-    states = ("intended", "between", "again", "sent", "delivered", "read")
-    states += ("failed", "partial", "skipped", "unknown", "given_up")
+    begun = ("intended", "between", "again", "sent", "delivered", "read")
+    states = (*begun, "failed", "partial", "skipped", "unknown", "given_up")
     found: dict[UUID, Counter[str]] = defaultdict(Counter)
     for row in deliveries.values():
         found[row["job_id"]][row["state"]] += 1

@@ -131,7 +131,7 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
         sends, progress, sessions = Sends(bus), Progress(pool), Sessions(pool)
         leases = Leases(pool, Owner.here())
         timers = Timers(TimerTable(pool), decisions, now)
-        world = World(data, TIMINGS)
+        world = World(data, TIMINGS, durable=False)  # what is killed here are processes, not the machine
         stack.callback(world.close)
         used: dict[UUID, InstantMessenger] = {}
 

@@ -18,7 +18,8 @@ from domain.message import Actor, Event, PrincipalId, Ref, Role
 from domain.recipient import RecordConsent
 from domain.submission import SubmitJob
 from domain.workspace import CreateWorkspace, SetSendingPolicy
-from tests.workers.sending_house import HERE, House, until
+from tests.workers.sending_house import AUTHOR, HERE, House, until
+from workers.decisions import Request
 
 MODERATOR = Actor(PrincipalId("moderator"), HERE, frozenset({Role.MODERATOR}))
 NUMBERS = [f"+1202555{n:04}" for n in range(100, 200)] + [f"+1416555{n:04}" for n in range(100, 200)]
@@ -41,7 +42,7 @@ async def scan(home: House, account: UUID) -> bool:
     answer = await home.bus.ask(f"ctl.session.{account}.qr")
     payload = orjson.loads(answer)["qr"] if answer else None
     if payload:
-        phone = home.phones.setdefault(account, f"+4670174060{5 + len(home.phones)}")
+        phone = home.phones.setdefault(account, f"+467017406{5 + len(home.phones):02}")
         home.world.scan(payload, phone)
     return payload is not None
 
@@ -81,9 +82,10 @@ async def submit(
     audience_id, campaign_id, job_id = uuid4(), uuid4(), uuid4()
     report = await home.imports.run(HERE, audience_id, csv(numbers, consented))
     refs = await home.contents.put_many(HERE, ["Title", *texts])
-    for consent in report.consents:
-        command = RecordConsent(consent.recipient_id, consent.source, consent.given_at)
-        await home.give(command)
+    consents = [RecordConsent(one.recipient_id, one.source, one.given_at) for one in report.consents]
+    for start in range(0, len(consents), 500):
+        made = [Request(command, AUTHOR, uuid4()) for command in consents[start : start + 500]]
+        assert {outcome.state for outcome in await home.decisions.make(made)} == {"applied"}
     imported = ImportAudience(audience_id, refs[0], report.recipients, report.bad, report.merged, report.digest)
     await home.give(imported)
     parts = tuple(TextPart(Ref(ref)) for ref in refs[1:])

@@ -150,7 +150,7 @@ async def test_a_scheduled_job_starts_once_when_its_time_has_come(
         await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
 
         async def no_timers() -> bool:
-            return not await home.rows("SELECT id FROM timers")
+            return not await home.rows("SELECT id FROM timers WHERE kind = 'start'")
 
         await until(no_timers)
         started = [one for one in await home.events() if isinstance(one.event, JobStarted)]
