@@ -27,20 +27,33 @@ class Observed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
 
+        def answered(status: int) -> None:
+            route = getattr(scope.get("route"), "path", None)
+            metrics.requested(scope["method"], route, status, time.monotonic() - began)
+            tracing.answered(scope["method"], route, status)
+
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", None)
-                metrics.requested(scope["method"], route, message["status"], time.monotonic() - began)
-                tracing.answered(scope["method"], route, message["status"])
+                answered(message["status"])
             await send(message)
 
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):  # who looks after us is not traced
-            await self._app(scope, receive, send_counted)
+        async def served() -> None:
+            try:
+                await self._app(scope, receive, send_counted)
+            except Exception:  # the framework answers it, outside of all that is added here
+                answered(500)
+                raise
+
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if not scope["path"].startswith("/v1/"):  # who looks after us is not traced
+            await served()
             return
         given = Headers(scope=scope).get(cloudevents.TRACEPARENT, "")
         follows = cloudevents.traceparent({cloudevents.TRACEPARENT: given})
         with tracing.span("HTTP", tracing.SERVER, {"url.scheme": scope["scheme"]}, follows):
-            await self._app(scope, receive, send_counted)
+            await served()
 
 
 class SafeHeaders:
