@@ -8,7 +8,7 @@ import pytest
 
 from adapters.append_sql import APPEND, CONDITION, EVENT, FOLLOWED, ITEM, SESSION
 from adapters.binary_arrays import Array, Blobs, Int4s, Int8s, Texts, Uuids
-from adapters.read_sql import PAGE, READING, STREAM, STREAMS
+from adapters.read_sql import HISTORIES, PAGE, READING, STREAM, STREAMS
 
 KIND: dict[type[Array], str] = {Uuids: "uuid[]", Texts: "text[]", Blobs: "bytea[]", Int4s: "int4[]", Int8s: "int8[]"}
 TABLES = "stored_events|commands|leases|snapshots"
@@ -43,8 +43,9 @@ def test_an_append_looks_everything_up_and_compares_no_two_items(database_url: s
         (PAGE, ["bigint", "bigint"]),
         (STREAM, ["text", "bigint", "bigint"]),
         (STREAMS, ["text[]", "text[]"]),
+        (HISTORIES, ["text[]", "bigint"]),
     ],
-    ids=["page", "stream", "streams"],
+    ids=["page", "stream", "streams", "histories"],
 )
 def test_a_read_looks_everything_up(database_url: str, query: str, kinds: list[str]) -> None:
     looks_up(plan(database_url, READING, query, kinds))
