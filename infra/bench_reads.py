@@ -26,7 +26,7 @@ from infra.bootstrap import Parts
 
 WORKSPACE = WorkspaceId("bench")
 KEYS, TITLES = 5, 20
-WARM = 5.0  # seconds before the clock runs: plans, caches, connections
+WARM = 2.0  # seconds before the clock runs: plans, caches, connections
 SLACK = 120.0  # seconds longer that the job beside would run
 IDS = "SELECT {id} FROM {table} ORDER BY md5({id}::text) LIMIT %s"
 THINGS = {

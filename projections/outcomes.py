@@ -209,7 +209,8 @@ def member(found: Sequence[Any], job: Job) -> Delivery:
     recipient, account, ordinal, *begun = found
     row = Row(*begun) if begun[TABLE.columns.index("id")] is not None else None
     outcome = outcome_of(row, job.row.status)
-    return Delivery(delivery_id(job.row.id, recipient), job.row.id, recipient, account, ordinal, outcome, row)
+    id_ = row.id if row else delivery_id(job.row.id, recipient)
+    return Delivery(id_, job.row.id, recipient, account, ordinal, outcome, row)
 
 
 async def one(connection: AsyncConnection, workspace: WorkspaceId, id_: UUID) -> Delivery | None:

@@ -154,6 +154,19 @@ def test_what_a_role_hears_is_told() -> None:
     assert hearing.HEARS[Role.ADMIN] == hearing.HEARS[Role.AUDITOR] == hearing.EVERYTHING
 
 
+def test_every_list_is_told_with_its_filters() -> None:
+    paths = rest.create(cast("Services", None)).openapi()["paths"]
+    found = {}
+    for path, methods in paths.items():
+        names = [one["name"] for one in methods.get("get", {}).get("parameters", []) if one["in"] == "query"]
+        if "cursor" in names and path != "/v1/dead-letters":  # which has no filters but its state
+            found[path] = [name for name in names if name not in ("limit", "cursor", "at")]
+    told = {line.split("`")[1] for line in REFERENCE.read_text().splitlines() if line.startswith("| `/v1/")}
+    assert told == set(found)
+    for path, filters in found.items():
+        assert sorted(in_code_type(row(path)[1])) == sorted(filters), path
+
+
 def test_every_stream_is_told_with_its_subjects() -> None:
     for stream in streams.streams(streams.Limits()):
         (subjects,) = stream.subjects or []

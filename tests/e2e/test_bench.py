@@ -1,4 +1,4 @@
-"""`drumline bench pipeline`, short: it finds every command again, and ends with a line of JSON for machines."""
+"""`drumline bench`, short: every command is found again, every route answers; it ends with a line of JSON."""
 
 import json
 import subprocess
@@ -28,3 +28,17 @@ def test_a_short_run_finds_every_command_and_says_what_was_measured() -> None:
     assert (postgresql["fsync"], postgresql["synchronous_commit"], postgresql["data_checksums"]) == ("on", "on", "on")
     assert (nats["sync_always"], nats["storage"]) == (True, "file")
     assert all(0 < megabytes < 200 for megabytes in figures["rss_mb"].values())
+
+
+def test_a_short_run_of_reads_asks_every_route_and_gets_what_it_asked_for() -> None:
+    short = ["--deliveries", "2000", "--rate", "40", "--seconds", "3", "--sends", "5"]
+    line = [sys.executable, "-m", "infra.cli", "bench", "reads", "--json"]
+    done = subprocess.run([*line, *short], capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["others"] == {}
+    assert figures["requests"] == sum(route["requests"] for route in figures["routes"].values()) == 120
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
+    assert figures["beside_events_per_s"] > 0
+    assert set(figures["cpu_percent"]) == {"core", "api", "nats", "postgresql", "client"}
+    assert len(figures["routes"]) > 15
