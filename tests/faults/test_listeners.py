@@ -24,6 +24,7 @@ from adapters.bus import Bus
 from adapters.cloudevents import Address
 from adapters.event_store import EventStore
 from adapters.keys import Keys
+from api.events import GONE
 from domain import catalog
 from domain.message import PrincipalId, Role, WorkspaceId
 from infra import deploy
@@ -70,11 +71,11 @@ class Shop:
             if catalog.EVENT_NAMES[type(recorded.event)].startswith("campaign.")
         ]
 
-    def kill_api(self) -> None:
+    def end_api(self, how: signal.Signals) -> None:
         (api,) = [process for process in self.workers.processes if process.name == "api"]
         pid = api.child.running()
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, how)
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ async def example(url: str, key: str) -> AsyncIterator[Example]:
 async def cut(how: str, proxy: CuttableTcp, shop: Shop) -> None:
     """Cut all connections there are, in one way or another."""
     if how == "kill":
-        shop.kill_api()
+        shop.end_api(signal.SIGKILL)
         await until(lambda: not proxy.wires)
         await answers(shop.settings.http_port)
     else:
@@ -196,6 +197,20 @@ async def test_a_listener_that_is_cut_off_ten_times_hears_each_event_once_and_in
     assert socket.ids == log
     assert third.ids == log  # it waits a second each time, so it was cut off less often
     assert min(stream.times, socket.times) > len(CUTS) == 10
+
+
+async def test_a_process_that_is_told_to_end_says_goodbye_to_its_listeners(shop: Shop) -> None:
+    url = f"http://127.0.0.1:{shop.settings.http_port}"
+    stream, socket = Listener(url, shop.key), Listener(url, shop.key)
+    both = [asyncio.create_task(stream.by_sse()), asyncio.create_task(socket.by_websocket())]
+    await until(lambda: stream.place is not None and socket.place is not None)
+    shop.end_api(signal.SIGTERM)
+    async with asyncio.timeout(2.5):  # before the server would cut them off
+        await both[0]  # a stream that ended, and was not broken off
+        with pytest.raises(ConnectionClosed) as closed:
+            await both[1]
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == GONE
 
 
 def heard_more(listeners: Any, before: list[int]) -> bool:
