@@ -186,7 +186,7 @@ async def run_up(settings: Settings, workspace: str) -> None:
         settings = house.settings
         await house.welcome(workspace)
         print(f"drumline runs; data in {settings.data_dir}. Ctrl-C ends it.\n")
-        print(f"API docs        {settings.api_url}/docs (also /redoc)")
+        print(f"API docs        {settings.api_url}/docs (also /redoc, /asyncapi)")
         print(f"sandbox phone   {settings.sandbox_url}/phone")
         print(f"keys            {settings.keys_file} (author, moderator, operator, auditor, admin)\n")
         print(f"To begin with:\n\n{first_steps(settings)}\n", flush=True)
