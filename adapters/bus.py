@@ -231,8 +231,9 @@ class Bus:
 
 
 async def on_error(error: Exception) -> None:
-    """Permission violations and slow consumers show only here."""
-    log.warning("bus: %s", type(error).__name__ if not str(error) else str(error)[:200])
+    """Permission violations and slow consumers show only here; a violation has no class of its own."""
+    forbidden = "permissions violation" in str(error).lower()
+    log.warning("bus: %s", "permissions violation" if forbidden else type(error).__name__)
 
 
 def in_batch(message: Message, batch_id: str, number: int, expected: int | None) -> Headers:
