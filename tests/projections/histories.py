@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from domain.schedule import ZoneName
 E = TypeVar("E", bound=Event)
 
 START = datetime(2026, 11, 21, 9, tzinfo=UTC)
+HINTS: Mapping[type[Event], Mapping[str, Any]] = {kind: typing.get_type_hints(kind) for kind in catalog.EVENTS.values()}
 PARTS = 2  # of every delivery: enough for a first and a last one
 
 ACCOUNT = (
@@ -182,7 +182,7 @@ class Histories:
 
     def made(self, kind: type[E], **given: Any) -> E:
         """An event with random values where none are given."""
-        return kind(**{name: given[name] if name in given else self.value(of) for name, of in hints(kind).items()})
+        return kind(**{name: given[name] if name in given else self.value(of) for name, of in HINTS[kind].items()})
 
     def value(self, hint: Any) -> Any:
         """A random value of a field's type."""
@@ -218,13 +218,8 @@ class Histories:
         return Envelope(cause, PrincipalId("Zk3Pq81x"), WorkspaceId(space), cause, cause, time, {})
 
 
-@cache
-def hints(kind: type[Event]) -> Mapping[str, Any]:
-    return typing.get_type_hints(kind)
-
-
 def has(kind: type[Event], name: str) -> bool:
-    return name in hints(kind)
+    return name in HINTS[kind]
 
 
 def hexadecimal(rng: random.Random) -> str:
