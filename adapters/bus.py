@@ -154,7 +154,7 @@ class Bus:
         try:
             reply = await heeding(self.nc.request(last.subject, last.body, timeout=PATIENCE, headers=headers))
         except NoRespondersError:
-            raise streams.NotDeclared(f"The bus has no stream {stream}: run `drumline migrate`.") from None
+            raise streams.NotDeclared([stream]) from None
         return sequence_of(reply)
 
     async def single(self, message: Message, *, expected: int | None = None) -> tuple[int, bool]:
@@ -168,7 +168,8 @@ class Bus:
 
     async def last(self, stream: str, header: str = "") -> tuple[int, Stored | None]:
         """A stream's last sequence, and its last message that is still kept, or that has a certain header."""
-        state = (await heeding(self.js.stream_info(stream))).state
+        with streams.declared(stream):
+            state = (await heeding(self.js.stream_info(stream))).state
         for sequence in range(state.last_seq, state.first_seq - 1, -1) if state.messages else ():
             with contextlib.suppress(NotFoundError):
                 raw = await heeding(self.js.get_msg(stream, sequence))
@@ -189,13 +190,15 @@ class Bus:
 
     async def trim(self, stream: str) -> None:
         """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here."""
-        floor = (await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))).ack_floor
-        if floor is not None and floor.stream_seq:
-            await heeding(self.js.purge_stream(stream, seq=floor.stream_seq + 1))
+        with streams.declared(stream):
+            floor = (await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))).ack_floor
+            if floor is not None and floor.stream_seq:
+                await heeding(self.js.purge_stream(stream, seq=floor.stream_seq + 1))
 
     async def length(self, stream: str) -> int:
         """How many messages of a queue are not acknowledged."""
-        info = await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))
+        with streams.declared(stream):
+            info = await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))
         return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
     async def working(self, message: Msg) -> None:

@@ -20,3 +20,5 @@ ALIVE: Final[Alive] = {
     "keepalives_count": 5,
     "tcp_user_timeout": 20_000,
 }
+
+RECONNECT = 5.0  # seconds after which a pool gives a connection up; whoever asks next has it tried anew, at once

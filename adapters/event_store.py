@@ -28,7 +28,7 @@ from adapters.append_sql import CHANNEL, LOCK, Entry, prepared
 from adapters.appending import Item, Lease, Verdict, envelopes
 from adapters.binary_arrays import Blobs, Int8s, Texts
 from adapters.codec import Codec, StateCodec
-from adapters.connecting import ALIVE
+from adapters.connecting import ALIVE, RECONNECT
 from adapters.group_commit import PATIENCE, GroupCommit, LogUnavailable
 from adapters.log_tail import LogTail
 from adapters.read_sql import HISTORIES, INSERT, MOST_AT_ONCE, PAGE, READING, STREAM, STREAMS
@@ -40,6 +40,8 @@ __all__ = ["EventStore", "Item", "Lease", "Loaded", "LogUnavailable", "Verdict"]
 R = TypeVar("R")
 
 READERS = 3
+POOL_PATIENCE = 2.0  # seconds for a connection
+HEAD = b"SELECT max(notification_id) FROM stored_events"
 SNAPSHOT_EVERY = 200  # events of one stream
 EVERY_VERSION = 2**62
 
@@ -84,7 +86,10 @@ class Datastore(PostgresDatastore):
     """The library's connection pool, on a URL."""
 
     def __init__(self, database_url: str) -> None:
-        super().__init__("", "", "", "", "", pool_size=READERS, originator_id_type="text")
+        super().__init__(
+            "", "", "", "", "", pool_size=READERS, connect_timeout=POOL_PATIENCE, originator_id_type="text"
+        )
+        self.pool.reconnect_timeout = RECONNECT  # else a pool is the slower to come back the longer the server was away
         self.pool.conninfo = database_url
         self.pool.kwargs = {"row_factory": dict_row, "application_name": "drumline-log-reader", **ALIVE}
 
@@ -164,7 +169,13 @@ class LogRecorder(PostgresApplicationRecorder, ArrayRecorder):
     def _select(self, query: str, values: Sequence[Any]) -> list[Notification]:
         return [Notification(*row) for row in self._rows(query.encode(), values)]
 
-    @retry((InterfaceError, OperationalError), max_attempts=10, wait=0.2)
+    def max_notification_id(self) -> int | None:
+        ((last,),) = self._rows(HEAD, [])
+        found: int | None = last
+        return found
+
+    # Each connection of the pool may turn out to be a dead one.
+    @retry((InterfaceError, OperationalError), max_attempts=READERS + 1, wait=0.1)
     def _rows(self, query: bytes, values: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
         with self.datastore.get_connection() as connection:
             cursor = connection.cursor(binary=True, row_factory=tuple_row)

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 from adapters.bus import Bus
 from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
-from adapters.streams import SENDS
+from adapters.streams import SENDS, declared
 
 WORK = "ctl.work"  # there may be something to dispatch
 ACCOUNTS = "ctl.accounts"  # an account may want a session
@@ -29,7 +29,8 @@ class Sends:
 
     async def waiting(self) -> set[UUID]:
         """The accounts that have a message queued or in flight."""
-        info = await self._bus.js.stream_info(SENDS, subjects_filter="send.*")
+        with declared(SENDS):
+            info = await self._bus.js.stream_info(SENDS, subjects_filter="send.*")
         return {account for subject in info.state.subjects or {} if (account := account_of(subject))}
 
     def pulls(self) -> Pulls:

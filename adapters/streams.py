@@ -1,5 +1,7 @@
 """The four streams and their consumers: declared by `migrate` and `up`; workers only ask whether they exist."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nats.js import JetStreamContext
@@ -23,6 +25,9 @@ MOST_UNACKED = 5_000  # messages a consumer may have out at once
 
 class NotDeclared(Exception):
     """A stream or consumer is missing on the bus: run `drumline migrate`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"The bus has no stream {', '.join(names)}, or not its consumer: run `drumline migrate`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,13 @@ async def missing(js: JetStreamContext, *names: str) -> list[str]:
 async def require(js: JetStreamContext, *names: str) -> None:
     """Raise NotDeclared when one of these streams, or its consumer, is missing."""
     if names and (gone := await missing(js, *names)):
-        raise NotDeclared(
-            f"The bus has no stream {', '.join(gone)}, or not its consumer: run `drumline migrate`."
-        ) from None
+        raise NotDeclared(gone)
+
+
+@contextmanager
+def declared(name: str) -> Iterator[None]:
+    """Raise NotDeclared when what is done within finds the stream, or its consumer, missing."""
+    try:
+        yield
+    except NotFoundError:
+        raise NotDeclared([name]) from None

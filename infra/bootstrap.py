@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.audience_import import AudienceImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
-from adapters.connecting import ALIVE
+from adapters.connecting import ALIVE, RECONNECT
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.dead_letters import DeadLetters
@@ -48,7 +48,6 @@ from projections.apply import ReadModels
 from workers.account_session import Tools
 from workers.batches import Batches
 from workers.commands import Intake
-from workers.crashpoints import arm
 from workers.decisions import Decisions
 from workers.dispatch import Dispatch
 from workers.projector import Projector
@@ -102,6 +101,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             min_size=1,
             max_size=POOL,
             open=False,
+            reconnect_timeout=RECONNECT,
             kwargs={"autocommit": True, "application_name": f"drumline-{name}", **ALIVE},
         )
         await stack.enter_async_context(pool)
@@ -225,7 +225,6 @@ def api(parts: Parts) -> dict[str, Run]:
 @asynccontextmanager
 async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
     """The loops of `work sessions`, by name; the browsers end with it."""
-    arm(parts.settings.crashpoint)
     profiles = parts.settings.data_dir / "profiles"
     profiles.mkdir(parents=True, exist_ok=True, mode=0o700)
 

@@ -19,6 +19,7 @@ from infra.logs import reason
 from infra.observe import observed, traced
 from infra.settings import Settings, SettingsError
 from infra.watchdog import Watchdog
+from workers.crashpoints import arm
 
 log = logging.getLogger("drumline")
 ENDED, UNDECLARED = 70, 72  # exit codes: a loop ended by itself; the same for want of a stream or its consumer
@@ -32,6 +33,7 @@ def work(role: str, settings: Settings) -> None:
     if role not in roles:
         raise SettingsError(f"There is no worker {role!r}: choose core, sessions or api.")
     logs.configure(settings.log_format, settings.log_level)
+    arm(settings.crashpoint)
     Watchdog(settings.stall_after).start()
     try:
         with traced(settings, role):

@@ -14,6 +14,7 @@ from adapters.inbox import Dead, Inbox
 from adapters.keys import Keys
 from domain import catalog
 from domain.message import PrincipalId, WorkspaceId, derive
+from workers.crashpoints import crashpoint
 from workers.received import Received
 from workers.requests import NO_STREAM, Outcome
 
@@ -40,6 +41,7 @@ class Burial:
             return
         command.belongs_to(await self._keys.actor(command.address.principal))
         await self._inbox.crash(command.pending(), "crashed")
+        crashpoint("before_burial")
         await self.bury(message, "crashed", command)
         command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
         await self._bus.outcomes([command.told()], self._clock())

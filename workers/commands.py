@@ -25,6 +25,7 @@ from adapters.streams import COMMANDS
 from domain.message import Refused, StreamId, WorkspaceId
 from workers.burial import Burial
 from workers.cases import Case, cases_of
+from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
 from workers.memory import collecting_seldom
 from workers.received import Received, Unreadable
@@ -246,10 +247,13 @@ class Intake:
         outcomes = await self._decisions.refuse([command.turned for command in turned if command.turned])
         for command, outcome in zip(turned, outcomes, strict=True):
             command.outcome = outcome
+        crashpoint("before_append")
         outcomes = await self._decisions.make_all(batch.cases)
+        crashpoint("after_append")
         for command, outcome in zip(batch.asked, outcomes, strict=True):
             command.outcome = outcome
         await self._bus.outcomes([command.told() for command in batch.commands], self._clock())
+        crashpoint("after_outcome_told")
         await self._ack(batch.messages)
         metrics.INTAKE_ITEMS.observe(len(batch.messages))
         metrics.INTAKE_SECONDS.observe(time.monotonic() - began)
@@ -261,6 +265,7 @@ class Intake:
 
     async def _crash(self, message: Msg) -> None:
         await self._burial.crash(message)
+        crashpoint("after_burial")
         await self._ack([message])
 
     async def _wait(self, messages: Sequence[Msg], pause: float) -> None:

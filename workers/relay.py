@@ -16,6 +16,7 @@ from adapters.log_signal import LogSignal
 from adapters.outages import OUTAGES
 from adapters.streams import EVENTS, require
 from domain.message import Recorded
+from workers.crashpoints import crashpoint
 from workers.leading import while_leading
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Relay:
         """Publish until the lead is lost; after an outage, or when overtaken, look again where the stream stands."""
         pause = 0.05
         while True:
+            beat("relay")
             try:
                 sequence, position = await self._stand()
                 while True:
@@ -104,10 +106,12 @@ class Relay:
             await self._signal.wait(QUIET, seen)
             return sequence, position
         for batch in batches(page, position):
+            crashpoint("before_relay")
             told = tracing.messaging("publish", EVENTS, len(batch))
             traces = (message.headers.get(TRACEPARENT, "") for message in batch)
             with tracing.span("publish EVENTS", tracing.PRODUCER, told, traces):
                 sequence = await self._publish(batch, sequence)
+            crashpoint("after_relay")
         metrics.READ.labels("relay").inc(len(page))
         return sequence, page[-1].position
 

@@ -13,6 +13,7 @@ from adapters.heartbeats import beat
 from adapters.inbox import Inbox, Pending
 from adapters.outages import OUTAGES
 from adapters.sealing import SealBroken
+from workers.crashpoints import crashpoint
 
 log = logging.getLogger(__name__)
 
@@ -61,4 +62,5 @@ class Sweeper:
             log.error("sweeper: the body of command %s cannot be opened", command.command_id)  # noqa: TRY400  # no trace
             return
         address = Address(command.workspace, command.principal, command.name)
+        crashpoint("before_sweep")
         await self._bus.command(address, command.command_id, body, self._clock(), command.traceparent)

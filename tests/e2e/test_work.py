@@ -28,7 +28,7 @@ async def test_a_loop_that_fails_ends_all_with_its_name_and_reason() -> None:
 
     async def failing() -> None:
         await asyncio.sleep(0)
-        raise NotDeclared("The bus has no stream EVENTS: run `drumline migrate`.")
+        raise NotDeclared(["EVENTS"])
 
     with pytest.raises(LoopEnded, match="relay ended: NotDeclared: The bus has no stream EVENTS"):
         await until_told({"intake": neighbour, "relay": failing})
@@ -79,7 +79,7 @@ async def test_the_code_tells_a_missing_stream_from_any_other_end() -> None:
         async with asyncio.TaskGroup():
             raise error
 
-    for error, code in ((NotDeclared("The bus has no stream EVENTS."), UNDECLARED), (ValueError("a number"), ENDED)):
+    for error, code in ((NotDeclared(["EVENTS"]), UNDECLARED), (ValueError("a number"), ENDED)):
         with pytest.raises(LoopEnded, match=f"intake ended: {type(error).__name__}.* at test_work.py:") as ended:
             await until_told({"intake": partial(failing, error)})
         assert ended.value.code == code
