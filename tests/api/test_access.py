@@ -12,7 +12,7 @@ from domain import catalog
 from domain.message import PrincipalId, Role, WorkspaceId
 from tests.api.house import House, Tenant, problem_in
 
-LISTS = ["campaigns", "audiences", "jobs", "review-queue", "accounts"]
+LISTS = ["campaigns", "audiences", "jobs", "review-queue", "accounts", "recipients", "timers"]
 ROLES = sorted(set(Role) - {Role.SYSTEM})
 SOME = UUID(int=7)
 COMMANDS = {
