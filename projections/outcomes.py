@@ -9,12 +9,11 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 
-from domain import job as jobs
 from domain.message import WorkspaceId
 from domain.send import delivery_id
 from projections import deliveries
 from projections.deliveries import TABLE, Row, State
-from projections.jobs import Job
+from projections.jobs import CUT_OFF, Job
 from projections.listing import Filter, Listing, Way
 from projections.table import COMMA
 
@@ -120,7 +119,7 @@ STATUSES = "SELECT id, status FROM read_jobs WHERE id = ANY(%s)"
 
 def outcome_of(row: Row | None, status: str | None) -> Outcome:
     """What people are told of a delivery, given its job's status."""
-    stopped = status == jobs.Status.STOPPED
+    stopped = status in CUT_OFF
     if row is None or row.state == State.AGAIN:
         return Outcome.STOPPED if stopped else Outcome.PENDING
     if row.state == State.BETWEEN:  # one part was sent, the next will be, unless the job was stopped
@@ -132,7 +131,7 @@ def states_of(outcome: Outcome, status: str) -> list[State]:
     """The states of begun deliveries that are told as this outcome."""
     if outcome in NOT_BEGUN:
         return [State.AGAIN]
-    between = Outcome.PARTIAL if status == jobs.Status.STOPPED else Outcome.INTENDED
+    between = Outcome.PARTIAL if status in CUT_OFF else Outcome.INTENDED
     return [State(outcome), State.BETWEEN] if outcome is between else [State(outcome)]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain import account, audience, campaign, delivery, job, recipient, send, submission, workspace
+from domain import account, allowance, audience, campaign, delivery, job, recipient, send, submission, workspace
 from domain.content import TextPart
 from domain.message import Actor, Digest, Event, Frozen, PrincipalId, Ref, Role, StreamId, WorkspaceId, derive
 from domain.moderation import review_hash
@@ -64,9 +64,9 @@ CONSENTED = recipient.ConsentRecorded(recipient.ConsentSource.PAPER, NOW - DAY, 
 FROZEN = Frozen(ROOT, 3)
 
 
-def granted(since: datetime = NOW, permits: int = 1, seconds: int = 30, block: int = 1) -> account.AllowanceGranted:
+def granted(since: datetime = NOW, permits: int = 1, seconds: int = 30, block: int = 1) -> allowance.AllowanceGranted:
     until = since + timedelta(seconds=seconds)
-    return account.AllowanceGranted(derive("allowance", NORTH, block), permits, since, until)
+    return allowance.AllowanceGranted(derive("allowance", NORTH, block), permits, since, until)
 
 
 def submitted(

@@ -109,6 +109,15 @@ def test_a_start_that_was_put_off_says_why_and_until_when(house: House, tenant: 
     assert (after["status"], after["deferred"]) == ("running", None)
 
 
+def test_of_a_rejected_job_nobody_is_pending(tenant: Tenant) -> None:
+    job = tenant.job()
+    asked(tenant, job, "reject", {"review_hash": job["review_hash"]})
+    counts = shown(tenant, job)["counts"]
+    assert (counts["pending"], counts["stopped"]) == (0, 3)
+    states = [one["state"] for one in tenant.ok("GET", f"/v1/jobs/{job['id']}/deliveries")["items"]]
+    assert states == ["stopped"] * 3
+
+
 def test_a_paused_jobs_share_moves_to_another_account_after_a_new_approval(tenant: Tenant) -> None:
     job = tenant.job()
     approve(tenant, job)
