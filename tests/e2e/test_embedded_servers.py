@@ -386,3 +386,20 @@ def test_root_without_namespaces_is_told_which_directory_keeps_others_out(
     closed.mkdir(mode=0o700)
     with pytest.raises(ServerError, match=f"may not enter {closed}: "):
         unprivileged.disguise([closed])
+
+
+async def test_users_cannot_read_the_stream_of_events(nats_server: EmbeddedNats) -> None:
+    nats_server.reload_users([member("anna")])
+    core = await nats.connect(nats_server.url)
+    await core.jetstream().add_stream(name="EVENTS", subjects=["evt.>"])
+    refused: asyncio.Queue[Exception] = asyncio.Queue()
+    anna = await nats.connect(f"nats://anna:secret@127.0.0.1:{nats_server.port}", error_cb=refused.put)
+    heard = await anna.subscribe("evt.>")
+    await anna.publish("$JS.API.STREAM.MSG.GET.EVENTS", b'{"seq":1}', reply="_INBOX.anna.x")
+    await anna.flush()
+    await core.jetstream().publish("evt.anna.job.approved", b"{}")
+    for action in ("subscription", "publish"):
+        assert f"permissions violation for {action}" in str(await asyncio.wait_for(refused.get(), 5))
+    assert heard.pending_msgs == 0
+    await anna.close()
+    await core.close()
