@@ -38,9 +38,10 @@ class Recent(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """The entry, used just now."""
-        if key in self._entries:
+        found = self._entries.get(key)
+        if found is not None:
             self._entries.move_to_end(key)
-        return self._entries.get(key)
+        return found
 
     def put(self, entries: Iterable[tuple[K, V]]) -> None:
         for key, value in entries:

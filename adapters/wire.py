@@ -191,9 +191,9 @@ def shape(kind: Any) -> Shape:
 
 def collect(kind: Any, body: BaseModel, texts: list[str], path: str = "") -> None:
     """Gather a body's texts in the order in which `build` asks for their references."""
-    form = shape(kind)
+    form, given = shape(kind), body.__dict__
     for name in form.names:
-        value = getattr(body, name)
+        value = given[name]
         if name in form.texts:
             if value is not None:
                 if name in form.templates and content.malformed(value):

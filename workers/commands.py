@@ -206,7 +206,7 @@ class Intake:
                 try:
                     drafts.append((command, command.checked()))
                 except Refused as refused:
-                    command.turn_away(refused)
+                    command.turn_away(refused.with_traceback(None))  # it would hold the whole batch until collected
         await self._seal(drafts)
         batch.asked = [command for command in batch.commands if command.request]
         batch.cases = cases_of([command.request for command in batch.asked if command.request])
@@ -244,13 +244,11 @@ class Intake:
         for message, reason in batch.unreadable:
             await self._burial.bury(message, reason)
         turned = [command for command in batch.commands if command.turned]
-        outcomes = await self._decisions.refuse([command.turned for command in turned if command.turned])
-        for command, outcome in zip(turned, outcomes, strict=True):
-            command.outcome = outcome
+        refused = [command.turned for command in turned if command.turned]
         crashpoint("before_append")
-        outcomes = await self._decisions.make_all(batch.cases)
+        outcomes = await self._decisions.make_all(batch.cases, refused)
         crashpoint("after_append")
-        for command, outcome in zip(batch.asked, outcomes, strict=True):
+        for command, outcome in zip([*batch.asked, *turned], outcomes, strict=True):
             command.outcome = outcome
         await self._bus.outcomes([command.told() for command in batch.commands], self._clock())
         crashpoint("after_outcome_told")

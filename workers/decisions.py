@@ -51,38 +51,34 @@ class Decisions:
         """
         return await self.make_all(cases_of(requests))
 
-    async def make_all(self, cases: Sequence[Case]) -> list[Outcome]:
-        """Make the decisions that `cases_of` prepared; see `make`."""
+    async def make_all(self, cases: Sequence[Case], turned: Sequence[Turned] = ()) -> list[Outcome]:
+        """Make the decisions that `cases_of` prepared, see `make`; and record refusals that need no decision.
+
+        The outcomes of the refusals come after the others.
+        """
         answers: dict[int, Outcome] = {}
+        refusals: list[Outcome] = []
         for case in cases:
             case.tries, case.sure = 0, False
-        waiting = list(cases)
-        while waiting:
+        waiting, turning = list(cases), [self._turned_item(one) for one in turned]
+        while waiting or turning:
             found = await self._read(waiting)
             now = self._clock()
             decided = await self._decide_all(waiting, found, now, answers)
-            verdicts = await self._store.append([item_of(case, now) for case in decided]) if decided else []
-            for case, verdict in zip(decided, verdicts, strict=True):
+            items = [*turning, *(item_of(case, now) for case in decided)]
+            verdicts = await self._store.append(items) if items else []
+            if turning:
+                refusals = [turned_away(one, verdict) for one, verdict in zip(turned, verdicts, strict=False)]
+            for case, verdict in zip(decided, verdicts[len(turning) :], strict=True):
                 self._settle(case, verdict, answers)
+            turning = []
             waiting = [case for case in waiting if case.index not in answers]
-        return [answers[index] for index in range(len(cases))]
+        return [*(answers[index] for index in range(len(cases))), *refusals]
 
     async def trace_of(self, stream: StreamId) -> str:
         """The trace that the last events of a stream belong to; "" when they belong to none."""
         traces = [recorded.envelope.traceparent for recorded in await self._store.history(stream)]
         return next((trace for trace in reversed(traces) if trace), "")
-
-    async def refuse(self, turned: Sequence[Turned]) -> list[Outcome]:
-        """Record refusals that need no decision; outcomes in the same order."""
-        verdicts = await self._store.append([self._turned_item(one) for one in turned]) if turned else []
-        outcomes = []
-        for one, verdict in zip(turned, verdicts, strict=True):
-            if verdict.code == "failed":
-                raise Unstorable(verdict.reason)
-            outcomes.append(
-                refusal(one.refused, NO_STREAM, 0) if verdict.code == "ok" else repeated(verdict, one.digest)
-            )
-        return outcomes
 
     def _turned_item(self, turned: Turned) -> Item:
         return Item(
@@ -150,7 +146,7 @@ class Decisions:
         try:
             case.decide(tuple(await self._events(case, now)))
         except Refused as refused:
-            case.refused = refused
+            case.refused = refused.with_traceback(None)  # it would hold this frame, and with it the case: a cycle
         if case.later is not None or not case.inside:
             return True
         if not case.sure:  # nothing is appended, so no condition would catch a stale state
@@ -207,6 +203,13 @@ class Decisions:
     def _repeated(self, case: Case, verdict: Verdict) -> Outcome:
         self._cache.forget(case.target)
         return repeated(verdict, case.request.digest)
+
+
+def turned_away(turned: Turned, verdict: Verdict) -> Outcome:
+    """The outcome of a refusal that was recorded, or the older answer to its id."""
+    if verdict.code == "failed":
+        raise Unstorable(verdict.reason)
+    return refusal(turned.refused, NO_STREAM, 0) if verdict.code == "ok" else repeated(verdict, turned.digest)
 
 
 def repeated(verdict: Verdict, digest: bytes) -> Outcome:
