@@ -8,11 +8,13 @@ from domain.account import (
     AccountPaused,
     AccountReady,
     AccountRegistered,
+    AccountRemoved,
     AccountRestricted,
     AccountResumed,
     AccountUnlinked,
     PauseAccount,
     RegisterAccount,
+    RemoveAccount,
     ReportLinked,
     ReportReady,
     ReportTrouble,
@@ -20,8 +22,9 @@ from domain.account import (
     Status,
     Trouble,
 )
-from domain.allowance import AllowanceGranted, GrantAllowance
+from domain.allowance import AllowanceClosed, AllowanceDeferred, AllowanceGranted, GrantAllowance
 from domain.message import Command, Event, derive
+from domain.quota import Window
 from domain.workspace import SendingPolicySet
 from tests.builders import (
     CREATED,
@@ -61,6 +64,7 @@ def test_there_are_no_accounts_without_a_workspace() -> None:
     [
         PauseAccount(NORTH),
         ResumeAccount(NORTH),
+        RemoveAccount(NORTH),
         ReportLinked(NORTH),
         ReportReady(NORTH),
         ReportTrouble(NORTH, Trouble.CRASHED),
@@ -128,6 +132,36 @@ def test_a_person_pauses_and_resumes_it_whatever_the_session_does() -> None:
     assert resumed.state(NORTH_STREAM).may_send
 
 
+def test_a_restriction_stands_through_all_that_a_session_does_until_a_person_ends_it() -> None:
+    restricted = IS_READY.on(NORTH_STREAM, AccountRestricted(Trouble.CAPPED))
+    unlinked = restricted.when(ReportTrouble(NORTH, Trouble.LOGGED_OUT), by=SYSTEM).then(
+        AccountUnlinked(Trouble.LOGGED_OUT)
+    )
+    linked = unlinked.when(ReportReady(NORTH), by=SYSTEM).then(AccountLinked())
+    for given in (restricted, unlinked, linked):
+        assert given.state(NORTH_STREAM).status is Status.RESTRICTED
+        given.when(ReportTrouble(NORTH, Trouble.CRASHED), by=SYSTEM).then_nothing()
+    assert linked.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed()).state(NORTH_STREAM).may_send
+    assert not unlinked.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed()).state(NORTH_STREAM).may_send
+
+
+@pytest.mark.parametrize(
+    "given", [REGISTERED, LINKED, PAUSED, IS_READY.on(NORTH_STREAM, AccountRestricted(Trouble.BANNED))]
+)
+def test_an_account_that_cannot_send_is_removed_for_good(given: Given) -> None:
+    removed = given.when(RemoveAccount(NORTH), by=OPERATOR).then(AccountRemoved())
+    assert removed.state(NORTH_STREAM).status is Status.REMOVED
+    for told in (RemoveAccount(NORTH), ReportReady(NORTH), ReportLinked(NORTH), ReportTrouble(NORTH, Trouble.CRASHED)):
+        removed.when(told, by=SYSTEM).then_nothing()
+    for refused in (PauseAccount(NORTH), ResumeAccount(NORTH), GrantAllowance(NORTH)):
+        removed.when(refused, by=SYSTEM).then_refused("account_removed", "account_id")
+    removed.when(RegisterAccount(NORTH, LABEL), by=OPERATOR).then_refused("id_taken", "account_id")
+
+
+def test_an_account_that_can_send_is_not_removed() -> None:
+    IS_READY.when(RemoveAccount(NORTH), by=OPERATOR).then_refused("account_in_use", "account_id")
+
+
 # --- permits ---------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +200,44 @@ def test_the_next_block_comes_when_the_last_one_is_over_and_has_another_id() -> 
 def test_an_account_that_may_not_send_gets_no_block(events: tuple[Event, ...], status: Status) -> None:
     given = PAUSED.on(NORTH_STREAM, *events)
     given.when(GrantAllowance(NORTH), by=SYSTEM).then_refused("account_not_ready", "account_id", status=status)
+
+
+def test_what_a_block_has_left_is_given_back_with_the_next_grant() -> None:
+    rules = IS_READY.on(RULES_STREAM, SendingPolicySet(3, 3, per_minute=4))
+    first = rules.when(GrantAllowance(NORTH), by=SYSTEM).then(granted(permits=3, seconds=3))
+    later = NOW + 3 * SECOND
+    second = granted(later, permits=3, seconds=3, block=2)
+    first.when(GrantAllowance(NORTH, left=2), by=SYSTEM, at=later).then(AllowanceClosed(granted().block, 1), second)
+    first.when(GrantAllowance(NORTH, left=4), by=SYSTEM, at=later).then_refused(
+        "out_of_range", "left", minimum=0, maximum=3
+    )
+
+
+def test_an_account_that_has_used_up_a_cap_waits_and_says_so_once() -> None:
+    rules = IS_READY.on(RULES_STREAM, SendingPolicySet(3, 3, per_minute=3))
+    first = rules.when(GrantAllowance(NORTH), by=SYSTEM).then(granted(permits=3, seconds=3))
+    later, free_at = NOW + 3 * SECOND, NOW + (3 + 30 + 60) * SECOND
+    waits = first.when(GrantAllowance(NORTH), by=SYSTEM, at=later)
+    deferred = waits.then(AllowanceDeferred(free_at, Window.MINUTE))
+    deferred.when(GrantAllowance(NORTH), by=SYSTEM, at=later + SECOND).then_nothing()
+    again = granted(free_at, permits=3, seconds=3, block=2)
+    deferred.when(GrantAllowance(NORTH), by=SYSTEM, at=free_at).then(again)
+    raised = deferred.on(RULES_STREAM, SendingPolicySet(3, 3, per_minute=5))  # a changed policy acts at once
+    sooner = granted(later + SECOND, permits=2, seconds=2, block=2)
+    raised.when(GrantAllowance(NORTH), by=SYSTEM, at=later + SECOND).then(sooner)
+
+
+def test_a_faster_policy_does_not_wait_for_a_slow_block() -> None:
+    slow = IS_READY.on(RULES_STREAM, SendingPolicySet(1, 86_400)).when(GrantAllowance(NORTH), by=SYSTEM).after
+    faster = slow.on(RULES_STREAM, SendingPolicySet(1, 10))
+    faster.when(GrantAllowance(NORTH), by=SYSTEM, at=NOW + 9 * SECOND).then_refused("allowance_running", "account_id")
+    at = NOW + 10 * SECOND
+    faster.when(GrantAllowance(NORTH), by=SYSTEM, at=at).then(granted(at, seconds=10, block=2))
+
+
+def test_a_clock_that_was_put_back_makes_no_room() -> None:
+    first = IS_READY.when(GrantAllowance(NORTH), by=SYSTEM).then(granted())
+    first.when(GrantAllowance(NORTH), by=SYSTEM, at=NOW - DAY).then_refused("allowance_running", "account_id")
 
 
 def test_without_a_workspace_there_are_no_permits() -> None:

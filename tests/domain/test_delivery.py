@@ -13,18 +13,24 @@ from domain.job import Status as JobStatus
 from domain.message import Command, Event
 from domain.recipient import RecipientOptedOut
 from domain.send import (
+    MOST_TRIES,
     ConfirmSend,
     DeliveryDelivered,
     DeliveryRead,
     DeliverySkipped,
     Doubt,
     DoubtSend,
+    Finding,
+    GiveUpSend,
     IntendSend,
     Receipt,
     Rejection,
     RejectSend,
     ReportReceipt,
+    Resolution,
+    ResolveUnknown,
     SendRejected,
+    SendResolved,
     SendUnknown,
     SkipReason,
     delivery_id,
@@ -46,6 +52,7 @@ from tests.builders import (
     READY,
     SECOND,
     SYSTEM,
+    a_digest,
     an_id,
     confirmed,
     granted,
@@ -291,3 +298,115 @@ def test_a_receipt_for_the_second_part_confirms_it() -> None:
 @pytest.mark.parametrize("kind", Receipt)
 def test_a_receipt_for_what_was_not_sent_is_refused(given: Given, part: int, kind: Receipt) -> None:
     act(given, receipt(kind, part)).then_refused("not_sent", "part", status=status(given))
+
+
+# --- tried again -----------------------------------------------------------------------------------------------------
+
+NOT_READY = RejectSend(DELIVERY, 0, Rejection.NOT_READY)
+
+
+def test_what_the_session_kept_from_leaving_is_tried_again_up_to_five_times() -> None:
+    given = ONE_PART
+    for attempt in range(1, MOST_TRIES + 1):
+        given = act(given, INTEND).then(replace(intended(), attempt=attempt))
+        last = attempt == MOST_TRIES
+        rejected = SendRejected(JOB, 0, attempt, wa_id(DELIVERY, 0), Rejection.NOT_READY, final=last)
+        given = act(given, NOT_READY).then(rejected)
+        assert status(given) is (Status.FAILED if last else Status.AGAIN)
+    act(given, INTEND).then_refused("already_acted_on", "delivery_id", status=Status.FAILED)
+
+
+def test_between_two_tries_everything_is_looked_at_again() -> None:
+    again = act(INTENDED, NOT_READY).after
+    assert status(act(again.on(ANA_STREAM, RecipientOptedOut(NOW)), INTEND).after) is Status.SKIPPED
+    paused = again.on(JOB_STREAM, JobPaused())
+    act(paused, INTEND).then_refused("job_not_running", "job_id", status=JobStatus.PAUSED)
+    act(again, ReportReceipt(DELIVERY, 0, Receipt.SENT)).then_refused("not_sent", "part", status=Status.AGAIN)
+
+
+def test_a_second_part_has_tries_of_its_own() -> None:
+    again = act(SECOND_INTENDED, replace(NOT_READY, part=1)).after
+    act(again, SECOND_PART).then(replace(intended(1, parts=2), attempt=2))
+
+
+def test_an_unknown_send_is_never_tried_again() -> None:
+    act(UNKNOWN, NOT_READY).then(replace(REJECTED, reason=Rejection.NOT_READY))
+
+
+def test_rows_of_another_audience_than_the_jobs_are_not_sent() -> None:
+    act(ONE_PART, replace(INTEND, audience=submitted().audience)).then(intended())
+    act(ONE_PART, replace(INTEND, audience=a_digest("earlier"))).then_refused("job_revised", "job_id")
+
+
+# --- unknown sends, resolved -----------------------------------------------------------------------------------------
+
+GIVE_UP = GiveUpSend(DELIVERY, 0)
+
+
+def resolve(finding: Finding, part: int | None = None) -> ResolveUnknown:
+    return ResolveUnknown(DELIVERY, finding, part)
+
+
+def resolved(outcome: Resolution, part: int = 0, *, final: bool = True) -> SendResolved:
+    return SendResolved(JOB, part, 1, wa_id(DELIVERY, part), outcome, final)
+
+
+GIVEN_UP = UNKNOWN.on(DELIVERY_STREAM, resolved(Resolution.GIVEN_UP))
+
+
+@pytest.mark.parametrize(
+    ("given", "finding", "part", "final", "expected"),
+    [
+        (UNKNOWN, Finding.SENT, 0, True, Status.SENT),
+        (UNKNOWN, Finding.NOT_SENT, 0, True, Status.FAILED),
+        (SECOND_UNKNOWN, Finding.SENT, 1, True, Status.SENT),
+        (SECOND_UNKNOWN, Finding.NOT_SENT, 1, True, Status.PARTIAL),
+        (GIVEN_UP, Finding.SENT, 0, True, Status.SENT),
+        (GIVEN_UP, Finding.NOT_SENT, 0, True, Status.FAILED),
+    ],
+)
+def test_a_person_says_what_became_of_it_once(
+    given: Given, finding: Finding, part: int, final: bool, expected: Status
+) -> None:
+    after = act(given, resolve(finding)).then(resolved(Resolution(finding), part, final=final))
+    assert status(after) is expected
+    act(after, resolve(finding, part)).then_nothing()
+    other = Finding.SENT if finding is Finding.NOT_SENT else Finding.NOT_SENT
+    act(after, resolve(other)).then_refused("not_unknown", "delivery_id", status=expected)
+
+
+def test_a_first_part_that_was_sent_after_all_is_followed_by_the_second() -> None:
+    unknown = TWO_PARTS.on(DELIVERY_STREAM, intended(parts=2), UNCERTAIN)
+    after = act(unknown, resolve(Finding.SENT)).then(resolved(Resolution.SENT, final=False))
+    act(after, resolve(Finding.SENT, 0)).then_nothing()
+    act(after, SECOND_PART).then(intended(1, parts=2))
+
+
+@pytest.mark.parametrize("given", [INTENDED, SENT, FAILED, SKIPPED, BETWEEN, CUT_SHORT])
+def test_there_is_nothing_to_resolve_where_nothing_is_unknown(given: Given) -> None:
+    act(given, resolve(Finding.NOT_SENT)).then_refused("not_unknown", "delivery_id", status=status(given))
+    act(given, resolve(Finding.SENT, 1)).then_refused("not_unknown", "delivery_id", status=status(given))
+
+
+def test_a_delivery_that_was_never_begun_is_not_known() -> None:
+    act(ONE_PART, resolve(Finding.SENT)).then_refused("unknown_delivery", "delivery_id")
+
+
+def test_what_stays_unknown_is_given_up_once() -> None:
+    after = act(UNKNOWN, GIVE_UP).then(resolved(Resolution.GIVEN_UP))
+    assert status(after) is Status.GIVEN_UP
+    act(after, GIVE_UP).then_nothing()
+    for given in (SENT, BETWEEN, INTENDED, FAILED):
+        act(given, GIVE_UP).then_nothing()
+    act(UNKNOWN, replace(GIVE_UP, part=1)).then_nothing()
+
+
+@pytest.mark.parametrize("outcome", [Resolution.GIVEN_UP, Resolution.NOT_SENT])
+def test_a_late_receipt_corrects_what_was_held_for_lost(outcome: Resolution) -> None:
+    given = UNKNOWN.on(DELIVERY_STREAM, resolved(outcome))
+    after = act(given, receipt(Receipt.READ)).then(resolved(Resolution.SENT), DELIVERED, READ)
+    assert status(after) is Status.SENT
+    two = TWO_PARTS.on(DELIVERY_STREAM, intended(parts=2), UNCERTAIN, resolved(outcome))
+    partial = act(two, receipt(Receipt.SENT)).then(resolved(Resolution.SENT))
+    assert status(partial) is Status.PARTIAL  # it stays over: the job may be complete by now
+    act(partial, receipt(Receipt.DELIVERED)).then(DeliveryDelivered(JOB, 0, False))

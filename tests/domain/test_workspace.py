@@ -72,6 +72,18 @@ def test_the_pace_has_bounds(messages: int, seconds: int, field: str, maximum: i
     outcome.then_refused("out_of_range", field, minimum=1, maximum=maximum)
 
 
+@pytest.mark.parametrize(("field", "most"), [("per_minute", 60_000), ("per_hour", 3_600_000), ("per_day", 86_400_000)])
+def test_a_cap_has_bounds_and_may_be_left_out(field: str, most: int) -> None:
+    for cap in (1, most):
+        command = SetSendingPolicy(1, 30, **{field: cap})
+        after = A_WORKSPACE.when(command, by=ADMIN).then(SendingPolicySet(1, 30, **{field: cap}))
+        after.when(command, by=ADMIN).then_nothing()
+        after.when(SetSendingPolicy(1, 30), by=ADMIN).then(SendingPolicySet(1, 30))
+    for cap in (0, -1, most + 1):
+        outcome = A_WORKSPACE.when(SetSendingPolicy(1, 30, **{field: cap}), by=ADMIN)
+        outcome.then_refused("out_of_range", field, minimum=1, maximum=most)
+
+
 @pytest.mark.parametrize("command", [SetModerationPolicy(1, own_approval=False), SetSendingPolicy(1, 30)])
 def test_a_workspace_that_nobody_created_has_no_rules(command: SetModerationPolicy | SetSendingPolicy) -> None:
     NOTHING.when(command, by=ADMIN).then_refused("unknown_workspace", "workspace")
