@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 PAGE = 250  # events read at once: what a listener holds at most
 STRETCHES = 8  # remembered, written
+PATIENCE = 10.0  # seconds for one look
 QUIET = 1.0  # seconds after which the log is looked at without a signal
 PACE = 0.000_25  # seconds of pause after each look, for each listener: they all wake at once
 MOST, MOST_OF_ONE = 500, 20  # listeners of one process, and of one key
@@ -154,7 +155,8 @@ class Feed:
     async def _look(self) -> None:
         before = self._head
         try:
-            await self.head()
+            async with asyncio.timeout(PATIENCE):  # a server that hangs is no stalled loop
+                await self.head()
         except OUTAGES as error:
             log.warning("feed waits: %s", type(error).__name__)
             return
