@@ -1,12 +1,11 @@
 """nats-py's client with shortcuts for thousands of messages a second.
 
 Publishing with ten headers takes it 10 µs, here 2: a publish is made as bytes, and many are handed over at once. Taking
-a message in takes it 15 µs, here 4: no regular expression a line, no queue and no task between socket and reader. That
-leans on names that are not public (those with an underscore below, and `Parser`): hence the narrow pin in
+a message in takes it 13 µs, here 6: no regular expression a line, no queue and no task between socket and reader.
+That leans on names that are not public (those with an underscore below, and `Parser`): hence the narrow pin in
 pyproject.toml, and the tests that compare both ways with the library's own.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from nats.aio.subscription import Subscription
 from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, Parser
 
 VERSION = b"NATS/1.0\r\n"
-FIELD = re.compile(r"([!-9;-~]+): ([!-~](?:[ -~]*[!-~])?)\r\n")  # one header as nearly everybody writes it
 
 
 class BadFrame(ValueError):
@@ -134,12 +132,8 @@ class LeanClient(Client):
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         if not raw.isascii():
             return Client._parse_header_lines(raw)
-        text = raw.decode()
-        fields = FIELD.findall(text)
-        if text.endswith("\r\n\r\n") and len(fields) == text.count("\n") - 1:
-            return dict(fields)
         found: dict[str, str] = {}
-        for line in text.split("\r\n"):
+        for line in raw.decode().split("\r\n"):
             name, colon, value = line.partition(":")
             if colon and len(name.split()) == 1:
                 found[name.strip()] = value.strip()
