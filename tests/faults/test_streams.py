@@ -159,6 +159,7 @@ async def test_a_wiped_bus_is_filled_again_and_what_http_accepted_is_decided(
             await check(house, first | accepted | more)
 
 
+@pytest.mark.long
 async def test_a_bus_wiped_under_running_workers_ends_them_with_the_reason_or_is_made_in_time(
     database_url: str, nats_server: EmbeddedNats, scratch: Path
 ) -> None:
