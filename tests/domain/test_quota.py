@@ -1,9 +1,9 @@
 """Quota: whatever is granted, spent, given back, and however the clock is put, no window holds more than its cap."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -85,13 +85,13 @@ STEPS = st.lists(st.tuples(SECONDS, st.booleans(), EDGES, EDGES, EDGES), min_siz
 @settings(max_examples=500, deadline=None)
 @given(CAPS, st.sampled_from([1, 2, 30]), st.sampled_from([1, 3, 120]), STEPS, st.sampled_from([1, 30]))
 def test_no_sliding_window_ever_holds_more_than_its_cap(
-    caps: Mapping[str, int | None],
+    caps: dict[str, Any],
     messages: int,
     seconds: int,
     steps: list[tuple[int, bool, float, float, float]],
     faster: int,
 ) -> None:
-    sender = Sender(Workspace(True, messages=messages, seconds=seconds, **caps))
+    sender = Sender(replace(Workspace(True, messages=messages, seconds=seconds), **caps))
     for index, (passed, spends, share, at, act) in enumerate(steps):
         sender.now += passed * SECOND
         sender.ask()
