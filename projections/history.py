@@ -20,7 +20,7 @@ R = TypeVar("R", bound=Shown)
 Histories = Callable[[Collection[StreamId]], Awaitable[Sequence[Recorded]]]
 """The events of streams up to the position that is asked for, each stream's in order."""
 
-MOST_FOLDED = 10_000  # deliveries of one job: about two seconds
+MOST_FOLDED = 5_000  # deliveries of one job: about one second of a processor
 AT_ONCE = 1_000
 
 # In one statement: what has not changed since stands as it did; of the others those begun by then are to be folded.
