@@ -38,6 +38,13 @@ COMMANDS = {
     "campaign.revise": ("POST", f"/v1/campaigns/{SOME}/revise", {"title": "Spring", "parts": [{"text": "Hello"}]}),
     "campaign.archive": ("POST", f"/v1/campaigns/{SOME}/archive", None),
     "job.submit": ("POST", "/v1/jobs", {"campaign_id": str(SOME), "accounts": []}),
+    "job.revise": ("POST", f"/v1/jobs/{SOME}/revise", {"accounts": []}),
+    "job.withdraw": ("POST", f"/v1/jobs/{SOME}/withdraw", None),
+    "job.request-changes": (
+        "POST",
+        f"/v1/jobs/{SOME}/request-changes",
+        {"review_hash": "0" * 64, "note": "No."},
+    ),
     "job.approve": ("POST", f"/v1/jobs/{SOME}/approve", {"review_hash": "0" * 64}),
     "job.reject": ("POST", f"/v1/jobs/{SOME}/reject", {"review_hash": "0" * 64}),
     "job.start": ("POST", f"/v1/jobs/{SOME}/start", None),

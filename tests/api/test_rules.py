@@ -19,6 +19,7 @@ INSIDE = {
     "never_intended",
     "no_open_intent",
     "not_all_terminal",
+    "not_due",
     "not_sent",
     "fence",
     "permits",
