@@ -20,17 +20,20 @@ from infra import deploy
 from infra.bootstrap import clock
 from infra.settings import Settings, SettingsError
 
+WIDE = 200
 HERE = PrincipalId("terminal")  # who acts, in the trace of actions: whoever may read the master key
 
 
 async def list_letters(settings: Settings, workspace: str | None, state: State | None, limit: int) -> None:
     """Print the newest."""
-    rows = Table("letter", "workspace", "command", "reason", "state", "died", box=None, pad_edge=False)
+    rows = Table(box=None, pad_edge=False)
+    for column in ("letter", "workspace", "command", "reason", "state", "died"):
+        rows.add_column(column, no_wrap=True)
     async with letters(settings) as dead:
         for letter in await dead.page(given(workspace), state=state, limit=limit):
             died = letter.died_at.strftime("%Y-%m-%d %H:%M")
             rows.add_row(str(letter.id), letter.workspace or "-", letter.name, letter.reason, letter.state, died)
-    Console(soft_wrap=True).print(rows)
+    Console(width=WIDE).print(rows)  # ids are to be copied whole, whatever the terminal
 
 
 async def show(settings: Settings, letter: UUID) -> None:

@@ -1,0 +1,67 @@
+"""`drumline dead`: what an operator at the terminal does with messages that nobody could handle."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from adapters.sealing import Sealing
+from domain.message import WorkspaceId
+from tests.faults.processes import Place
+from tests.workers.core import MASTER, PEPPER
+
+BURY = """
+INSERT INTO dead_letters (id, workspace, principal, name, command_id, reason, body)
+VALUES (%s, %s, '', 'unreadable', NULL, 'no_command_id', %s)
+"""
+
+
+@pytest.fixture
+def place(database_url: str, nats_url: str, scratch: Path) -> Place:
+    return Place(database_url, nats_url, scratch / "data")
+
+
+def dead(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+    given = {"DATABASE_URL": place.database_url, "NATS_URL": place.nats_url, "DATA_DIR": str(place.data)}
+    environment = os.environ | {f"DRUMLINE_{name}": value for name, value in given.items()}
+    line = [sys.executable, "-m", "infra.cli", "dead", *words]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def a_letter(place: Place, workspace: str) -> UUID:
+    letter = uuid4()
+    sealed = Sealing(MASTER, PEPPER).seal(WorkspaceId(workspace), "body", str(letter), b"what it said")
+    with psycopg.connect(place.database_url, autocommit=True) as connection:
+        connection.execute(BURY, [letter, workspace, sealed])
+    return letter
+
+
+def test_letters_of_all_workspaces_and_nobodys_are_listed_shown_and_dropped(place: Place) -> None:
+    ours, nobodys = a_letter(place, "demo"), a_letter(place, "")
+    listed = dead(place, "list").stdout
+    assert str(ours) in listed
+    assert str(nobodys) in listed
+    assert str(nobodys) not in dead(place, "list", "--workspace", "demo").stdout
+    assert dead(place, "show", str(nobodys)).stdout == "what it said\n"
+    refused = dead(place, "replay", str(nobodys))
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "drumline: It could not be read, so there is no command to decide again.\n",
+    )
+    assert dead(place, "drop", str(nobodys)).returncode == 0
+    gone = dead(place, "show", str(nobodys))
+    assert (gone.returncode, gone.stdout) == (2, "")
+    assert str(nobodys) in dead(place, "list", "--state", "dropped").stdout
+    assert str(ours) not in dead(place, "list", "--state", "dropped").stdout
+
+
+def test_a_word_that_is_no_state_is_named(place: Place) -> None:
+    refused = dead(place, "list", "--state", "alive")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "drumline: --state: 'alive' is none of dead, replayed, dropped.\n",
+    )
