@@ -147,11 +147,10 @@ class Vault:
                 sealed.append(Sealed(recipient, version + 1, said_as, rows, entry, to_keep))
         return sealed
 
-    async def whose(self, workspace: WorkspaceId, number: str) -> UUID | None:
+    async def whose(self, connection: AsyncConnection, workspace: WorkspaceId, number: str) -> UUID | None:
         """The recipient who has this number (E.164), if somebody in the vault has it."""
-        async with self._pool.connection() as connection:
-            wanted = [workspace, self._sealing.number_hmac(workspace, number)]
-            row = await (await connection.execute(WHOSE, wanted)).fetchone()
+        wanted = [workspace, self._sealing.number_hmac(workspace, number)]
+        row = await (await connection.execute(WHOSE, wanted)).fetchone()
         return row[0] if row else None
 
     async def person(self, recipient_id: UUID, version: int) -> Person:

@@ -102,7 +102,7 @@ async def list_deliveries(
 
 @router.get("/recipients/{recipient_id}/deliveries", **pages(EXAMPLE))
 async def list_deliveries_of_recipient(
-    recipient_id: UUID, read: Reading, ask: Annotated[Ask, Depends(query(outcomes.OF_PERSON))]
+    recipient_id: UUID, ask: Annotated[Ask, Depends(query(outcomes.OF_PERSON))], read: Reading
 ) -> Page[Delivery]:
     """What became of one recipient in every job that began a delivery to them, the newest first."""
     found = await ask.find(outcomes.OF_RECIPIENT, read, recipient=recipient_id)

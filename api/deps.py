@@ -52,7 +52,10 @@ Given = Annotated[Services, Depends(services_of)]
 
 
 async def reading(services: Given) -> AsyncIterator[Connection]:
-    """A connection for the questions of one request."""
+    """A connection for the questions of one request.
+
+    An endpoint asks for it after its actor, and nobody waits for a second one while holding it.
+    """
     async with services.models.connection() as connection:
         yield connection
 

@@ -69,7 +69,7 @@ def read_number(text: str) -> str:
 
 @router.get("", **pages(EXAMPLE))
 async def list_recipients(
-    read: Reading, ask: Annotated[Ask, Depends(query(recipients.LIST.filters))]
+    ask: Annotated[Ask, Depends(query(recipients.LIST.filters))], read: Reading
 ) -> Page[Recipient]:
     """People of whom a consent or an opt-out is recorded, by id alone, the newest first."""
     found = await ask.find(recipients.LIST, read)
@@ -82,7 +82,7 @@ async def look_up_recipient(
 ) -> LookedUp:
     """The recipient who has a number, for those who may record an opt-out. The number stays out of every log: it is in
     the body, and only its HMAC is looked for."""
-    recipient_id = await services.vault.whose(actor.workspace, read_number(asked.number))
+    recipient_id = await services.vault.whose(read, actor.workspace, read_number(asked.number))
     if recipient_id is None:
         raise not_found("recipient")
     row = await recipients.TABLE.one(read, actor.workspace, recipient_id)

@@ -39,7 +39,7 @@ class Timer(BaseModel):
 
 
 @router.get("", **pages(EXAMPLE))
-async def list_timers(read: Reading, ask: Annotated[Ask, Depends(query(timers.LIST.filters))]) -> Page[Timer]:
+async def list_timers(ask: Annotated[Ask, Depends(query(timers.LIST.filters))], read: Reading) -> Page[Timer]:
     """Decisions that are due, now or later, the next one first."""
     found = await ask.find(timers.LIST, read)
     return ask.page([Timer.model_validate(row) for row in found.rows], found.next)

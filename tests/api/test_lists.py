@@ -1,5 +1,6 @@
 """Lists over HTTP: filters, cursors, counts, search; and what is asked in a body, for no address is a place for it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -363,3 +364,17 @@ def test_timers_tell_what_comes_next(house: House, tenant: Tenant) -> None:
     assert rest["next"] is None
     assert ids(tenant, "/v1/timers", until="2031-05-01T09:30:00Z") == [first["items"][0]["id"]]
     assert house.tenant().ok("GET", "/v1/timers")["items"] == []
+
+
+def test_more_requests_at_once_than_connections_do_not_wait_for_each_other(house: House, tenant: Tenant) -> None:
+    """Each holds one connection to the database at most; with a new key each has to look the key up, too."""
+    tenant.campaign()
+    paths = ("/v1/recipients", "/v1/timers", f"/v1/recipients/{uuid4()}/deliveries", "/v1/campaigns", "/v1/commands")
+    keys = [house.key(tenant.workspace, Role.AUTHOR) for _ in range(8 * len(paths))]
+
+    def ask(number: int) -> int:
+        headers = {"Authorization": f"Bearer {keys[number]}"}
+        return house.http.get(house.url + paths[number % len(paths)], headers=headers, timeout=20).status_code
+
+    with ThreadPoolExecutor(len(keys)) as many:
+        assert set(many.map(ask, range(len(keys)))) == {200}
