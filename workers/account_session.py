@@ -103,7 +103,7 @@ class AccountSession:
             wanted.workspace,
             claim,
             self._messenger,
-            sure=partial(tools.leases.sure, claim),
+            leases=tools.leases,
             deadline=tools.deadline,
         )
 

@@ -1,14 +1,15 @@
 """One account's sends: an intent is appended, then it acts, then the outcome is appended."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from adapters import metrics, tracing
 from adapters.event_store import Lease
-from adapters.leases import Claim
+from adapters.leases import Claim, Leases
 from adapters.progress import SentMessage
+from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.delivery import OPEN, Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
 from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
@@ -61,7 +62,7 @@ class Sender:
         claim: Claim,
         messenger: Messenger,
         *,
-        sure: Callable[[], bool],
+        leases: Leases,
         deadline: float = LONGEST_ACT.total_seconds(),
     ) -> None:
         self._decisions = decisions
@@ -70,7 +71,7 @@ class Sender:
         self._workspace = workspace
         self._claim = claim
         self._messenger = messenger
-        self._sure = sure  # whether the lease is still ours, by our own clock
+        self._leases = leases
         self._deadline = deadline
 
     async def work(self, batch: Batch) -> None:
@@ -131,6 +132,8 @@ class Sender:
             audience=recipient.audience,
         )
         outcome = await self.decide(intent, "intend", recipient.delivery_id, part, attempt)
+        if outcome.rule == "allowance_over" and await self._grant():
+            outcome = await self.decide(intent, "intend", recipient.delivery_id, part, attempt)
         crashpoint("after_intent")
         if outcome.repeated:  # an earlier one stands, and may have been acted on
             await self.doubt(recipient.delivery_id, part)
@@ -152,12 +155,19 @@ class Sender:
             return False
         raise RuntimeError(f"An intent came to nothing: {outcome.rule}.")
 
+    async def _grant(self) -> bool:
+        """Go on under the next allowance, if one is due: a block that ended in mid-batch needs no turn of the queue."""
+        account = self._claim.account
+        left = (await through_outages(lambda: self._leases.permits([account]))).get(account, 0)
+        outcome = await self.decide(GrantAllowance(account, left), "grant", account, uuid4())
+        return any(isinstance(event, AllowanceGranted) for event in outcome.events)
+
     async def _act(self, intended: SendIntended, recipient: Recipient) -> ConfirmSend | RejectSend | DoubtSend:
         """Hand one message to the messenger, once; what came of it."""
         delivery, part, text = recipient.delivery_id, intended.part, recipient.texts[intended.part]
         if isinstance(text, Rejection):
             return RejectSend(delivery, part, text)
-        if not self._sure():  # we stood still for too long: another may be at work by now
+        if not self._leases.sure(self._claim):  # we stood still for too long: another may be at work by now
             return RejectSend(delivery, part, Rejection.NOT_READY)
         live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
         try:
