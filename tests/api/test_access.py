@@ -1,5 +1,6 @@
 """Who may do what: a key is an actor, roles decide, and a workspace sees only its own."""
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from tests.api.house import House, Tenant, problem_in
 LISTS = ["campaigns", "audiences", "jobs", "review-queue", "accounts", "recipients", "timers"]
 ROLES = sorted(set(Role) - {Role.SYSTEM})
 SOME = UUID(int=7)
-COMMANDS = {
+COMMANDS: dict[str, tuple[str, str, Any]] = {
     "workspace.create": ("POST", "/v1/workspace", None),
     "workspace.set-moderation-policy": (
         "PUT",

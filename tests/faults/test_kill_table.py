@@ -1,5 +1,6 @@
 """The kill table: whatever dies in the middle of a demo, nobody is written to twice and nobody is lost."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -13,9 +14,20 @@ from typing import Any
 
 import pytest
 
+from adapters.bus import Bus
+from adapters.event_store import EventStore
 from adapters.sandbox.ledger import NAME, read, recount
 from infra.child import birth, wait_until
+from infra.embedded import EmbeddedServers
 from infra.ports import free_port
+from infra.rebuild import rebuild
+from tests.faults.invariants import (
+    i1_nobody_got_it_twice,
+    i5_streams_are_in_order,
+    i6_events_is_a_window_of_the_log,
+    i11_enough_was_sent,
+    whole_log,
+)
 
 COMMAND = [sys.executable, "-m", "infra.cli", "demo", "--data-dir"]
 ACCOUNTS = 2
@@ -118,6 +130,27 @@ def check(said: dict[str, Any], run: Run) -> None:
     wire = recount(run.data / "sandbox" / NAME)
     assert (wire.entries, wire.distinct) == (said["wire"], said["wire"])
     assert said["parts"] <= said["wire"] <= said["parts"] + said["unknown"]
+    asyncio.run(check_the_invariants(run))
+
+
+async def check_the_invariants(run: Run) -> None:
+    """Of what is left on the disk: of the log, the wire, the bus and the read models."""
+    wire = list(read(run.data / "sandbox" / NAME))
+    with EmbeddedServers(run.data) as servers:
+        store = EventStore(servers.database_url)
+        store.start()
+        bus = await Bus.connect(servers.nats_url, "invariants")
+        try:
+            log = await whole_log(store)
+            i1_nobody_got_it_twice(wire, log)
+            i5_streams_are_in_order(log)
+            await i6_events_is_a_window_of_the_log(bus, log, complete=False)
+            i11_enough_was_sent(wire, log, WIRE - ACCOUNTS)
+        finally:
+            await bus.close()
+            await store.stop()
+        anew = await rebuild(servers.database_url, swap=False)
+        assert anew.same, anew.tables
 
 
 def interrupted(run: Run, share: int, act: Callable[[subprocess.Popen[bytes]], None]) -> dict[str, Any]:
