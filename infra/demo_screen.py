@@ -97,7 +97,7 @@ class Screen:
             ("failed", of[delivery.Status.FAILED], failures),
             ("skipped", sum(counted.skipped.values()), reasons(counted.skipped)),
             ("stopped", counted.stopped, ""),
-            ("given up", counted.given_up, ""),
+            ("given up", of[delivery.Status.GIVEN_UP], ""),
             ("unknown", of[delivery.Status.UNKNOWN], ""),
             ("lost", counted.lost, ""),
         )

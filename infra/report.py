@@ -34,7 +34,6 @@ class Report:
     outcomes: Counter[delivery.Status]
     skipped: Counter[str]
     stopped: int
-    given_up: int
     parts: int
     wire: int
     duplicates: int
@@ -56,7 +55,7 @@ class Report:
             "failed": of[delivery.Status.FAILED],
             "skipped": dict(sorted(self.skipped.items())),
             "stopped": self.stopped,
-            "given_up": self.given_up,
+            "given_up": of[delivery.Status.GIVEN_UP],
             "unknown": of[delivery.Status.UNKNOWN],
             "parts": self.parts,
             "wire": self.wire,
@@ -73,7 +72,8 @@ class Report:
         """
         of = self.outcomes
         unknown = of[delivery.Status.UNKNOWN]
-        states = sum(self.skipped.values()) + self.stopped + self.given_up + unknown
+        given_up = of[delivery.Status.GIVEN_UP]
+        states = sum(self.skipped.values()) + self.stopped + given_up + unknown
         states += of[delivery.Status.SENT] + of[delivery.Status.PARTIAL] + of[delivery.Status.FAILED]
         rules = {
             f"rows {self.rows} = bad {self.bad} + merged {self.merged} + recipients {self.recipients}": self.rows
@@ -82,10 +82,10 @@ class Report:
             f"duplicates {self.duplicates} = 0": self.duplicates == 0,
             f"lost {self.lost} = 0": self.lost == 0,
         }
-        if unknown:
-            rules[f"unknown {unknown} {f'<= {allowed}' if allowed else '= 0'}"] = unknown <= allowed
-            rules[f"parts {self.parts} <= wire {self.wire} <= parts + unknown {unknown}"] = (
-                self.parts <= self.wire <= self.parts + unknown
+        if open_ := unknown + given_up:
+            rules[f"unknown {open_} {f'<= {allowed}' if allowed else '= 0'}"] = open_ <= allowed
+            rules[f"parts {self.parts} <= wire {self.wire} <= parts + unknown {open_}"] = (
+                self.parts <= self.wire <= self.parts + open_
             )
         else:
             rules[f"wire {self.wire} = parts {self.parts}"] = self.wire == self.parts
@@ -127,7 +127,7 @@ def report(
     found = outcomes(job_id, log).values()
     job_stream = job.DECIDER.stream(job_id)
     state = job.DECIDER.fold([recorded.event for recorded in log if recorded.stream == job_stream])
-    ended = [one for one in found if one.state not in (delivery.Status.INTENDED, delivery.Status.BETWEEN)]
+    ended = [one for one in found if one.state not in (delivery.Status.INTENDED, *delivery.OPEN)]
     stopped = state.recipients - len(found) if state.status is job.Status.STOPPED else 0
     return Report(
         rows=rows,
@@ -137,7 +137,6 @@ def report(
         outcomes=Counter(one.state for one in ended),
         skipped=Counter(one.reason for one in ended if one.state is delivery.Status.SKIPPED),
         stopped=stopped,
-        given_up=0,  # nothing gives an unknown up yet: the catalog has no such event
         parts=sum(one.parts for one in found),
         wire=wire.distinct,
         duplicates=wire.entries - wire.distinct,

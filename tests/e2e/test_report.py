@@ -19,7 +19,6 @@ def counted(**other: object) -> Report:
         "outcomes": Counter({Status.SENT: 5, Status.FAILED: 1, Status.SKIPPED: 2}),
         "skipped": Counter({"no_consent": 2}),
         "stopped": 0,
-        "given_up": 0,
         "parts": 5,
         "wire": 5,
         "duplicates": 0,
