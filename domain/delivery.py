@@ -55,7 +55,7 @@ class Status(StrEnum):
 
 OPEN = (Status.PENDING, Status.BETWEEN, Status.AGAIN)  # the next part may be intended
 # Where the part in question has not left: not yet intended, or known not to have been sent.
-NOT_SENT = (Status.BETWEEN, Status.AGAIN, Status.FAILED, Status.PARTIAL)
+NOT_SENT = (Status.BETWEEN, Status.AGAIN, Status.FAILED, Status.PARTIAL, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)

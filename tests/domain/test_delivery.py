@@ -324,6 +324,13 @@ def test_between_two_tries_everything_is_looked_at_again() -> None:
     act(again, ReportReceipt(DELIVERY, 0, Receipt.SENT)).then_refused("not_sent", "part", status=Status.AGAIN)
 
 
+@pytest.mark.parametrize("kind", Receipt)
+def test_who_was_skipped_between_two_tries_has_no_receipts(kind: Receipt) -> None:
+    again = act(INTENDED, NOT_READY).after
+    gone = act(again.on(ANA_STREAM, RecipientOptedOut(NOW)), INTEND).then(skipped(SkipReason.OPTED_OUT))
+    act(gone, receipt(kind)).then_refused("not_sent", "part", status=Status.SKIPPED)
+
+
 def test_a_second_part_has_tries_of_its_own() -> None:
     again = act(SECOND_INTENDED, replace(NOT_READY, part=1)).after
     act(again, SECOND_PART).then(replace(intended(1, parts=2), attempt=2))
