@@ -65,8 +65,7 @@ NO_ALLOWANCE = Allowance()
 def grant(allowance: Allowance, command: GrantAllowance, rules: Workspace, now: datetime) -> Sequence[Event]:
     """The next block, never while the last one runs; what is left of that one is given back in the same breath."""
     within(command.left, 0, allowance.permits, "left")
-    now = max(now, allowance.since or now)  # a clock that was put back makes no room
-    if allowance.since is not None and now < ends(allowance, rules):
+    if allowance.since is not None and now < ends(allowance, rules):  # so is every time before it began
         raise Refused("allowance_running", field="account_id")
     closed: list[Event] = []
     if allowance.block and command.left:

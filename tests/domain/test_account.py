@@ -238,6 +238,8 @@ def test_a_faster_policy_does_not_wait_for_a_slow_block() -> None:
 def test_a_clock_that_was_put_back_makes_no_room() -> None:
     first = IS_READY.when(GrantAllowance(NORTH), by=SYSTEM).then(granted())
     first.when(GrantAllowance(NORTH), by=SYSTEM, at=NOW - DAY).then_refused("allowance_running", "account_id")
+    given_back = first.on(NORTH_STREAM, AllowanceClosed(granted().block, 0))
+    given_back.when(GrantAllowance(NORTH), by=SYSTEM, at=NOW - DAY).then_refused("allowance_running", "account_id")
 
 
 def test_without_a_workspace_there_are_no_permits() -> None:

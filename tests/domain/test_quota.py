@@ -39,7 +39,7 @@ class Sender:
     def ask(self) -> None:
         """One grant, if it is due; what was not spent is given back."""
         since = self.allowance.since
-        if since is not None and max(self.now, since) < allowances.ends(self.allowance, self.rules):
+        if since is not None and self.now < allowances.ends(self.allowance, self.rules):
             with pytest.raises(Refused, match="allowance_running"):
                 allowances.grant(self.allowance, GrantAllowance(NORTH, self.left), self.rules, self.now)
             assert allowances.wait(self.allowance, self.rules, self.left, self.now)
@@ -56,7 +56,7 @@ class Sender:
                     assert event.until > self.now
         if not events or isinstance(events[-1], AllowanceDeferred):
             assert not self.left
-            assert allowances.wait(self.allowance, self.rules, 0, max(self.now, self.allowance.since or self.now))
+            assert allowances.wait(self.allowance, self.rules, 0, self.now)
 
     def spend(self, share: float, at: float, act: float) -> None:
         """Begin a share of what is left somewhere in the block's stretch; it reaches the wire in the longest act."""
@@ -123,6 +123,18 @@ def test_a_full_window_says_when_it_has_room_again(window: Window) -> None:
     assert quota.room(used, caps, NOW + 2 * SECOND) == quota.Room(0, window, free_at)
     assert quota.room(used, caps, free_at - timedelta(microseconds=1)).permits == 0
     assert quota.room(used, caps, free_at) == quota.Room(5)
+
+
+@pytest.mark.parametrize("window", Window)
+def test_a_block_counts_as_long_as_its_sends_may_be_under_way_also_behind_another(window: Window) -> None:
+    caps = {one: 2 if one is window else None for one in Window}
+    first = quota.granted(quota.NOTHING, 1, NOW, NOW + SECOND)
+    second = SPANS[window] + 2 * SECOND  # the first one's sends may have reached the wire until half a minute ago
+    assert quota.room(first, caps, NOW + second) == quota.Room(1)
+    both = quota.granted(first, 1, NOW + second, NOW + second + SECOND)
+    free_at = NOW + SECOND + LONGEST_ACT + SPANS[window]
+    assert quota.room(both, caps, free_at - SECOND) == quota.Room(0, window, free_at)
+    assert quota.room(both, caps, free_at) == quota.Room(1)
 
 
 def test_the_window_that_holds_off_longest_is_told() -> None:
