@@ -6,13 +6,17 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.leases import Leases, Owner, boot_id, started
+from adapters.event_store import EventStore, Lease
+from adapters.leases import TTL, Claim, Leases, Owner, boot_id, started
+from domain.account import AccountPaused
+from domain.message import StreamId
+from tests.adapters.logs import an_item, codes, opened
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -73,6 +77,112 @@ async def test_a_living_holder_keeps_its_account_and_a_dead_one_loses_it(pool: P
     taken = await mine.claim(account)
     assert taken is not None
     assert (taken.fence, taken.former_browser) == (2, 4711)
+
+
+async def expire(pool: Pool, account: UUID, ago: str = "0 seconds") -> None:
+    """As if its last renewal were that much longer ago, by the database's clock."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "UPDATE leases SET expires_at = clock_timestamp() - %s::interval WHERE account = %s", [ago, account]
+        )
+
+
+async def lasts(pool: Pool, account: UUID) -> float:
+    """Seconds until the lease may be taken, by the database's clock."""
+    async with pool.connection() as connection:
+        query = "SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM leases WHERE account = %s"
+        row = await (await connection.execute(query, [account])).fetchone()
+    assert row is not None
+    return float(row[0])
+
+
+async def test_a_living_holder_that_renews_no_more_loses_its_account_when_its_time_is_over(pool: Pool) -> None:
+    account, process = uuid4(), another_process()
+    try:
+        other, mine = Leases(pool, owner_of(process)), Leases(pool, Owner.here())
+        held = await other.claim(account)
+        assert held is not None
+        await other.browser(held, 4711)
+        assert 0 < await lasts(pool, account) <= TTL
+        await expire(pool, account, "-5 seconds")  # in five seconds
+        assert await mine.claim(account) is None
+        assert await other.renew([held]) == {account}
+        assert TTL - 5 < await lasts(pool, account) <= TTL
+        await expire(pool, account)
+        taken = await mine.claim(account)
+        assert taken == Claim(account, held.fence + 1, 4711)
+        assert await other.renew([held]) == set()  # it finds out
+        assert await mine.renew([taken]) == {account}
+    finally:
+        end(process)
+
+
+async def test_a_lease_that_is_over_is_still_its_holders_until_somebody_takes_it(pool: Pool) -> None:
+    account, leases = uuid4(), Leases(pool, Owner.here())
+    claim = await leases.claim(account)
+    assert claim is not None
+    await expire(pool, account, "1 day")
+    assert await leases.renew([claim]) == {account}
+    assert await lasts(pool, account) > 0
+
+
+async def test_only_the_leases_that_were_lost_are_not_renewed(pool: Pool) -> None:
+    leases, accounts = Leases(pool, Owner.here()), [uuid4() for _ in range(3)]
+    claims = [claim for account in accounts if (claim := await leases.claim(account))]
+    await leases.claim(accounts[1])
+    await leases.drop(claims[2])
+    assert await leases.renew(claims) == {accounts[0]}
+    assert await leases.renew([]) == set()
+
+
+async def test_a_holder_of_another_host_keeps_its_account_until_its_time_is_over(pool: Pool) -> None:
+    account = uuid4()
+    far, mine = Leases(pool, Owner("another-boot", 1, "1")), Leases(pool, Owner.here())
+    assert await far.claim(account) is not None
+    assert await mine.claim(account) is None  # nobody here can tell whether it lives
+    await expire(pool, account)
+    assert await mine.claim(account) is not None
+
+
+async def test_a_holder_is_sure_for_less_than_its_time_and_not_after_it_was_put_out(pool: Pool) -> None:
+    account, leases = uuid4(), Leases(pool, Owner.here())
+    first = await leases.claim(account)
+    assert first is not None
+    assert leases.sure(first)
+    second = await leases.claim(account)
+    assert second is not None
+    assert (leases.sure(first), leases.sure(second)) == (False, True)
+    assert not leases.sure(replace(second, account=uuid4()))
+    brief = Leases(pool, Owner.here(), ttl=0.0)
+    third = await brief.claim(account)
+    assert third is not None
+    assert not brief.sure(third)
+    await brief.renew([third])
+    assert not brief.sure(third)
+
+
+async def test_whoever_was_put_out_appends_nothing_more(pool: Pool, database_url: str) -> None:
+    account, process = uuid4(), another_process()
+    try:
+        async with opened(database_url) as store:
+            zombie, mine = Leases(pool, owner_of(process)), Leases(pool, Owner.here())
+            lost = await zombie.claim(account)
+            assert lost is not None
+            assert await append(store, lost) == ["ok"]
+            await expire(pool, account)
+            assert await append(store, lost) == ["ok"]  # nobody else is at work yet
+            taken = await mine.claim(account)
+            assert taken is not None
+            assert await append(store, lost) == ["fence"]
+            assert await append(store, taken) == ["ok"]
+    finally:
+        end(process)
+
+
+async def append(store: EventStore, claim: Claim) -> list[str]:
+    """What becomes of something appended under a claim's fence."""
+    lease = Lease(claim.account, fence=claim.fence)
+    return await codes(store, [an_item(StreamId(f"delivery-{uuid4()}"), AccountPaused(), lease=lease)])
 
 
 async def test_what_was_released_has_no_former_browser(pool: Pool) -> None:
