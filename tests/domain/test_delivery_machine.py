@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from domain.account import AccountPaused, AccountRemoved, AccountResumed
 from domain.delivery import DECIDER, Delivery
 from domain.job import JobPaused, JobResumed, JobStopped
-from domain.message import Actor, Command, Event
+from domain.message import Actor, Command, Event, StreamId
 from domain.recipient import ConsentRecorded, ConsentSource, RecipientOptedOut
 from domain.send import (
     MOST_TRIES,
@@ -62,8 +62,10 @@ from tests.given import Given
 OPEN, OVER = {"pending", "between", "again"}, {"sent", "failed", "partial", "skipped", "given_up"}
 PARTS = st.integers(0, 3)
 PART = st.none() | PARTS  # None: the one in question
-SELDOM = st.integers(0, 5).map(lambda number: number == 0)  # else most histories would be over before they began
-Where = Literal["page", "wire", "nowhere"]  # of a message: still in the browser's own hands, gone, or known to be gone
+SELDOM = st.integers(0, 5).map(lambda number: number == 0)
+Where = Literal["page", "wire", "nowhere"]  # where a message is: the browser may still send it; sent; it never will be
+WHERE = st.sampled_from(["page", "wire", "nowhere"])
+THEN = st.sampled_from(["confirm", "reject", "doubt", "nothing"])
 
 
 @dataclass
@@ -97,8 +99,8 @@ class Model:
 class DeliveryMachine(RuleBasedStateMachine):
     """One recipient of a running job. Messengers, phones, people and late words do anything in any order."""
 
-    @initialize(parts=st.integers(1, 3))
-    def begin(self, parts: int) -> None:
+    @initialize(parts=st.integers(1, 3), where=WHERE, then=THEN, at_once=st.booleans())
+    def begin(self, parts: int, where: Where, then: str, at_once: bool) -> None:
         self.model, self.now = Model(parts), NOW
         self.running: bool | None = True  # None: stopped
         self.agreed, self.account = True, "ready"
@@ -111,6 +113,15 @@ class DeliveryMachine(RuleBasedStateMachine):
             .on(ANA_STREAM, CONSENTED)
             .on(NORTH_STREAM, *READY, granted())
         )
+
+        if at_once:
+            self.send_the_next(where, then, well=True)
+
+    @precondition(lambda self: self.model.at in OVER)
+    @rule(parts=st.integers(1, 3), where=WHERE, then=THEN, seldom=SELDOM)
+    def go_on_to_the_next_recipient(self, parts: int, where: Where, then: str, seldom: bool) -> None:
+        if seldom:
+            self.begin(parts, where, then, at_once=True)
 
     def give(self, command: Command, by: Actor = SYSTEM) -> tuple[Event, ...]:
         """What happened."""
@@ -129,35 +140,40 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     # --- the world around --------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.running is not None)
-    @rule(stop=SELDOM)
-    def pause_resume_or_stop_the_job(self, stop: bool) -> None:
-        event: Event = JobStopped() if stop else JobPaused() if self.running else JobResumed()
-        self.running = None if stop else not self.running
-        self.world = self.world.on(JOB_STREAM, event)
+    @precondition(lambda self: self.model.at in OPEN)
+    @rule(what=st.sampled_from(["pause", "stop", "opt out", "hold", "hold", "remove", "wait"]))
+    def something_comes_between(self, what: str) -> None:
+        """A job that is paused or stopped, an opt-out, an account paused or removed, an allowance that ends."""
+        if what in ("pause", "stop") and self.running:
+            self.happens(JOB_STREAM, JobPaused() if what == "pause" else JobStopped())
+            self.running = False if what == "pause" else None
+        elif what == "opt out" and self.agreed:
+            self.happens(ANA_STREAM, RecipientOptedOut(NOW))
+            self.agreed = False
+        elif what == "hold" and self.account == "ready":
+            self.happens(NORTH_STREAM, AccountPaused())
+            self.account = "paused"
+        elif what == "remove" and self.account == "paused":
+            self.happens(NORTH_STREAM, AccountRemoved())
+            self.account = "removed"
+        elif what == "wait":
+            self.now = NOW + 30 * SECOND
 
-    @rule(agrees=st.booleans())
-    def agree_or_opt_out(self, agrees: bool) -> None:
-        if agrees != self.agreed:
-            again = ConsentRecorded(ConsentSource.PAPER, NOW, None)
-            self.world, self.agreed = self.world.on(ANA_STREAM, again if agrees else RecipientOptedOut(NOW)), agrees
-
-    @precondition(lambda self: self.account != "removed")
-    @rule(remove=SELDOM)
-    def pause_resume_or_remove_the_account(self, remove: bool) -> None:
-        becomes = "paused" if self.account == "ready" else "removed" if remove else "ready"
-        events: dict[str, Event] = {"paused": AccountPaused(), "removed": AccountRemoved(), "ready": AccountResumed()}
-        self.account, self.world = becomes, self.world.on(NORTH_STREAM, events[becomes])
-
-    @rule(seldom=SELDOM)
-    def let_the_allowance_end(self, seldom: bool) -> None:
-        self.now = NOW + 30 * SECOND if seldom else self.now
-
-    @precondition(lambda self: self.now > NOW and self.account != "removed")
-    @rule()
-    def grant_the_next(self) -> None:
+    def all_is_well_again(self) -> None:
+        """As far as it can be."""
+        if self.running is False:
+            self.happens(JOB_STREAM, JobResumed())
+            self.running = True
+        if not self.agreed:
+            self.happens(ANA_STREAM, ConsentRecorded(ConsentSource.PAPER, NOW, None))
+            self.agreed = True
+        if self.account == "paused":
+            self.happens(NORTH_STREAM, AccountResumed())
+            self.account = "ready"
         self.now = NOW
-        self.world = self.world.on(NORTH_STREAM, granted(block=2))
+
+    def happens(self, stream: StreamId, event: Event) -> None:
+        self.world = self.world.on(stream, event)
 
     # --- an act ------------------------------------------------------------------------------------------------------
 
@@ -165,7 +181,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     def may_be_sent(self) -> bool:
         return bool(self.running) and self.agreed and self.account == "ready" and self.now == NOW
 
-    @rule(part=PARTS, old=SELDOM, where=st.sampled_from(["page", "wire", "nowhere"]))
+    @rule(part=PARTS, old=SELDOM, where=WHERE)
     def intend_any_part(self, part: int, old: bool, where: Where) -> None:
         """The last look before an act; then the messenger acts, or is killed before, or keeps it for later."""
         model = self.model
@@ -188,13 +204,20 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.wire[part] += where == "wire"
 
     @precondition(lambda self: self.model.at in OPEN)
-    @rule(where=st.sampled_from(["page", "wire", "nowhere"]))
-    def intend_the_next(self, where: Where) -> None:
-        if self.running is False:
-            self.pause_resume_or_stop_the_job(False)
-        if self.account == "paused":
-            self.pause_resume_or_remove_the_account(False)
+    @rule(where=WHERE, then=THEN, well=st.booleans())
+    def send_the_next(self, where: Where, then: str, well: bool) -> None:
+        """The usual: an intent, an act, a word of it."""
+        if well:
+            self.all_is_well_again()
         self.intend_any_part(self.model.part, False, where)
+        if self.flying is None:
+            return
+        if then == "doubt":
+            self.doubt(None, Doubt.DEADLINE)
+        elif then == "confirm" and where == "wire":
+            self.confirm()
+        elif then == "reject" and where != "wire":
+            self.reject(Rejection.NOT_READY)
 
     @precondition(lambda self: "page" in self.where.values())
     @rule()
@@ -228,26 +251,22 @@ class DeliveryMachine(RuleBasedStateMachine):
             model.at = "again" if again else model.cut
         self.flying = None
 
-    @precondition(lambda self: self.model.at == "again")
-    @rule()
-    def be_not_ready_once_more(self) -> None:
-        self.intend_the_next("nowhere")
-        if self.flying is not None:
-            self.reject(Rejection.NOT_READY)
-
-    @rule(part=PARTS, reason=st.sampled_from(Doubt))
-    def doubt(self, part: int, reason: Doubt) -> None:
+    @precondition(lambda self: self.model.at == "flying")
+    @rule(asked=PART, reason=st.sampled_from(Doubt))
+    def doubt(self, asked: int | None, reason: Doubt) -> None:
         """By its own session, or by whoever finds the intent."""
+        part = self.model.part if asked is None else asked
         news = self.model.at == "flying" and part == self.model.part
         assert bool(self.give(DoubtSend(DELIVERY, part, reason))) == news
         self.model.at = "unknown" if news else self.model.at
         self.model.told = "" if news else self.model.told
 
     @rule(part=PARTS, reason=st.sampled_from([Rejection.NOT_READY, Rejection.REFUSED]))
-    def words_about_another_part(self, part: int, reason: Rejection) -> None:
-        if part != self.model.part:
+    def words_about_what_is_not_open(self, part: int, reason: Rejection) -> None:
+        if part != self.model.part or self.model.at not in ("flying", "unknown"):
             assert not self.give(RejectSend(DELIVERY, part, reason))
             assert not self.give(ConfirmSend(DELIVERY, part))
+            assert not self.give(DoubtSend(DELIVERY, part, Doubt.RESTARTED))
 
     # --- what phones and people say of it ----------------------------------------------------------------------------
 
@@ -289,8 +308,9 @@ class DeliveryMachine(RuleBasedStateMachine):
         elif news:
             model.at, model.told, model.lost = model.cut, "not_sent", True
 
-    @rule(part=PARTS)
-    def nobody_waits_longer(self, part: int) -> None:
+    @rule(asked=PART)
+    def nobody_waits_longer(self, asked: int | None) -> None:
+        part = self.model.part if asked is None else asked
         news = self.model.at == "unknown" and part == self.model.part
         assert bool(self.give(GiveUpSend(DELIVERY, part))) == news
         if news:
