@@ -123,5 +123,5 @@ async def get_delivery(delivery_id: UUID, actor: Asking, read: Reading, as_of: A
     **gives("delivery.resolve-unknown", path="delivery_id", example=RESOLVED),
 )
 async def resolve_delivery(delivery_id: UUID, accept: Accepting) -> Response:
-    """Say what became of an unknown send, or of one that was given up. Nothing is sent by it, ever."""
+    """Say what became of an unknown send, or of one that was given up. That part is never sent again."""
     return await accept("delivery.resolve-unknown", delivery_id=delivery_id)
