@@ -64,15 +64,15 @@ class Contents:
 
     async def put_many(self, workspace: WorkspaceId, texts: Sequence[str]) -> list[Ref]:
         """Keep these texts, in one statement for those that are new; their references, in the order given."""
-        refs = [self._sealing.content_ref(workspace, text) for text in texts]
-        new = {ref: text for ref, text in zip(refs, texts, strict=True) if not self._known.get((workspace, ref))}
+        named = {text: self._sealing.content_ref(workspace, text) for text in set(texts)}
+        new = {ref: text for text, ref in named.items() if not self._known.get((workspace, ref))}
         if new:
             names = sorted(new)
             sealed = [self._sealing.seal(workspace, "content", ref, new[ref].encode()) for ref in names]
             async with self._pool.connection() as connection:
                 await connection.execute(PUT, [workspace, names, sealed])
             self._known.put(((workspace, ref), True) for ref in names)  # only once it is stored
-        return refs
+        return [named[text] for text in texts]
 
     async def open_many(
         self, workspace: WorkspaceId, refs: Collection[Ref], connection: AsyncConnection | None = None
