@@ -46,6 +46,7 @@ STATUS: Mapping[type[Event], job.Status] = {
 ON: Mapping[type[Event], Sequence[Reaction]] = {
     kind: [reaction for reaction in REACTIONS if kind in reaction.on] for one in REACTIONS for kind in one.on
 }
+STREAMS = ("job-", "delivery-", "account-")  # whose events are folded
 UNKNOWN_AFTER = timedelta(days=1)
 # After these the dispatcher may have something to do (what it granted itself it knows).
 FOR_DISPATCH = (job.JobStarted, job.JobResumed, account.AccountReady, account.AccountResumed)
@@ -116,14 +117,14 @@ def whole(page: list[Recorded], limit: int) -> list[Recorded]:
 
 def deliveries_in(page: Sequence[Recorded]) -> set[UUID]:
     """The deliveries that a page tells of."""
-    named = (recorded.stream.partition("-") for recorded in page)
-    return {UUID(name) for kind, _, name in named if kind == "delivery"}
+    return {UUID(one.stream.partition("-")[2]) for one in page if one.stream.startswith("delivery-")}
 
 
 def fold(page: Sequence[Recorded], known: Mapping[UUID, Send], unknown_after: timedelta = UNKNOWN_AFTER) -> Changes:
     """What a page comes to, given the deliveries as they were before it."""
     changes = Changes()
-    for _, group in itertools.groupby(page, key=lambda recorded: (recorded.stream, recorded.envelope.causation)):
+    ours = [one for one in page if one.stream.startswith(STREAMS) or type(one.event) in ON]
+    for _, group in itertools.groupby(ours, key=lambda recorded: (recorded.stream, recorded.envelope.causation)):
         decision = list(group)
         kind, _, name = decision[0].stream.partition("-")
         match kind:
