@@ -15,7 +15,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, Parser
 
+from adapters.cloudevents import ID, MSG_ID, SOURCE, SPEC, TIME, TYPE
+
 VERSION = b"NATS/1.0\r\n"
+# What nearly every header is called: these need no check.
+NAMES = frozenset((MSG_ID, SPEC, ID, TYPE, SOURCE, TIME, "Nats-Batch-Id", "Nats-Batch-Sequence"))
 
 
 class BadFrame(ValueError):
@@ -135,6 +139,8 @@ class LeanClient(Client):
         found: dict[str, str] = {}
         for line in raw.decode().split("\r\n"):
             name, colon, value = line.partition(":")
-            if colon and len(name.split()) == 1:
+            if name in NAMES:
+                found[name] = value.strip()
+            elif colon and len(name.split()) == 1:
                 found[name.strip()] = value.strip()
         return found
