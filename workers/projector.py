@@ -12,7 +12,7 @@ from projections.apply import ReadModels
 
 log = logging.getLogger(__name__)
 
-PAGE = 500
+PAGE = 1_000
 QUIET = 1.0  # seconds after which the log is looked at without a signal
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0  # seconds between tries while a server is away
 
