@@ -21,7 +21,7 @@ from adapters.sends import Sends
 from adapters.sessions import Sessions, WantedSession
 from adapters.streams import SENDS
 from adapters.whatsapp_web.browser import FormerBrowserAlive
-from adapters.whatsapp_web.driver import LaunchFailed
+from adapters.whatsapp_web.session import LaunchFailed
 from domain.account import ReportTrouble, Trouble
 from domain.ports import AckChanged, Messenger, SessionState, StateChanged
 from domain.quota import LONGEST_ACT
@@ -39,7 +39,8 @@ PARTING = 5.0  # seconds for last words
 STILL_WORKING = 2.0  # seconds between words to the queue; it repeats a delivery after 8 of silence
 LOOK_AGAIN = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
 OVER = (SessionState.DEAD, SessionState.LOGGED_OUT)  # opened anew, it may be linked again
-SPEECHLESS: tuple[type[Exception], ...] = (LeaseLost, *OUTAGES)
+UNDECIDED = (Contended, Unstorable)
+SPEECHLESS: tuple[type[Exception], ...] = (LeaseLost, *UNDECIDED, *OUTAGES)
 log = logging.getLogger(__name__)
 
 Launched = Callable[[int], Awaitable[None]]
@@ -131,12 +132,12 @@ class AccountSession:
             crashpoint("after_evict")
             if self.removed:
                 await through_outages(self._doubt_left)
-                await self._tools.sessions.forget(self._account)
+                await through_outages(partial(self._tools.sessions.forget, self._account))
                 return
             await self._report(ReportTrouble(self._account, Trouble.STALLED))  # whatever the log says, it is not ready
             await self._messenger.start(self._notice)
             await self._hold()
-        except (LaunchFailed, FormerBrowserAlive) as error:
+        except (LaunchFailed, FormerBrowserAlive, *UNDECIDED) as error:
             log.warning("session did not open", extra={"account_id": str(self._account), "error": type(error).__name__})
             trouble = Trouble.CRASHED
         except SessionOver:
@@ -159,7 +160,7 @@ class AccountSession:
             over = LeaseLost
         except* SessionOver:
             over = over or SessionOver
-        except* (Contended, Unstorable):
+        except* UNDECIDED:
             log.exception("a session's decision failed", extra={"account_id": str(self._account)})
             over = over or SessionOver
         finally:
@@ -168,9 +169,9 @@ class AccountSession:
             raise over
 
     async def _close(self, trouble: Trouble) -> None:
-        """Close the browser, tell of it, give the messages and the lease back."""
+        """Close the browser, tell of it, give the messages back, and the lease if the browser is gone."""
         self._closing = True
-        await self._messenger.stop()
+        gone = await self._stop()
         metrics.session(self._account, None)
         try:
             async with asyncio.timeout(PARTING):
@@ -178,13 +179,23 @@ class AccountSession:
                     await self._tools.sends.again(message, 0.0)
                 await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
                 await self._report(ReportTrouble(self._account, trouble))
-                await (self._tools.leases.drop if self.removed else self._tools.leases.release)(self.claim)
+                if gone:
+                    await (self._tools.leases.drop if self.removed else self._tools.leases.release)(self.claim)
         except SPEECHLESS as error:  # whoever claims the account next finds all this out
             log.warning("left without a word", extra={"account_id": str(self._account), "why": type(error).__name__})
 
+    async def _stop(self) -> bool:
+        """Whether the browser is gone; one that survives is left to the lease's next holder, who must kill it first."""
+        try:
+            await self._messenger.stop()
+        except FormerBrowserAlive:
+            log.exception("a browser did not die", extra={"account_id": str(self._account)})
+            return False
+        return True
+
     async def _launched(self, group: int) -> None:
         metrics.browser(self._account)
-        await self._tools.leases.browser(self.claim, group)
+        await through_outages(partial(self._tools.leases.browser, self.claim, group))
 
     def _notice(self, notice: StateChanged | AckChanged) -> None:
         if isinstance(notice, AckChanged):
@@ -225,7 +236,7 @@ class AccountSession:
             except OUTAGES as error:
                 log.warning("waits for a server: %s", type(error).__name__)
                 await self._tools.sends.again(message, NOT_NOW)
-            except (Contended, Unstorable):
+            except UNDECIDED:
                 log.exception("a send's decision failed", extra={"account_id": str(self._account)})
                 await self._tools.sends.again(message, MUCH_LATER)
             except NotABatch:

@@ -14,7 +14,7 @@ from playwright.async_api import BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 from adapters.whatsapp_web.browser import FLAGS, find_chromium, needs_no_sandbox
-from adapters.whatsapp_web.session import Launched, WhatsAppWebSession
+from adapters.whatsapp_web.session import Launched, LaunchFailed, WhatsAppWebSession
 
 REAL_SITE = "https://web.whatsapp.com/"
 BRIDGE = Path(__file__).with_name("bridge.js")
@@ -28,10 +28,6 @@ log = logging.getLogger(__name__)
 
 class WaJsMissing(Exception):
     """The wa-js bundle is not in its place: `make` copies it there from the locked npm package."""
-
-
-class LaunchFailed(Exception):
-    """Chromium did not start with this profile."""
 
 
 def use_bundled_node() -> None:

@@ -25,6 +25,10 @@ Notify = Callable[[StateChanged | AckChanged], None]
 Launched = Callable[[int], Awaitable[None]]
 
 
+class LaunchFailed(Exception):
+    """Chromium did not start with this profile, or ended before its page was open."""
+
+
 class WhatsAppPage(Protocol):
     """What a session needs of its driver: a browser on a profile, the address, and the scripts to inject."""
 
@@ -69,7 +73,7 @@ class WhatsAppWebSession:
         return self._group
 
     async def start(self, on_notice: Notify) -> None:
-        """Launch the browser, say its process group, then open the page. Raises what launching raises."""
+        """Launch the browser, say its process group, then open the page. Raises LaunchFailed."""
         self._notify = on_notice
         self._become(SessionState.LAUNCHING, "starting")
         _private_directory(self._profile)
@@ -81,16 +85,25 @@ class WhatsAppWebSession:
         self._group = await asyncio.to_thread(process_group_of, self._profile)
         if self._launched is not None and self._group is not None:
             await self._launched(self._group)
-        self._context.on("close", lambda _: self._die("browser_gone"))
-        await self._context.expose_binding("drumlineWake", lambda _source: self._wake.set())
-        for script in self._site.scripts:
-            await self._context.add_init_script(script)
-        self._page = self._context.pages[0] if self._context.pages else await self._context.new_page()
-        self._page.on("crash", lambda _: self._die("page_crashed"))
-        self._page.on("close", lambda _: self._die("page_gone"))
+        try:
+            self._page = await self._prepare(self._context)
+        except PlaywrightError as error:
+            self._die("launch_failed")
+            raise LaunchFailed("Chromium ended before its page was open") from error
         self._become(SessionState.LOADING, "page_loading")
         await self._open(self._page)
         self._watcher = asyncio.create_task(self._watch(self._page))
+
+    async def _prepare(self, context: BrowserContext) -> Page:
+        """A page with our scripts in it, nothing opened yet."""
+        context.on("close", lambda _: self._die("browser_gone"))
+        await context.expose_binding("drumlineWake", lambda _source: self._wake.set())
+        for script in self._site.scripts:
+            await context.add_init_script(script)
+        page = context.pages[0] if context.pages else await context.new_page()
+        page.on("crash", lambda _: self._die("page_crashed"))
+        page.on("close", lambda _: self._die("page_gone"))
+        return page
 
     async def stop(self) -> None:
         """Close the browser, politely for a moment and then by force; its process group is gone afterwards."""

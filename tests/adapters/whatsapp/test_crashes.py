@@ -11,6 +11,7 @@ from adapters.sandbox.client import ControlRefused
 from adapters.sandbox.ledger import read
 from adapters.whatsapp_web.browser import LOCKS, kill_former, process_group_of
 from adapters.whatsapp_web.driver import WhatsAppWeb
+from adapters.whatsapp_web.session import LaunchFailed
 from domain.ports import Ack, SendRejected, SendUncertain, SessionState, StateChanged
 from tests.adapters.whatsapp.running import (
     Sandbox,
@@ -37,6 +38,18 @@ def alive(group: int) -> bool:
 
 async def fault_is_spent(sandbox: Sandbox, number: str = "+14165550102") -> bool:
     return number not in [fault["number"] for fault in await sandbox.control.armed()]
+
+
+async def test_a_browser_that_dies_before_its_page_is_open_did_not_launch(web: WhatsAppWeb, profile: Path) -> None:
+    async def killed(group: int) -> None:
+        os.killpg(group, signal.SIGKILL)
+
+    session = web.session(profile, launched=killed)
+    with pytest.raises(LaunchFailed, match="before its page was open"):
+        await session.start(lambda _: None)
+    assert session.state is SessionState.DEAD
+    await session.stop()
+    assert process_group_of(profile) is None
 
 
 async def test_a_browser_killed_in_a_send_comes_back_linked_and_still_refuses_the_same_id(
