@@ -47,6 +47,11 @@ VALUES (%(id)s, %(workspace)s, %(principal)s, %(name)s, %(command_id)s, %(reason
 ON CONFLICT (id) DO UPDATE SET state = 'dead', reason = excluded.reason, body = excluded.body, died_at = now()
 WHERE dead_letters.state = 'replayed'
 """
+TRYING = """
+INSERT INTO tries (message, begun) VALUES (%s, 1)
+ON CONFLICT (message) DO UPDATE SET begun = tries.begun + 1 RETURNING begun
+"""
+TRIED = "DELETE FROM tries WHERE message = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,19 @@ class Inbox:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(OLDEST)).fetchone()
         return row[0] if row else None
+
+    async def trying(self, message: str) -> int:
+        """Write down that a message is about to be tried by itself: how often it was, this time included."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(TRYING, [message])).fetchone()
+        assert row is not None
+        begun: int = row[0]
+        return begun
+
+    async def tried(self, message: str) -> None:
+        """Forget the tries of a message that nobody need try again."""
+        async with self._pool.connection() as connection:
+            await connection.execute(TRIED, [message])
 
     async def bury(self, dead: Dead) -> None:
         """Put a message aside for a person; one that lies there already, or was dropped, stays as it is."""

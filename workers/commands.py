@@ -13,7 +13,7 @@ from functools import partial
 from nats.aio.msg import Msg
 
 from adapters import metrics, tracing, wire
-from adapters.bus import Bus, deliveries
+from adapters.bus import Bus, deliveries, stored_as
 from adapters.cancellation import heed_cancellation
 from adapters.contents import Contents
 from adapters.heartbeats import beat
@@ -28,13 +28,14 @@ from workers.cases import Case, cases_of
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
 from workers.memory import collecting_seldom
+from workers.persevering import through_outages
 from workers.received import Received, Unreadable
 from workers.requests import Request
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-TRIES = 5  # deliveries of one message; after the last it has crashed
+TRIES = 5  # of one message; after the last it has crashed
 TOGETHER = 2  # deliveries at which a message is still taken together with others
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
 SIDE_BY_SIDE = 2  # batches being decided or stored at once
@@ -172,14 +173,17 @@ class Intake:
 
     async def _alone(self, message: Msg) -> None:
         """One message by itself: answered, or to be delivered again, or crashed."""
-        tries = deliveries(message)
+        tries, counted = deliveries(message), deliveries(message) > TOGETHER
         batch = Batch([message], alone=True)
-        if tries <= TRIES and await self._survives(batch, partial(self._both, batch)):
-            return
-        if tries < TRIES:
-            await self._bus.again(message, self._retry * 2 ** (tries - 1))
-        else:
+        if counted:  # a delivery is no try: this one may have waited behind another that killed us
+            tries = TOGETHER + await through_outages(partial(self._inbox.trying, stored_as(message)), loop="intake")
+        if not (tries <= TRIES and await self._survives(batch, partial(self._both, batch))):
+            if tries < TRIES:
+                await self._bus.again(message, self._retry * 2 ** (tries - 1))
+                return
             await self._survives(batch, partial(self._crash, message))
+        if counted:
+            await through_outages(partial(self._inbox.tried, stored_as(message)), loop="intake")
 
     async def _both(self, batch: Batch) -> None:
         await self._prepare(batch)

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
 from adapters.audiences import Audiences, SubmissionFacts
-from adapters.bus import Bus, Message
+from adapters.bus import Bus, Message, deliveries, stored_as
 from adapters.cloudevents import Address, command_headers
 from adapters.contents import Contents
 from adapters.dead_letters import DeadLetters
@@ -27,7 +27,7 @@ from adapters.log_signal import LogSignal
 from adapters.sealing import Sealing
 from domain.message import Actor, PrincipalId, Role, WorkspaceId
 from domain.workspace import CreateWorkspace
-from workers.commands import Intake
+from workers.commands import TOGETHER, TRIES, Intake
 from workers.decisions import Decisions, Request
 from workers.relay import Relay
 
@@ -91,6 +91,17 @@ class Core:
 
     async def row(self, actor: Actor, command_id: UUID) -> Any:
         return await self.inbox.by_command(actor.workspace, command_id)
+
+    async def deliver_in_vain(self, messages: int, *, tried: bool) -> None:
+        """Five deliveries of the commands that wait, to handlers that were killed: while they tried them, or before."""
+        subscription = await self.bus.js.pull_subscribe_bind(streams.INTAKE, streams.COMMANDS)
+        taken: list[Msg] = []
+        while len(taken) < TRIES * messages:
+            for message in await subscription.fetch(messages, timeout=5):
+                if tried and deliveries(message) > TOGETHER:
+                    await self.inbox.trying(stored_as(message))
+                await message.nak()
+                taken.append(message)
 
     async def events(self) -> list[Any]:
         return [recorded.event for recorded in await self.store.page(0, 10_000)]

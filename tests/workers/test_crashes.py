@@ -65,19 +65,41 @@ async def test_what_crashed_stays_crashed_when_it_is_sent_again(
     assert (again["state"], again["repeated"]) == ("crashed", True)
 
 
-async def test_a_message_that_was_delivered_too_often_is_kept_without_another_try(
+async def test_a_message_that_was_tried_too_often_is_kept_without_another_try(
     house: Core, author: Client, poisoned: list[int]
 ) -> None:
-    """As after an intake that was killed each time: nobody counted but the broker."""
+    """As after an intake that was killed each time."""
     bad = await author.give("campaign.create", {**campaign(), "title": POISON})
-    subscription = await house.bus.js.pull_subscribe_bind(streams.INTAKE, streams.COMMANDS)
-    for _ in range(5):
-        (message,) = await subscription.fetch(1, timeout=5)
-        await message.nak()
+    await house.deliver_in_vain(1, tried=True)
     async with house.running(house.intake().run):
         outcome = await author.outcome()
     assert (outcome["command_id"], outcome["state"]) == (str(bad), "crashed")
     assert poisoned == []
+
+
+async def test_messages_that_were_delivered_too_often_and_never_tried_are_applied(house: Core, author: Client) -> None:
+    """As after an intake that was killed each time by the one before them."""
+    ids = {str(await author.give("campaign.create", campaign())) for _ in range(4)}
+    await house.deliver_in_vain(len(ids), tried=False)
+    async with house.running(house.intake().run):
+        outcomes = [await author.outcome() for _ in ids]
+        await until(lambda: drained(house))
+        await until(lambda: forgotten(house))
+    assert {outcome["command_id"] for outcome in outcomes} == ids
+    assert {outcome["state"] for outcome in outcomes} == {"applied"}
+
+
+async def test_tries_are_forgotten_with_the_message(house: Core, author: Client, poisoned: list[int]) -> None:
+    await author.give("campaign.create", {**campaign(), "title": POISON})
+    async with house.running(house.intake().run):
+        assert (await author.outcome())["state"] == "crashed"
+        await until(lambda: drained(house))
+        await until(lambda: forgotten(house))
+
+
+async def forgotten(house: Core) -> bool:
+    async with house.pool.connection() as connection:
+        return await (await connection.execute("SELECT 1 FROM tries")).fetchone() is None
 
 
 async def test_while_the_log_is_away_nothing_is_given_up(
