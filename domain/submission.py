@@ -246,6 +246,8 @@ def check_accounts(chosen: Sequence[UUID], facts: Facts) -> None:
         account = facts.state(accounts.DECIDER.stream(account_id), accounts.DECIDER.initial)
         if account.status is accounts.Status.UNKNOWN:
             raise Refused("unknown_account", field=f"accounts.{index}")
+        if account.status is accounts.Status.REMOVED:
+            raise Refused("account_removed", field=f"accounts.{index}")
         if not account.linked:
             raise Refused("account_not_linked", field=f"accounts.{index}", status=account.status)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.account import AccountUnlinked, Trouble
+from domain.account import AccountPaused, AccountRemoved, AccountUnlinked, Trouble
 from domain.account import Status as AccountStatus
 from domain.campaign import CampaignArchived, CampaignCreated, CampaignRevised
 from domain.job import (
@@ -220,6 +220,12 @@ def test_an_unlinked_account_cannot_be_chosen(events: tuple[Event, ...], status:
     given = IN_SHAPE.on(stream("account", an_id("unlinked")), *events)
     command = replace(SUBMIT, accounts=(NORTH, an_id("unlinked")))
     given.when(command).then_refused("account_not_linked", "accounts.1", status=status)
+
+
+def test_a_removed_account_cannot_be_chosen() -> None:
+    given = IN_SHAPE.on(stream("account", an_id("removed")), *READY, AccountPaused(), AccountRemoved())
+    command = replace(SUBMIT, accounts=(NORTH, an_id("removed")))
+    given.when(command).then_refused("account_removed", "accounts.1")
 
 
 def test_there_are_no_jobs_without_a_workspace() -> None:
