@@ -73,11 +73,15 @@ class Model:
 class AccountMachine(RuleBasedStateMachine):
     """Registers one account; then its session says anything at any time, and so do people."""
 
-    @initialize(cap=st.sampled_from([None, 4, 7]))
-    def register(self, cap: int | None) -> None:
+    @initialize(cap=st.sampled_from([None, 4, 7]), ready=st.booleans(), trouble=st.none() | st.sampled_from(HARD))
+    def register(self, cap: int | None, ready: bool, trouble: Trouble | None) -> None:
         self.now, self.model, self.cap = NOW, Model(), cap
         self.world = Given().on(RULES_STREAM, CREATED, SendingPolicySet(20, 60, per_minute=cap))
         assert self.give(RegisterAccount(NORTH, a_ref("label")), OPERATOR)
+        if ready:
+            self.get_ready()
+        if trouble:
+            self.get_into_trouble(trouble)
 
     def give(self, command: Command, by: Actor = SYSTEM) -> tuple[Event, ...]:
         """What happened."""
@@ -220,5 +224,5 @@ class AccountMachine(RuleBasedStateMachine):
         assert state == self.account
 
 
-AccountMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+AccountMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 test_an_account_does_what_the_paper_says = AccountMachine.TestCase

@@ -251,6 +251,20 @@ class DeliveryMachine(RuleBasedStateMachine):
             model.at = "again" if again else model.cut
         self.flying = None
 
+    @precondition(lambda self: self.model.at == "again")
+    @rule(times=st.integers(1, MOST_TRIES))
+    def not_be_ready_again_and_again(self, times: int) -> None:
+        for _ in range(times):
+            if self.model.at in OPEN:
+                self.send_the_next("nowhere", "reject", well=True)
+
+    @precondition(lambda self: self.model.at in OPEN)
+    @rule(what=st.sampled_from(["pause", "hold", "hold", "wait", "opt out"]))
+    def try_the_next_although(self, what: str) -> None:
+        self.all_is_well_again()
+        self.something_comes_between(what)
+        self.intend_any_part(self.model.part, False, "wire")
+
     @precondition(lambda self: self.model.at == "flying")
     @rule(asked=PART, reason=st.sampled_from(Doubt))
     def doubt(self, asked: int | None, reason: Doubt) -> None:
@@ -315,6 +329,18 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert bool(self.give(GiveUpSend(DELIVERY, part))) == news
         if news:
             self.model.at, self.model.lost = "given_up", True
+
+    @precondition(lambda self: self.model.at == "unknown")
+    @rule(finding=st.none() | st.sampled_from(Finding), kind=st.sampled_from(Receipt))
+    def a_doubt_ends_and_the_phone_speaks_later(self, finding: Finding | None, kind: Receipt) -> None:
+        part = self.model.part
+        if finding:
+            self.somebody_resolves(finding, None)
+        else:
+            self.nobody_waits_longer(None)
+        if self.where[part] == "page":
+            self.where[part], self.wire[part] = "wire", self.wire[part] + 1
+        self.a_receipt(part, kind)
 
     # --- always ------------------------------------------------------------------------------------------------------
 
