@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.quota import LONGEST_ACT
 from infra.child import write_private
 
 KEY_BYTES = 32
@@ -41,7 +42,9 @@ class Settings(BaseSettings):
     )
     chromium: Path | None = Field(None, description="The browser to use; unset: the machine's, else Playwright's.")
     sessions_max: Annotated[int, Field(ge=1, le=100)] = Field(10, description="Accounts one host drives at most.")
-    send_deadline: Annotated[float, Field(gt=0, le=300)] = Field(30.0, description="Seconds one text may take.")
+    send_deadline: Annotated[float, Field(gt=0, le=LONGEST_ACT.total_seconds())] = Field(
+        30.0, description="Seconds one text may take."
+    )
     unknown_after: Annotated[float, Field(ge=0, le=31_536_000)] = Field(
         86_400.0, description="Seconds after which a send that nobody can tell of is given up."
     )

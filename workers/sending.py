@@ -1,6 +1,7 @@
 """One account's sends: an intent is appended, then it acts, then the outcome is appended."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -131,8 +132,10 @@ class Sender:
             fence=self._claim.fence,
             audience=recipient.audience,
         )
+        begun = time.monotonic()  # before it is decided: the quota counts with an act from that moment on
         outcome = await self.decide(intent, "intend", recipient.delivery_id, part, attempt)
         if outcome.rule == "allowance_over" and await self._grant():
+            begun = time.monotonic()
             outcome = await self.decide(intent, "intend", recipient.delivery_id, part, attempt)
         crashpoint("after_intent")
         if outcome.repeated:  # an earlier one stands, and may have been acted on
@@ -140,7 +143,7 @@ class Sender:
             return False
         match outcome.events:
             case [SendIntended() as intended]:
-                result = await self._act(intended, recipient)
+                result = await self._act(intended, recipient, begun + self._deadline)
                 crashpoint("after_act")
                 told = await self.decide(result, "outcome", recipient.delivery_id, part, attempt)
                 crashpoint("after_outcome")
@@ -162,17 +165,20 @@ class Sender:
         outcome = await self.decide(GrantAllowance(account, left), "grant", account, uuid4())
         return any(isinstance(event, AllowanceGranted) for event in outcome.events)
 
-    async def _act(self, intended: SendIntended, recipient: Recipient) -> ConfirmSend | RejectSend | DoubtSend:
-        """Hand one message to the messenger, once; what came of it."""
+    async def _act(
+        self, intended: SendIntended, recipient: Recipient, end: float
+    ) -> ConfirmSend | RejectSend | DoubtSend:
+        """Hand one message to the messenger, once, to be sent before `end`; what came of it."""
         delivery, part, text = recipient.delivery_id, intended.part, recipient.texts[intended.part]
         if isinstance(text, Rejection):
             return RejectSend(delivery, part, text)
-        if not self._leases.sure(self._claim):  # we stood still for too long: another may be at work by now
+        left = end - time.monotonic()
+        if left <= 0 or not self._leases.sure(self._claim):  # we stood still too long: another may be at work by now
             return RejectSend(delivery, part, Rejection.NOT_READY)
         live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
         try:
             with metrics.SEND_TIME.time():
-                await self._messenger.send_text(recipient.number, text, intended.wa_id, self._deadline)
+                await self._messenger.send_text(recipient.number, text, intended.wa_id, left)
         except SendRejected as rejected:
             return RejectSend(delivery, part, REJECTIONS.get(rejected.reason, Rejection.REFUSED))
         except SendUncertain as uncertain:

@@ -32,7 +32,15 @@ def test_an_option_outweighs_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     assert read(data_dir=tmp_path).data_dir == tmp_path
 
 
-@pytest.mark.parametrize(("name", "value"), [("HTTP_PORT", "70000"), ("LOG_LEVEL", "loud"), ("SEND_DEADLINE", "0")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTP_PORT", "70000"),
+        ("LOG_LEVEL", "loud"),
+        ("SEND_DEADLINE", "0"),
+        ("SEND_DEADLINE", "30.1"),  # caps count with a send of 30 s
+    ],
+)
 def test_a_wrong_setting_is_named_with_its_rule(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"DRUMLINE_{name}", value)
     with pytest.raises(SettingsError, match=f"DRUMLINE_{name}: Input should be"):
@@ -85,7 +93,7 @@ def test_each_setting_is_used(name: str) -> None:
 
 
 def test_a_send_may_come_to_its_outcome_before_its_process_is_killed(tmp_path: Path) -> None:
-    house = House(read(data_dir=tmp_path, send_deadline=120.0), print)
+    house = House(read(data_dir=tmp_path, send_deadline=25.0), print)
     house._plan()
     (sessions,) = [process for process in house._workers.processes if process.name == "sessions"]
-    assert sessions.patience >= 120.0 + 10.0  # and time to close the browsers
+    assert sessions.patience >= 25.0 + 10.0  # and time to close the browsers
