@@ -39,13 +39,16 @@ INSERT INTO commands (key, command_id, workspace, principal, name, digest, state
 VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(digest)s, 'crashed', %(rule)s, now(),
         %(traceparent)s)
 ON CONFLICT (key) DO UPDATE SET state = 'crashed', rule = excluded.rule, answered_at = now(), body = NULL
-WHERE commands.state = 'pending'
+WHERE commands.state = 'pending' AND commands.digest = excluded.digest AND NOT EXISTS (
+    SELECT FROM dead_letters d WHERE d.id = commands.key AND d.source = %(source)s)
 """
 BURY = """
-INSERT INTO dead_letters (id, workspace, principal, name, command_id, reason, traceparent, body)
-VALUES (%(id)s, %(workspace)s, %(principal)s, %(name)s, %(command_id)s, %(reason)s, %(traceparent)s, %(body)s)
-ON CONFLICT (id) DO UPDATE SET state = 'dead', reason = excluded.reason, body = excluded.body, died_at = now()
-WHERE dead_letters.state = 'replayed'
+INSERT INTO dead_letters (id, workspace, principal, name, command_id, reason, traceparent, body, source)
+VALUES (%(id)s, %(workspace)s, %(principal)s, %(name)s, %(command_id)s, %(reason)s, %(traceparent)s, %(body)s,
+        %(source)s)
+ON CONFLICT (id) DO UPDATE SET state = 'dead', reason = excluded.reason, body = excluded.body, died_at = now(),
+    source = excluded.source
+WHERE dead_letters.state = 'replayed' AND (dead_letters.source = excluded.source) IS NOT TRUE
 """
 TRYING = """
 INSERT INTO tries (message, begun) VALUES (%s, 1)
@@ -56,7 +59,10 @@ TRIED = "DELETE FROM tries WHERE message = %s"
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """A message that nobody could handle. `id` is its command's key; `body` is sealed under it."""
+    """A message that nobody could handle. `id` is its command's key; `body` is sealed under it.
+
+    `source` tells it from any other message of the command; a command that died without one has none.
+    """
 
     id: UUID
     workspace: WorkspaceId  # empty: nobody's
@@ -66,6 +72,7 @@ class Dead:
     reason: str
     body: bytes
     traceparent: str = ""
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +165,19 @@ class Inbox:
             await connection.execute(TRIED, [message])
 
     async def bury(self, dead: Dead) -> None:
-        """Put a message aside for a person; one that lies there already, or was dropped, stays as it is."""
+        """Put a message aside for a person; one that lies there already, was dropped, or was replayed stays as it is.
+
+        What was replayed and died anew, as another message, lies there again.
+        """
         async with self._pool.connection() as connection:
             await connection.execute(BURY, {name: getattr(dead, name) for name in Dead.__slots__})
 
-    async def crash(self, pending: Pending, rule: str) -> None:
-        """Mark a command that nobody could answer; one that was answered meanwhile stays as it is."""
+    async def crash(self, pending: Pending, rule: str, source: str | None = None) -> CommandRow:
+        """Mark a command that nobody could answer; what its row says then.
+
+        One that was answered meanwhile stays as it is, and one that was replayed after this very message had died.
+        """
         values = {name: getattr(pending, name) for name in Pending.__slots__ if name != "body"}
         async with self._pool.connection() as connection:
-            await connection.execute(CRASH, {**values, "rule": rule})
+            await connection.execute(CRASH, {**values, "rule": rule, "source": source})
+        return (await self.find([pending.key]))[pending.key]

@@ -40,24 +40,28 @@ class Burial:
             await self.bury(message, "crashed")
             return
         command.belongs_to(await self._keys.actor(command.address.principal))
-        await self._inbox.crash(command.pending(), "crashed")
-        crashpoint("before_burial")
-        await self.bury(message, "crashed", command)
-        command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
+        row = await self._inbox.crash(command.pending(), "crashed", stored_as(message))
+        if not command.answered_by(row):  # this message died before, and its command was replayed since
+            return
+        if command.outcome is not None and command.outcome.state == "crashed":
+            crashpoint("before_burial")
+            await self.bury(message, "crashed", command)
+            command.outcome = Outcome("crashed", NO_STREAM, 0, rule="crashed")
         await self._bus.outcomes([command.told()], self._clock())
         metrics.answered([command.counted()])
 
     async def bury(self, message: Msg, reason: str, command: Received | None = None) -> None:
         """Put a message aside: as its command, or as one that could not be read."""
         address = command.sender if command else Address.read(message.subject)
-        key = command.key if command else derive("dead", stored_as(message))
+        source = stored_as(message)
+        key = command.key if command else derive("dead", source)
         workspace, principal = (address.workspace, address.principal) if address else NOBODY
         name = address.name if address and address.name in catalog.COMMANDS else cloudevents.UNREADABLE
         command_id, trace = (command.command_id, command.traceparent) if command else (None, "")
         sealed = self._contents.seal(workspace, key, message.data)
-        await self._inbox.bury(Dead(key, workspace, principal, name, command_id, reason, sealed, trace))
+        await self._inbox.bury(Dead(key, workspace, principal, name, command_id, reason, sealed, trace, source))
         subject, headers = cloudevents.buried(address, message.headers or {})
-        await self._bus.mourn(Notice(key, f"dead-{stored_as(message)}", reason, workspace, subject, headers))
+        await self._bus.mourn(Notice(key, f"dead-{source}", reason, workspace, subject, headers))
 
     def _readable(self, message: Msg) -> Received | None:
         """The command, if it can be read: what brought us down may be the reading itself."""

@@ -120,6 +120,57 @@ async def test_a_replay_that_was_not_published_is_swept(
         await until(lambda: applied(house, author, letter.command_id))
 
 
+@pytest.fixture
+async def lost(house: Core, author: Client, monkeypatch: pytest.MonkeyPatch) -> DeadLetter:
+    """A letter whose message will come again: its intake was killed before the acknowledgement."""
+    await author.give("campaign.create", campaign())
+    await house.deliver_in_vain(1, tried=True)
+    with monkeypatch.context() as patch:
+
+        async def killed(_message: object) -> None:
+            raise asyncio.CancelledError
+
+        patch.setattr(house.bus, "ack", killed)
+        patch.setattr(house.inbox, "tried", killed)
+        async with house.running(house.intake().run):
+            assert (await author.outcome())["state"] == "crashed"
+    (letter,) = await house.dead.page(HERE)
+    return letter
+
+
+async def test_the_message_that_died_kills_nothing_when_it_comes_again_after_the_replay(
+    house: Core, author: Client, lost: DeadLetter
+) -> None:
+    await house.dead.replay(HERE, lost.id, OPERATOR)
+    async with house.running(house.intake().run):
+        assert (await author.outcome())["state"] == "applied"  # to who gave it first; the replay has no inbox
+        await until(lambda: drained(house))
+    assert await state_of(house, author, lost.command_id) == "applied"
+    (letter,) = await house.dead.page(HERE)
+    assert letter.state == "replayed"
+
+
+async def test_neither_does_it_when_it_comes_before_what_the_replay_publishes(
+    house: Core, author: Client, lost: DeadLetter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        async def killed(*_given: object) -> None:
+            raise asyncio.CancelledError
+
+        patch.setattr("adapters.dead_letters.DeadLetters._publish", killed)
+        with pytest.raises(asyncio.CancelledError):
+            await house.dead.replay(HERE, lost.id, OPERATOR)
+    async with house.running(house.intake().run):
+        await until(lambda: drained(house))
+        assert await state_of(house, author, lost.command_id) == "pending"
+        (letter,) = await house.dead.page(HERE)
+        assert letter.state == "replayed"
+        await streams.declare(house.bus.js, Limits(duplicate_window=0.1, ack_wait=2.0))
+        async with house.running(Sweeper(house.bus, house.inbox, house.contents, clock, after=0.2).run):
+            await until(lambda: applied(house, author, lost.command_id))
+
+
 async def test_a_dropped_letter_is_neither_shown_nor_replayed(house: Core, author: Client, sick: list[bool]) -> None:
     async with house.running(house.intake().run):
         letter = await crashed(house, author)
