@@ -181,10 +181,11 @@ class DeliveryMachine(RuleBasedStateMachine):
     def may_be_sent(self) -> bool:
         return bool(self.running) and self.agreed and self.account == "ready" and self.now == NOW
 
-    @rule(part=PARTS, old=SELDOM, where=WHERE)
-    def intend_any_part(self, part: int, old: bool, where: Where) -> None:
+    @rule(asked=PART, old=SELDOM, where=WHERE)
+    def intend_any_part(self, asked: int | None, old: bool, where: Where) -> None:
         """The last look before an act; then the messenger acts, or is killed before, or keeps it for later."""
         model = self.model
+        part = model.part if asked is None else asked
         audience = a_digest("earlier") if old else ROOT
         events = self.give(IntendSend(DELIVERY, JOB, ANA, NORTH, 1, part, 7, audience))
         if model.at not in OPEN or part != model.part or not self.running or old:
@@ -209,7 +210,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         """The usual: an intent, an act, a word of it."""
         if well:
             self.all_is_well_again()
-        self.intend_any_part(self.model.part, False, where)
+        self.intend_any_part(None, False, where)
         if self.flying is None:
             return
         if then == "doubt":
@@ -263,7 +264,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     def try_the_next_although(self, what: str) -> None:
         self.all_is_well_again()
         self.something_comes_between(what)
-        self.intend_any_part(self.model.part, False, "wire")
+        self.intend_any_part(None, False, "wire")
 
     @precondition(lambda self: self.model.at == "flying")
     @rule(asked=PART, reason=st.sampled_from(Doubt))
@@ -331,13 +332,14 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.model.at, self.model.lost = "given_up", True
 
     @precondition(lambda self: self.model.at == "unknown")
-    @rule(finding=st.none() | st.sampled_from(Finding), kind=st.sampled_from(Receipt))
-    def a_doubt_ends_and_the_phone_speaks_later(self, finding: Finding | None, kind: Receipt) -> None:
+    @rule(patient=st.booleans(), finding=st.none() | st.sampled_from(Finding), kind=st.sampled_from(Receipt))
+    def a_doubt_ends_and_the_phone_speaks_later(self, patient: bool, finding: Finding | None, kind: Receipt) -> None:
         part = self.model.part
+        self.intend_any_part(None, False, "wire")  # in vain
+        if not patient:
+            self.nobody_waits_longer(None)
         if finding:
             self.somebody_resolves(finding, None)
-        else:
-            self.nobody_waits_longer(None)
         if self.where[part] == "page":
             self.where[part], self.wire[part] = "wire", self.wire[part] + 1
         self.a_receipt(part, kind)
