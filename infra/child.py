@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import which
 
@@ -15,6 +15,17 @@ LOG_BYTES = 8 << 20
 
 class ServerError(Exception):
     """An embedded server cannot run; the message is one sentence for the person at the terminal."""
+
+
+@contextmanager
+def usable(data_dir: Path) -> Iterator[None]:
+    """Say in one sentence what the system has against a data directory. Raises ServerError."""
+    try:
+        yield
+    except OSError as error:
+        raise ServerError(
+            f"{data_dir} cannot be the data directory: {error.strerror or type(error).__name__}."
+        ) from None
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, step: float = 0.004) -> bool:

@@ -17,6 +17,7 @@ from adapters.sandbox.ledger import recount
 from domain import job as jobs
 from domain.message import Recorded, StreamId
 from infra import deploy
+from infra.child import usable
 from infra.client import Api
 from infra.demo_journal import Journal
 from infra.demo_screen import Screen
@@ -190,5 +191,7 @@ def begin_anew(data_dir: Path) -> None:
         raise SettingsError(f"{data_dir} holds data that is not a demo's: give the demo another --data-dir.")
     if data_dir.exists():
         refuse_in_use(data_dir)
-        shutil.rmtree(data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with usable(data_dir):
+        if data_dir.exists():
+            shutil.rmtree(data_dir)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

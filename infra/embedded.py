@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from infra.child import ServerError
+from infra.child import ServerError, usable
 from infra.embedded_nats import EmbeddedNats, NatsUser
 from infra.embedded_postgres import EmbeddedPostgres
 
@@ -43,7 +43,8 @@ class EmbeddedServers:
 
     def start(self, *, postgres: bool = True, nats: bool = True) -> None:
         """Start both, or the one wanted; raises ServerError, in one sentence, when one cannot run, and leaves none."""
-        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with usable(self.data_dir):
+            self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = take(self.data_dir)
         wanted: Sequence[tuple[EmbeddedPostgres | EmbeddedNats, bool]] = ((self.postgres, postgres), (self.nats, nats))
         self._started = [server for server, own in wanted if own]
@@ -84,7 +85,8 @@ class EmbeddedServers:
 
 def take(data_dir: Path) -> TextIO:
     """A data directory for us alone; the kernel gives it back when we die. Raises ServerError when it is in use."""
-    lock = os.fdopen(os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    with usable(data_dir):
+        lock = os.fdopen(os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

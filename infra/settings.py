@@ -1,5 +1,6 @@
 """Every setting of drumline, read from the environment here and nowhere else."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -9,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.quota import LONGEST_ACT
-from infra.child import write_private
+from infra.child import usable, write_private
 
 KEY_BYTES = 32
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -144,7 +145,8 @@ def make_once(path: Path, text: str) -> None:
 def read(**given: object) -> Settings:
     """The settings of this process; what is given (a command-line option) outweighs the environment.
 
-    Raises SettingsError naming each wrong setting and its rule; a secret's value is never shown.
+    Raises SettingsError naming each wrong setting and its rule; a secret's value is never shown; ServerError when the
+    data directory could be none.
     """
     known = {f"DRUMLINE_{name.upper()}" for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.startswith("DRUMLINE_") and name not in known)
@@ -154,7 +156,11 @@ def read(**given: object) -> Settings:
     if "DRUMLINE_OTLP_ENDPOINT" not in os.environ and (endpoint := os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
         chosen.setdefault("otlp_endpoint", endpoint)
     try:
-        return Settings(**chosen)  # type: ignore[arg-type]  # options are checked by the model itself
+        settings = Settings(**chosen)  # type: ignore[arg-type]  # options are checked by the model itself
     except ValidationError as error:
         wrong = [f"DRUMLINE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
         raise SettingsError("; ".join(wrong)) from None
+    with usable(settings.data_dir):
+        if not next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists()).is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return settings

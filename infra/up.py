@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from adapters.keys import Keys
 from adapters.outages import OUTAGES
 from infra import deploy, logs
-from infra.child import ServerError
+from infra.child import ServerError, usable
 from infra.client import Api, until
 from infra.embedded import EmbeddedNats, EmbeddedServers, refuse_in_use
 from infra.people import People, people
@@ -197,4 +197,5 @@ async def run_up(settings: Settings, workspace: str) -> None:
 
 def keep(data_dir: Path) -> None:
     """Data that `up` has served belongs to somebody: no demo empties it any more."""
-    (data_dir / MARK).unlink(missing_ok=True)
+    with usable(data_dir):
+        (data_dir / MARK).unlink(missing_ok=True)

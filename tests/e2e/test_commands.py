@@ -41,6 +41,21 @@ def test_servers_that_do_not_run_are_said_in_one_sentence(scratch: Path, words: 
     assert not (scratch / "data" / "secrets").exists()
 
 
+@pytest.mark.parametrize(("command", "below"), [("up", ""), ("demo", "x/y"), ("migrate", "x")])
+def test_a_file_cannot_be_the_data_directory(tmp_path: Path, command: str, below: str) -> None:
+    (tmp_path / "file").touch()
+    run = drumline(tmp_path / "file" / below, command)
+    said = f"drumline: {tmp_path / 'file' / below} cannot be the data directory: Not a directory.\n"
+    assert (run.returncode, run.stderr) == (2, said)
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_data_directory_that_cannot_be_made_is_said_in_one_sentence(command: str) -> None:
+    run = drumline(Path("/proc/drumline"), command)
+    assert run.returncode == 2
+    assert run.stderr == "drumline: /proc/drumline cannot be the data directory: No such file or directory.\n"
+
+
 def test_an_api_that_does_not_answer_is_said_in_one_sentence(scratch: Path) -> None:
     (scratch / "list.csv").write_text("number\n+12025550111\n")
     run = drumline(scratch / "data", "audience", "import", str(scratch / "list.csv"), "--key", "none")
