@@ -25,6 +25,7 @@ FROM timers t LEFT JOIN job_progress j ON j.job_id = t.subject
 WHERE t.due_at <= %s ORDER BY t.due_at, t.id LIMIT %s
 """
 NEXT = "SELECT min(due_at) FROM timers"
+PUT_OFF = "UPDATE timers SET due_at = %s WHERE id = %s"
 DONE = "DELETE FROM timers WHERE id = ANY(%s)"
 
 
@@ -70,6 +71,11 @@ class TimerTable:
         async with self._pool.connection() as connection:
             row = await (await connection.execute(NEXT)).fetchone()
         return row[0] if row else None
+
+    async def put_off(self, timer: UUID, until: datetime) -> None:
+        """Let one be due later."""
+        async with self._pool.connection() as connection:
+            await connection.execute(PUT_OFF, [until, timer])
 
     async def done(self, timers: Collection[UUID]) -> None:
         """Forget timers that were fired."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adapters.cancellation import heed_cancellation
 from adapters.heartbeats import beat
+from adapters.outages import OUTAGES
 from adapters.timers import DueTimer, TimerTable
 from domain import catalog
 from domain.message import Actor, PrincipalId, Role, derive
@@ -16,6 +17,7 @@ from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
 
+LATER = timedelta(minutes=1)  # until a decision that failed is made again
 LONGEST_SLEEP = 1.0  # seconds; another process may have added a timer
 log = logging.getLogger(__name__)
 
@@ -57,13 +59,29 @@ class Timers:
         async with self._firing:
             while due := await self._table.due(self._clock()):
                 crashpoint("before_fire")
-                outcomes = await self._decisions.make([await self._traced(request(timer)) for timer in due])
-                crashpoint("after_fire")
-                for timer, outcome in zip(due, outcomes, strict=True):
-                    if outcome.state == "refused":  # say, stopped before its start: nothing is left to do
-                        told = {"kind": timer.kind, "subject": str(timer.subject), "rule": outcome.rule}
-                        log.info("timer refused", extra=told)
-                await self._table.done([timer.id for timer in due])
+                await self._make(due)
+
+    async def _make(self, due: Sequence[DueTimer]) -> None:
+        """Make the decisions; one that fails is put off, and the others are made."""
+        try:
+            outcomes = await self._decisions.make([await self._traced(request(timer)) for timer in due])
+        except OUTAGES:
+            raise
+        except Exception as error:  # noqa: BLE001  # one timer's fault must not stop the others
+            if len(due) > 1:
+                for timer in due:
+                    await self._make([timer])
+                return
+            failed = {"kind": due[0].kind, "subject": str(due[0].subject), "error": type(error).__name__}
+            log.error("timer failed", extra=failed)  # noqa: TRY400  # its text may quote somebody
+            await self._table.put_off(due[0].id, self._clock() + LATER)
+            return
+        crashpoint("after_fire")
+        for timer, outcome in zip(due, outcomes, strict=True):
+            if outcome.state == "refused":  # say, stopped before its start: nothing is left to do
+                told = {"kind": timer.kind, "subject": str(timer.subject), "rule": outcome.rule}
+                log.info("timer refused", extra=told)
+        await self._table.done([timer.id for timer in due])
 
     async def _traced(self, request: Request) -> Request:
         """The decision as part of the trace of what asked for it, such as a job's approval."""

@@ -1,6 +1,6 @@
 """What is due, when it is due: reactors and timers on the real log and table, with a clock in the test's hand."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,13 +36,14 @@ from domain.lifecycle import Job
 from domain.message import Actor, Command, Digest, Event, Frozen, PrincipalId, Ref, Role, StreamId
 from domain.ports import Gathered
 from domain.recipient import ConsentSource, RecordConsent
+from domain.run import StartDueJob
 from domain.schedule import LocalStart, ZoneName
 from domain.send import ConfirmSend, Doubt, DoubtSend, IntendSend, Receipt, ReportReceipt, SendResolved, delivery_id
 from domain.submission import ReviseJob, SubmitJob
 from tests.workers.core import HERE, SYSTEM, Core
-from workers.decisions import Decisions, Request
+from workers.decisions import Contended, Decisions, Outcome, Request, Unstorable
 from workers.reactors import Reactors
-from workers.timers import Timers
+from workers.timers import LATER, Timers
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=seconds) for seconds in (1, 60, 3_600, 86_400))
@@ -186,6 +187,34 @@ async def test_neither_does_that_of_an_approval_that_was_withdrawn(bench: Bench)
     await bench.settle()
     assert await bench.status(job) is Status.RUNNING
     assert len(await bench.told(JobScheduled)) == 1
+
+
+@pytest.mark.parametrize("fault", [Contended, Unstorable, ZeroDivisionError])
+async def test_a_timer_that_fails_is_put_off_and_the_others_are_fired(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: type[Exception]
+) -> None:
+    bad, good = [await bench.submit(start_at=NOW + HOUR) for _ in range(2)]
+    make = bench.decisions.make
+
+    async def faulty(requests: Sequence[Request]) -> Sequence[Outcome]:
+        if any(isinstance(one.command, StartDueJob) and one.command.job_id == bad for one in requests):
+            raise fault("a text that quotes what somebody wrote")
+        return await make(requests)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.decisions, "make", faulty)
+        await bench.until(NOW + HOUR)
+    assert [await bench.status(one) for one in (bad, good)] == [Status.SCHEDULED, Status.RUNNING]
+    assert "somebody wrote" not in caplog.text
+    await bench.until(NOW + HOUR + LATER)
+    assert await bench.status(bad) is Status.RUNNING
+
+
+async def test_a_timer_of_a_kind_that_nobody_knows_is_put_off_too(bench: Bench) -> None:
+    await bench.rows(f"INSERT INTO timers VALUES ('{uuid4()}', 'here', 'sing', '{uuid4()}', 1, '{NOW}') RETURNING 1")
+    job = await bench.submit()
+    assert await bench.status(job) is Status.RUNNING
+    assert await bench.rows("SELECT due_at FROM timers WHERE kind = 'sing'") == [(NOW + LATER,)]
 
 
 async def test_a_job_that_nobody_approves_expires(bench: Bench) -> None:
