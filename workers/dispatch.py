@@ -38,6 +38,9 @@ IDLE = 5.0
 SOON = 0.05  # after a grant that was a moment too early
 
 
+Turn = tuple[UUID, UUID, int, int]  # an account, a job, and the job's pace: a revised one holds from now on
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a job has to send from an account: the next recipients, and the cursor that says so."""
@@ -75,7 +78,7 @@ class Dispatch:
         self._clock = clock
         self._nudged = asyncio.Event()
         self._served: dict[UUID, UUID] = {}  # account -> the job whose turn was last
-        self._not_before: dict[tuple[UUID, UUID], datetime] = {}  # account, job -> when its own pace lets it go on
+        self._not_before: dict[Turn, datetime] = {}  # when a job's own pace lets it go on
 
     async def run(self) -> None:
         """Dispatch until cancelled, whenever this process leads."""
@@ -97,6 +100,8 @@ class Dispatch:
 
     async def tick(self) -> float:
         """Queue what may be queued now; seconds until more may be, unless a nudge tells earlier."""
+        now = self._clock()
+        self._not_before = {turn: at for turn, at in self._not_before.items() if now < at}
         running = await self._running()
         if not running:
             return IDLE
@@ -121,8 +126,12 @@ class Dispatch:
         for job in listed:
             one = loaded.get(jobs.DECIDER.stream(job.job_id))
             if one is not None and one.state.status is jobs.Status.RUNNING:
-                now = one.state  # revised while it was paused, it may have other people's rows and other accounts
-                found.append(replace(job, audience=now.audience, accounts=now.accounts, parts=len(now.parts)))
+                now = (
+                    one.state
+                )  # revised while it was paused, it may have other people's rows, accounts, parts and pace
+                pace = {"messages": now.pace.messages, "seconds": now.pace.seconds}
+                parts = len(now.parts)
+                found.append(replace(job, audience=now.audience, accounts=now.accounts, parts=parts, **pace))
         return found
 
     async def _rules(self, running: Sequence[RunningJob]) -> dict[WorkspaceId | None, Workspace]:
@@ -150,12 +159,15 @@ class Dispatch:
             if granted is None:
                 return SOON
             block, permits = granted.block, granted.permits
-        if work.job.slower_than(rules):
-            permits = min(permits, quota.block_size(work.job.messages, work.job.seconds))
-            lasts = quota.lasts(permits, work.job.messages, work.job.seconds)
-            self._not_before[account_id, work.job.job_id] = now + lasts
-        most = max(permits // work.job.parts, 1)
-        await self._queue(account_id, replace(work, ordinals=work.ordinals[:most]), block)
+        job, ordinals = work.job, work.ordinals
+        slower = job.slower_than(rules)
+        if slower:
+            permits = min(permits, quota.block_size(job.messages, job.seconds))
+        ordinals = ordinals[: max(permits // job.parts, 1)]
+        if slower:
+            lasts = quota.lasts(len(ordinals) * job.parts, job.messages, job.seconds)
+            self._not_before[turn(account_id, job)] = now + lasts
+        await self._queue(account_id, replace(work, ordinals=ordinals), block)
         return None
 
     async def _grant(self, account_id: UUID, version: int, left: int, job: RunningJob) -> AllowanceGranted | None:
@@ -188,7 +200,7 @@ class Dispatch:
             job
             for job in running
             if account_id in job.accounts
-            and not (job.slower_than(rules) and now < self._not_before.get((account_id, job.job_id), now))
+            and not (job.slower_than(rules) and now < self._not_before.get(turn(account_id, job), now))
         ]
         last = self._served.get(account_id)
         later = [job for job in mine if last is None or job.job_id > last]
@@ -222,3 +234,8 @@ class Dispatch:
             for ordinal, stream in sorted(streams.items())
             if (one := loaded.get(stream)) is None or not one.version or one.state.status in deliveries.OPEN
         ]
+
+
+def turn(account: UUID, job: RunningJob) -> Turn:
+    """What an own pace is kept for."""
+    return account, job.job_id, job.messages, job.seconds

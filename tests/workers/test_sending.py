@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from domain.allowance import AllowanceGranted
-from domain.job import JobCompleted, JobStarted, Status, StopJob
+from domain.job import JobCompleted, JobStarted, StartJob, Status, StopJob
 from domain.send import (
     DeliveryDelivered,
     DeliveryRead,
@@ -21,8 +21,9 @@ from domain.send import (
     delivery_id,
     wa_id,
 )
+from domain.submission import Pace, ReviseJob
 from tests.workers.sending_house import core, house, now, running, sessions, until
-from tests.workers.sending_steps import NUMBERS, link, open_workspace, sent, status_is, submit, told
+from tests.workers.sending_steps import NUMBERS, approve_job, link, open_workspace, sent, status_is, submit, told
 
 
 async def test_each_recipient_gets_the_message_once_and_the_job_completes(
@@ -168,3 +169,26 @@ async def test_jobs_on_one_account_take_turns(database_url: str, nats_url: str, 
         await until(lambda: sent(home, 4))
         jobs = [event.job_id for event in await told(home) if isinstance(event, SendIntended)]
     assert all(one != other for one, other in pairwise(jobs))
+
+
+async def test_a_jobs_own_pace_counts_messages_and_only_a_recipients_parts_go_together(
+    database_url: str, nats_url: str, scratch: Path
+) -> None:
+    async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
+        await open_workspace(home)
+        accounts = await link(home, 1)
+        job = await submit(home, accounts, NUMBERS[:3], texts=("One", "Two", "Three"), approve=False)
+        await home.give(ReviseJob(job.job_id, tuple(accounts), pace=Pace(2, 1)))
+        await approve_job(home, job.job_id)
+        await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
+
+        async def nothing_kept() -> bool:
+            return not home.dispatch._not_before
+
+        later = await submit(home, accounts, NUMBERS[3:4], start_at=now() + timedelta(hours=1))
+        await home.give(StartJob(later.job_id))
+        await until(nothing_kept)
+    wire = [(entry.chat, entry.at) for entry in home.wire()]
+    assert [chat for chat, _ in wire] == [number for number in NUMBERS[:3] for _ in range(3)] + [NUMBERS[3]]
+    begun = [at for _, at in wire[0:9:3]]
+    assert all(later - earlier > 1.4 for earlier, later in pairwise(begun))  # three messages, at two a second
