@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,8 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.bench_cpu import medians
-from infra.bench_house import RATE, Lost, Run, house
+from infra.bench_house import RATE, Bench, Lost, Run, house
 from infra.bench_raw import Raw
+from infra.bench_traces import Sink, compared, sink
+
+WARM = 2_000  # commands first: plans, caches, files
 
 
 @dataclass(slots=True)
@@ -30,16 +34,25 @@ class Figures:
     cpu_us: dict[str, dict[str, float]]
     commands: int
     rounds: list[dict[str, float]] = field(default_factory=list)
+    traced: dict[str, float] | None = None
     every_command_found: bool = True
 
 
-async def measured(commands: int, seconds: float, rounds: int) -> Figures:
-    """All runs, each kind `rounds` times; the medians."""
-    async with house() as bench:
-        await bench.run("batches", min(commands, 2_000))  # what is only the first time: plans, caches, files
-        whole, mixed, single, raw = list[Run](), list[Run](), list[Run](), list[Raw]()
+async def measured(commands: int, seconds: float, rounds: int, traces: bool) -> Figures:
+    """All runs, each kind `rounds` times; the medians. Runs with traces take turns with those in batches."""
+    async with AsyncExitStack() as open_:
+        bench = await open_.enter_async_context(house())
+        await bench.run("batches", min(commands, WARM))
+        beside: tuple[Bench, Sink] | None = None
+        if traces:
+            taken = open_.enter_context(sink())
+            beside = await open_.enter_async_context(house(otlp=taken.endpoint)), taken
+            await beside[0].run("batches", min(commands, WARM), traced=True)
+        whole, mixed, single, raw, traced = list[Run](), list[Run](), list[Run](), list[Raw](), list[Run]()
         for _ in range(rounds):
             whole.append(await bench.run("batches", commands))
+            if beside:
+                traced.append(await beside[0].run("batches", commands, traced=True))
             mixed.append(await bench.run("mixed", max(commands // 3, 1)))
             single.append(await bench.run("singly", max(commands // 3, 1)))
             raw.append(await bench.raw(max(commands // 2, 500)))
@@ -62,6 +75,7 @@ async def measured(commands: int, seconds: float, rounds: int) -> Figures:
                 "mixed": medians([run.cpu_us for run in mixed]),
                 "singly": medians([run.cpu_us for run in single]),
             },
+            traced=compared(whole, traced, beside[1]) if beside else None,
             commands=commands,
             rounds=[
                 {name: round(value) for name, value in asdict(c).items()}
@@ -71,11 +85,13 @@ async def measured(commands: int, seconds: float, rounds: int) -> Figures:
         )
 
 
-def pipeline(*, commands: int = 60_000, seconds: float = 30.0, rounds: int = 3, as_json: bool = False) -> int:
+def pipeline(
+    *, commands: int = 60_000, seconds: float = 30.0, rounds: int = 3, as_json: bool = False, traces: bool = False
+) -> int:
     """Measure and print; 1 when a command was lost."""
     console = Console(stderr=as_json)
     try:
-        figures = uvloop.run(measured(commands, seconds, rounds))
+        figures = uvloop.run(measured(commands, seconds, rounds, traces))
     except Lost as error:
         console.print(f"lost: {error}")
         return 1

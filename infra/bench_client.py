@@ -43,6 +43,7 @@ class Order:
     commands: int
     batch: int = 500
     rate: float = 500.0  # a second, when paced
+    traced: bool = False  # each command in a trace of its own
 
 
 @dataclass(slots=True)
@@ -64,10 +65,11 @@ class Made:
     command_id: UUID
     body: bytes
     again: bool = False  # sent before, and under another message id, so that the bus does not notice
+    trace: str = ""
 
     def message(self, address: Address) -> Message:
         to = replace(address, name=self.name)
-        headers = command_headers(to, self.command_id, datetime.now(UTC))
+        headers = command_headers(to, self.command_id, datetime.now(UTC), self.trace)
         return Message(to.subject, self.body, headers | {MSG_ID: str(uuid4())} if self.again else headers)
 
 
@@ -109,6 +111,8 @@ async def publish(order: Order) -> Report:
     address = Address(WorkspaceId(order.workspace), PrincipalId(order.principal), "campaign.create")
     bus = await Bus.connect(order.url, "bench", f"_INBOX.{order.principal}")
     made = mixed(order.commands) if order.how == "mixed" else [create() for _ in range(order.commands)]
+    if order.traced:
+        made = [replace(one, trace=f"00-{uuid4().hex}-{uuid4().hex[:16]}-01") for one in made]
     report, used = Report(began=time.monotonic()), time.process_time()
     if order.how == "singly":
         await singly(bus, address, made)

@@ -86,7 +86,7 @@ class Bench:
         self._bus = bus
         self._pids = pids
 
-    async def run(self, how: Any, commands: int) -> Run:
+    async def run(self, how: Any, commands: int, *, traced: bool = False) -> Run:
         """Publish commands in a workspace of their own, and wait until each is visible. Raises Lost."""
         workspace = WorkspaceId(f"bench-{uuid4().hex[:12]}")
         url, principal = await self._principal(workspace)
@@ -94,7 +94,9 @@ class Bench:
             cpu = self.cpu()
             used = cpu.seconds()
             before = position(connection)
-            client = asyncio.create_task(told(Order(url, workspace, principal, how, commands, rate=RATE)))
+            client = asyncio.create_task(
+                told(Order(url, workspace, principal, how, commands, rate=RATE, traced=traced))
+            )
             # Looking costs the servers' time: often only where the time of each command counts.
             pause = 0.002 if how == "paced" else 0.02
             expected = Expected.of(how, commands)
@@ -240,11 +242,14 @@ async def told(order: Order) -> Report:
 
 
 @asynccontextmanager
-async def house(*more: str) -> AsyncIterator[Bench]:
-    """Fresh servers in a directory of their own, and the core worker (and more) as `up` starts it."""
+async def house(*more: str, otlp: str | None = None) -> AsyncIterator[Bench]:
+    """Fresh servers in a directory of their own, and the core worker (and more) as `up` starts it.
+
+    Spans go to `otlp`, if it is given.
+    """
     home = Path(tempfile.mkdtemp(prefix="drumline-bench-"))
     servers = EmbeddedServers(home)
-    settings = read(data_dir=home, http_port=free_port())
+    settings = read(data_dir=home, http_port=free_port(), otlp_endpoint=otlp)
     workers = Supervisor(home / "run", lambda name, words: print(f"{name} ended: {words}", file=sys.stderr))
     try:
         await asyncio.to_thread(servers.start)

@@ -197,11 +197,12 @@ def bench_pipeline(
     commands: Annotated[int, typer.Option(help="Commands of one run.")] = 60_000,
     seconds: Annotated[float, typer.Option(help="Seconds of the latency run at 500/s.")] = 30.0,
     rounds: Annotated[int, typer.Option(help="Runs; the median counts.")] = 3,
+    traces: Annotated[bool, typer.Option("--traces", help="Also what traces cost: runs with them, in turns.")] = False,
 ) -> None:
     """Measure commands from publish to visible in a projection, beside the raw limits of the same servers."""
     from infra.bench import pipeline
 
-    raise typer.Exit(pipeline(commands=commands, seconds=seconds, rounds=rounds, as_json=as_json))
+    raise typer.Exit(pipeline(commands=commands, seconds=seconds, rounds=rounds, as_json=as_json, traces=traces))
 
 
 @bench_app.command("reads")

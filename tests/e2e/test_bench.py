@@ -8,7 +8,7 @@ LINE = [sys.executable, "-m", "infra.cli", "bench", "pipeline", "--json"]
 
 
 def test_a_short_run_finds_every_command_and_says_what_was_measured() -> None:
-    short = ["--commands", "1500", "--seconds", "1", "--rounds", "1"]
+    short = ["--commands", "1500", "--seconds", "1", "--rounds", "1", "--traces"]
     done = subprocess.run([*LINE, *short], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
@@ -24,6 +24,8 @@ def test_a_short_run_finds_every_command_and_says_what_was_measured() -> None:
         used = figures["cpu_us"][how]
         assert set(used) == {"core", "nats", "postgresql", "client", "all"}
         assert all(0 < microseconds < 20_000 for microseconds in used.values())
+    assert figures["traced"]["commands_per_s"] > 0
+    assert figures["traced"]["posts"] > 0  # spans came
     postgresql, nats = figures["settings"]["postgresql"], figures["settings"]["nats"]
     assert (postgresql["fsync"], postgresql["synchronous_commit"], postgresql["data_checksums"]) == ("on", "on", "on")
     assert (nats["sync_always"], nats["storage"]) == (True, "file")
