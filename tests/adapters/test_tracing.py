@@ -59,7 +59,7 @@ def test_links_are_bounded(sent: Callable[[], list[Arrived]]) -> None:
     with tracing.span("process COMMANDS", tracing.CONSUMER, TOLD, [cause() for _ in range(500)]):
         pass
     (span,) = sent()
-    assert len(span.links) == tracing.MOST_LINKS == 128
+    assert len(span.links) == tracing.MOST_LINKS == 32
 
 
 def test_what_another_does_not_record_is_not_recorded_here_either(sent: Callable[[], list[Arrived]]) -> None:
