@@ -149,11 +149,13 @@ class SubmissionFacts:
                 campaign = states.get(campaigns.DECIDER.stream(campaign_id), campaigns.DECIDER.initial)
                 return await self._frozen(actor.workspace, campaign.audience_id, campaign.parts, command.accounts)
             case ReviseJob(campaign=chosen):
-                says = states[jobs.DECIDER.target(command, actor.workspace)].says
+                job = states[jobs.DECIDER.target(command, actor.workspace)]
+                says = job.says
+                chosen_accounts = job.accounts if command.accounts is None else command.accounts
                 if chosen is not None:
                     says = states.get(campaigns.DECIDER.stream(chosen.campaign_id))
                 if says is not None:
-                    return await self._frozen(actor.workspace, says.audience_id, says.parts, command.accounts)
+                    return await self._frozen(actor.workspace, says.audience_id, says.parts, chosen_accounts)
             case ImportAudience():
                 return Gathered(imported=await self._audiences.imported(actor.workspace, command))
         return Gathered()

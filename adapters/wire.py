@@ -177,9 +177,9 @@ def shape(kind: Any) -> Shape:
             texts.add(name)
             if (kind, name) in TEMPLATES:
                 templates.add(name)
-        elif typing.get_origin(hint) is tuple:
+        elif listed := next((one for one in (hint, *typing.get_args(hint)) if typing.get_origin(one) is tuple), None):
             lists.add(name)
-            if dataclasses.is_dataclass(item := typing.get_args(hint)[0]):
+            if dataclasses.is_dataclass(item := typing.get_args(listed)[0]):
                 nested[name] = typing.cast("type[Any]", item)
         else:
             for one in (hint, *typing.get_args(hint)):  # itself, or itself or nothing
@@ -200,7 +200,7 @@ def collect(kind: Any, body: BaseModel, texts: list[str], path: str = "") -> Non
                     raise Refused("malformed_variable", field=f"{path}{name}")
                 texts.append(value)
         elif item := form.nested.get(name):
-            for index, one in enumerate(value):
+            for index, one in enumerate(value or ()):
                 collect(item, one, texts, f"{path}{name}.{index}.")
         elif (item := form.single.get(name)) and value is not None:
             collect(item, value, texts, f"{path}{name}.")
@@ -214,7 +214,7 @@ def build(kind: Any, body: BaseModel, refs: Iterator[Ref]) -> Any:
         value = given[name]
         if name in form.texts:
             value = None if value is None else next(refs)
-        elif name in form.lists:
+        elif name in form.lists and value is not None:
             item = form.nested.get(name)
             value = tuple([build(item, one, refs) for one in value] if item else value)
         elif (item := form.single.get(name)) and value is not None:

@@ -60,7 +60,7 @@ async def submit_job(accept: Accepting) -> Response:
 
 @router.post("/{job_id}/revise", **gives("job.revise", path="job_id", example=REVISED))
 async def revise_job(job_id: UUID, accept: Accepting) -> Response:
-    """Replace accounts, schedule and pace, and on demand words and people; the job is reviewed anew."""
+    """Change accounts, schedule, pace, or words and people; what is left out stays. The job is reviewed anew."""
     return await accept("job.revise", job_id=job_id)
 
 

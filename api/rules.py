@@ -113,7 +113,7 @@ SENTENCES = {
     "not_the_newest": "The campaign's newest version is {newest}.",
     "faster_than_allowed": "The workspace's policy allows {messages} messages in {seconds} seconds.",
     "too_many_steps": "A job has at most {maximum} steps, and the rest is for starting and ending it: submit another.",
-    "both_given": "Give `start` or `start_at`, not both.",
+    "both_given": "Give one of `start`, `start_at` and (in a revision) `at_once`.",
     "not_a_local_time": "A local time names no offset: the zone tells it.",
     "unknown_time_zone": "The zone must be one of the IANA data base, as Europe/Berlin, or UTC.",
     "before_the_start": "The job would expire before it starts.",

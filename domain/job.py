@@ -42,6 +42,7 @@ from domain.run import (
     StartJob,
     StopJob,
 )
+from domain.schedule import AFTER_SUBMISSION, Schedule
 from domain.submission import JobRevised, ReviseJob, SubmitJob
 
 __all__ = [
@@ -176,6 +177,7 @@ def run(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
 def revise(job: Job, command: ReviseJob, facts: Facts) -> Sequence[Event]:
     """A revision, the approvals it voids, and what it is flagged for. Who was sent something keeps it."""
     assert job.says is not None
+    assert job.pace is not None
     if job.status is Status.RUNNING:
         raise Refused("pause_first", field="job_id", status=job.status)
     allowed(job, (*WAITING, Status.PAUSED), "already_over", facts.now)
@@ -184,14 +186,20 @@ def revise(job: Job, command: ReviseJob, facts: Facts) -> Sequence[Event]:
             raise Refused("already_started", field="campaign", status=job.status)
         if command.campaign.campaign_id != job.campaign_id:
             raise Refused("another_campaign", field="campaign.campaign_id")
-    waits = job.start_at is None and not job.started
-    events = submission.revise(command, job.says, job.expires_at if waits else None, facts)
+    events = submission.revise(command, submission.Kept(job.says, job.accounts, schedule(job, facts), job.pace), facts)
     if any(isinstance(event, JobRevised) and event.review_hash == job.review_hash for event in events):
         if job.status is Status.CHANGES_REQUESTED:
             raise Refused("nothing_revised", field="job_id")
         return []
     void = tuple(sorted(job.approvals))
     return [*([JobApprovalVoided(void, Void.REVISED)] if void else []), *events]
+
+
+def schedule(job: Job, facts: Facts) -> Schedule | None:
+    """When a job starts, and how long it waits; None once it has run, for that used it up."""
+    if job.status is Status.PAUSED:
+        return None
+    return Schedule(job.start_at, job.start_local, job.zone, job.expires_at or facts.now + AFTER_SUBMISSION)
 
 
 def approve(job: Job, seen: Digest, facts: Facts) -> Sequence[Event]:

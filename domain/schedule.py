@@ -1,6 +1,6 @@
 """When a job starts and how long it waits for that: instants, or a local time with the name of its zone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import NewType
@@ -39,12 +39,10 @@ def schedule(
     start: LocalStart | None,
     expires_at: datetime | None,
     now: datetime,
-    unscheduled_until: datetime | None = None,
 ) -> Schedule:
     """Settle a schedule now, once: later changes of a zone's rules move no job.
 
-    Without `expires_at` a job waits 24 hours beyond its start, and one without a start until `unscheduled_until`, else
-    for 30 days.
+    Without `expires_at` a job waits 24 hours beyond its start, and one without a start for 30 days.
     """
     if start is not None and start_at is not None:
         raise Refused("both_given", field="start")
@@ -54,15 +52,41 @@ def schedule(
     if start_at is not None:
         ahead(start_at, now, field)
     if expires_at is not None:
-        ahead(expires_at, now, "expires_at")
-        if start_at is not None and expires_at <= start_at:
-            raise Refused("before_the_start", field="expires_at")
+        check_expiry(expires_at, start_at, now)
     elif start_at is not None:
         expires_at = start_at + AFTER_START
     else:
-        expires_at = unscheduled_until or now + AFTER_SUBMISSION
+        expires_at = now + AFTER_SUBMISSION
     local, zone = (start.local, start.zone) if start is not None else (None, None)
     return Schedule(start_at, local, zone, expires_at)
+
+
+def reschedule(
+    start_at: datetime | None,
+    start: LocalStart | None,
+    at_once: bool,
+    expires_at: datetime | None,
+    kept: Schedule | None,
+    now: datetime,
+) -> Schedule:
+    """The schedule after a revision: as it was, unless it is replaced or, by `at_once`, given up."""
+    if at_once and (start is not None or start_at is not None):
+        raise Refused("both_given", field="at_once")
+    if kept is None or at_once or start is not None or start_at is not None:
+        made = schedule(start_at, start, expires_at, now)
+        same = kept is not None and replace(made, expires_at=kept.expires_at) == kept
+        return kept if kept is not None and same and expires_at is None else made
+    if expires_at is None:
+        return kept
+    check_expiry(expires_at, kept.start_at, now)
+    return replace(kept, expires_at=expires_at)
+
+
+def check_expiry(expires_at: datetime, start_at: datetime | None, now: datetime) -> None:
+    """A job expires in the future, after its start."""
+    ahead(expires_at, now, "expires_at")
+    if start_at is not None and expires_at <= start_at:
+        raise Refused("before_the_start", field="expires_at")
 
 
 def ahead(time: datetime, now: datetime, field: str) -> None:

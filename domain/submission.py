@@ -13,7 +13,7 @@ from domain.content import TextPart
 from domain.message import Command, Digest, Event, Facts, Frozen, PrincipalId, Ref, Refused, StreamId, WorkspaceId
 from domain.moderation import flags, review_hash
 from domain.review import JobFlagged
-from domain.schedule import LocalStart, Schedule, ZoneName, schedule
+from domain.schedule import LocalStart, Schedule, ZoneName, reschedule, schedule
 from domain.workspace import Workspace
 
 MOST_ACCOUNTS = 50
@@ -49,15 +49,16 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class ReviseJob(Command):
-    """Replace a job's accounts, schedule and pace, and on demand its words and people; it is reviewed anew."""
+    """Change a job's accounts, schedule, pace, or words and people; what is left out stays. It is reviewed anew."""
 
     job_id: UUID
-    accounts: tuple[UUID, ...]
+    accounts: tuple[UUID, ...] | None = None
     start_at: datetime | None = None
     start: LocalStart | None = None
     expires_at: datetime | None = None
     pace: Pace | None = None
     campaign: CampaignVersion | None = None
+    at_once: bool = False  # it has no start any more: it starts on approval
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,16 @@ class Version:
     audience_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a job stays if a revision does not name it; a schedule that was used up does not."""
+
+    version: Version
+    accounts: tuple[UUID, ...]
+    when: Schedule | None
+    pace: Pace
+
+
 def submit(command: SubmitJob, facts: Facts) -> Sequence[Event]:
     """What is asked to be reviewed: the campaign's version, its people, its words, frozen as they are now."""
     rules = ws.rules(facts)
@@ -147,18 +158,21 @@ def submit(command: SubmitJob, facts: Facts) -> Sequence[Event]:
     return [submitted, *flagged(frozen, rules)]
 
 
-def revise(command: ReviseJob, kept: Version, unscheduled_until: datetime | None, facts: Facts) -> Sequence[Event]:
-    """The same for a revision; a job without a start keeps the time it waits to, unless another is given."""
+def revise(command: ReviseJob, kept: Kept, facts: Facts) -> Sequence[Event]:
+    """The same for a revision: what it does not name stays."""
     rules = ws.rules(facts)
-    version, field = kept, "job_id"
+    version, field = kept.version, "job_id"
     if command.campaign is not None:
         field = "campaign.campaign_id"
         version = newest(command.campaign.campaign_id, facts, field)
         if command.campaign.version != version.number:
             raise Refused("not_the_newest", field="campaign.version", newest=version.number)
-    when = schedule(command.start_at, command.start, command.expires_at, facts.now, unscheduled_until)
-    pace = pace_within(command.pace, rules)
-    check_accounts(command.accounts, facts)
+    when = reschedule(command.start_at, command.start, command.at_once, command.expires_at, kept.when, facts.now)
+    pace = kept.pace if command.pace is None else pace_within(command.pace, rules)
+    chosen = kept.accounts
+    if command.accounts is not None:
+        chosen = command.accounts
+        check_accounts(chosen, facts)
     frozen = people(facts, field)
     revised = JobRevised(
         campaign_version=version.number,
@@ -167,7 +181,7 @@ def revise(command: ReviseJob, kept: Version, unscheduled_until: datetime | None
         audience_id=version.audience_id,
         audience=frozen.root,
         recipients=frozen.count,
-        accounts=command.accounts,
+        accounts=chosen,
         start_at=when.start_at,
         start_local=when.start_local,
         zone=when.zone,
@@ -177,7 +191,7 @@ def revise(command: ReviseJob, kept: Version, unscheduled_until: datetime | None
         approvals=rules.approvals,
         own_approval=rules.own_approval,
         revised_by=facts.actor.id,
-        review_hash=hash_of(version, frozen, command.accounts, when, pace),
+        review_hash=hash_of(version, frozen, chosen, when, pace),
     )
     return [revised, *flagged(frozen, rules)]
 
@@ -203,10 +217,8 @@ def people(facts: Facts, field: str) -> Frozen:
     return facts.frozen
 
 
-def pace_within(wanted: Pace | None, rules: Workspace) -> Pace:
+def pace_within(wanted: Pace, rules: Workspace) -> Pace:
     """The pace asked for, if it is no faster than the workspace's."""
-    if wanted is None:
-        return Pace(rules.messages, rules.seconds)
     ws.within(wanted.messages, 1, 1_000, "pace.messages")
     ws.within(wanted.seconds, 1, 86_400, "pace.seconds")
     if wanted.messages * rules.seconds > rules.messages * wanted.seconds:
@@ -258,5 +270,5 @@ def reads(command: SubmitJob | ReviseJob, workspace: WorkspaceId) -> Sequence[St
     return (
         ws.stream(workspace),
         *([campaigns.DECIDER.stream(chosen.campaign_id)] if chosen else []),
-        *(accounts.DECIDER.stream(account_id) for account_id in command.accounts[:MOST_ACCOUNTS]),
+        *(accounts.DECIDER.stream(account_id) for account_id in (command.accounts or ())[:MOST_ACCOUNTS]),
     )

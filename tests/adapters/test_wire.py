@@ -42,6 +42,8 @@ def test_what_lies_in_a_field_becomes_its_class_or_is_left_out() -> None:
     assert command == ReviseJob(SOME, (SOME,), start=nine, pace=Pace(2, 60))
     without = wire.parse("job.revise", orjson.dumps(body | {"start": None})).command([])
     assert without == ReviseJob(SOME, (SOME,), pace=Pace(2, 60))
+    kept = wire.parse("job.revise", orjson.dumps({"job_id": str(SOME), "at_once": True})).command([])
+    assert kept == ReviseJob(SOME, at_once=True)
     for wrong, rule, field in (
         ({"local": "2026-12-01T09:00"}, "missing", "start.zone"),
         (start | {"zone": "no zone"}, "malformed", "start.zone"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -60,6 +61,10 @@ class Model:
         self.at, self.flagged, self.by, self.start, self.expires = "review", flagged, set(), start, expires
         self.authors.add(by.id)
         self.deferred = None
+
+
+def start_at(hours: int | None, now: datetime) -> datetime | None:
+    return now + timedelta(hours=hours) if hours else None
 
 
 class JobMachine(RuleBasedStateMachine):
@@ -161,14 +166,25 @@ class JobMachine(RuleBasedStateMachine):
         self.model.at = "over" if may else self.model.at
 
     @precondition(lambda self: self.room)
-    @rule(by=st.sampled_from([AUTHOR, EDITOR]), flagged=st.booleans(), hours=st.none() | st.integers(1, 60))
-    def revise(self, by: Actor, flagged: bool, hours: int | None) -> None:
+    @rule(
+        by=st.sampled_from([AUTHOR, EDITOR]),
+        flagged=st.booleans(),
+        hours=st.none() | st.integers(1, 60),
+        accounts=st.sampled_from([None, (NORTH,)]),
+        at_once=st.booleans(),
+    )
+    def revise(self, by: Actor, flagged: bool, hours: int | None, accounts: Any, at_once: bool) -> None:
         self.freeze(flagged)
-        may = self.model.at in WAITING | {"paused"} and self.in_time
-        start = self.now + timedelta(hours=hours) if hours else None
-        waits = self.model.start is None and not self.model.started
-        expires = start + DAY if start else self.model.expires if waits else self.now + 30 * DAY
-        assert self.give(submission.ReviseJob(JOB, (NORTH,), start), by) == may
+        both = at_once and hours is not None
+        may = self.model.at in WAITING | {"paused"} and self.in_time and not both
+        start = start_at(hours, self.now)
+        used_up, given_up = self.model.at == "paused", at_once and self.model.start is not None
+        expires = start + DAY if start else self.model.expires
+        if start is None and (used_up or given_up):
+            expires = self.now + 30 * DAY
+        elif start is None or start == self.model.start:
+            start, expires = self.model.start, self.model.expires
+        assert self.give(submission.ReviseJob(JOB, accounts, start_at(hours, self.now), at_once=at_once), by) == may
         if may:
             self.model.shown(by, flagged, start, expires)
 

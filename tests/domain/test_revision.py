@@ -147,15 +147,62 @@ def test_a_job_without_a_start_waits_no_longer_for_being_revised() -> None:
     assert made == revised(accounts=(SOUTH,), frozen=MOVED)
 
 
+LOCAL = LocalStart(datetime(2026, 12, 1, 9), ZoneName("Europe/Berlin"))  # noqa: DTZ001  # a local time
+AT = datetime.fromisoformat("2026-12-01T08:00Z")
+
+
+def test_who_moves_only_the_accounts_leaves_the_schedule_and_the_pace() -> None:
+    kept: dict[str, Any] = {"start_at": AT, "start": LOCAL, "expires_at": AT + 2 * DAY, "pace": (1, 60)}
+    scheduled = (submitted(**kept), GIVEN, APPROVED, JobScheduled(AT, LOCAL.local, LOCAL.zone))
+    moved = a_job(*scheduled).when(MOVE, at=NOW + DAY)
+    after = moved.then(
+        JobApprovalVoided((MODERATOR.id,), Void.REVISED), revised(accounts=(SOUTH,), frozen=MOVED, **kept)
+    )
+    shown = after.state(JOB_STREAM).review_hash
+    approved = after.when(ApproveJob(JOB, shown), by=MODERATOR)
+    assert approved.events[-1] == JobScheduled(AT, LOCAL.local, LOCAL.zone)
+    slower = after.when(ReviseJob(JOB, pace=Pace(1, 90))).events[-1]  # the accounts stay, too
+    assert slower == revised(accounts=(SOUTH,), frozen=MOVED, **kept | {"pace": (1, 90)})
+
+
+def test_a_kept_schedule_may_expire_at_another_time_but_not_before_its_start() -> None:
+    given = a_job(submitted(start_at=AT))
+    [made] = given.when(replace(MOVE, expires_at=AT + SECOND)).events
+    assert isinstance(made, JobRevised)
+    assert (made.start_at, made.expires_at) == (AT, AT + SECOND)
+    given.when(replace(MOVE, expires_at=AT)).then_refused("before_the_start", "expires_at")
+
+
+def test_the_same_start_again_leaves_the_time_it_expires() -> None:
+    given = a_job(submitted(start_at=AT, start=LOCAL, expires_at=AT + 2 * DAY)).vault(frozen=FROZEN)
+    given.when(ReviseJob(JOB, start=LOCAL)).then_nothing()
+    [made] = given.when(ReviseJob(JOB, start_at=AT)).events  # an instant, no local time any more
+    assert isinstance(made, JobRevised)
+    assert (made.start_local, made.expires_at) == (None, AT + DAY)
+
+
+def test_a_schedule_is_given_up_only_by_saying_so() -> None:
+    given = a_job(submitted(start_at=AT, start=LOCAL))
+    [made] = given.when(replace(MOVE, at_once=True)).events
+    assert isinstance(made, JobRevised)
+    assert (made.start_at, made.start_local, made.zone, made.expires_at) == (None, None, None, NOW + 30 * DAY)
+    given.when(replace(MOVE, at_once=True, start=LOCAL)).then_refused("both_given", "at_once")
+    given.when(replace(MOVE, at_once=True, start_at=AT)).then_refused("both_given", "at_once")
+    unscheduled = a_job(submitted()).when(replace(MOVE, at_once=True), at=NOW + DAY)
+    unscheduled.then(revised(accounts=(SOUTH,), frozen=MOVED))
+
+
+def test_once_it_has_run_its_schedule_is_used_up() -> None:
+    begun = (submitted(start_at=NOW + DAY), GIVEN, APPROVED, JobScheduled(NOW + DAY), JobStarted(), JobPaused())
+    *_, made = a_job(*begun).when(MOVE).events  # it was started before its time: it does not wait for it anew
+    assert isinstance(made, JobRevised)
+    assert (made.start_at, made.expires_at) == (None, NOW + 30 * DAY)
+
+
 def test_the_schedule_is_replaced() -> None:
     scheduled = submitted(start_at=NOW + DAY)
-    start = LocalStart(datetime(2026, 12, 1, 9), ZoneName("Europe/Berlin"))  # noqa: DTZ001  # a local time
-    at = datetime.fromisoformat("2026-12-01T08:00Z")
-    expected = revised(accounts=(SOUTH,), frozen=MOVED, start_at=at, start=start)
-    a_job(scheduled).when(replace(MOVE, start=start)).then(expected)
-    [unscheduled] = a_job(scheduled).when(MOVE).events
-    assert isinstance(unscheduled, JobRevised)
-    assert (unscheduled.start_at, unscheduled.expires_at) == (None, NOW + 30 * DAY)
+    expected = revised(accounts=(SOUTH,), frozen=MOVED, start_at=AT, start=LOCAL)
+    a_job(scheduled).when(replace(MOVE, start=LOCAL)).then(expected)
     a_job(scheduled).when(replace(MOVE, start_at=NOW)).then_refused("in_the_past", "start_at")
 
 
@@ -184,12 +231,13 @@ def test_the_pace_is_no_faster_than_the_workspaces(pace: Pace, rule: str | None)
         assert outcome.refusal.field.startswith("pace")
 
 
-def test_without_a_pace_it_is_the_workspaces_of_today() -> None:
-    given = a_job(submitted()).on(RULES_STREAM, SendingPolicySet(20, 60))
-    given.when(MOVE).then(revised(accounts=(SOUTH,), frozen=MOVED, pace=(20, 60)))
+@pytest.mark.parametrize("policy", [SendingPolicySet(20, 60), SendingPolicySet(1, 600)])
+def test_without_a_pace_it_is_what_it_was(policy: SendingPolicySet) -> None:
+    given = a_job(submitted()).on(RULES_STREAM, policy)
+    given.when(MOVE).then(revised(accounts=(SOUTH,), frozen=MOVED))  # a slower policy acts anyway
 
 
-def test_so_are_the_approvals_it_needs_and_what_it_is_flagged_for() -> None:
+def test_of_today_are_the_approvals_it_needs_and_what_it_is_flagged_for() -> None:
     given = a_job(submitted()).on(RULES_STREAM, ModerationPolicySet(3, own_approval=True, flag_above=2))
     expected = revised(accounts=(SOUTH,), frozen=MOVED, approvals=3, own_approval=True)
     given.when(MOVE).then(expected, JobFlagged((Flag.MANY_RECIPIENTS,), 3))
