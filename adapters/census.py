@@ -20,7 +20,8 @@ SELECT
         SELECT status, count(*) AS n FROM job_progress GROUP BY 1) one), '{}'),
     (SELECT coalesce(sum(unknown), 0)::bigint FROM job_progress WHERE status = 'running'),
     (SELECT coalesce(sum(permits), 0)::bigint FROM leases),
-    (SELECT count(*) FROM leases WHERE permits = 0),
+    (SELECT count(*) FROM leases l WHERE permits = 0 AND EXISTS (
+        SELECT FROM job_progress j WHERE j.status = 'running' AND l.account = ANY(j.accounts))),
     (SELECT count(*) FROM timers),
     (SELECT count(*) FROM timers WHERE due_at <= now()),
     (SELECT count(*) FROM commands WHERE state = 'pending'),

@@ -70,7 +70,7 @@ HOUSE: Sequence[Family] = (
     Family("jobs", "Jobs, by status.", ("status",)),
     Family("deliveries_unknown", "Deliveries of running jobs of which nobody can tell whether they happened."),
     Family("permits", "Sends that accounts may still make of the allowances they have."),
-    Family("accounts_without_permits", "Accounts whose allowance is used up: they wait for the next."),
+    Family("accounts_without_permits", "Accounts of running jobs whose allowance is used up: they wait for the next."),
     Family("timers", "Decisions that are planned."),
     Family("timers_due", "Decisions whose time has come and that are not made yet."),
     Family("sends_queued", "Messages in SENDS, each some sends of one account."),

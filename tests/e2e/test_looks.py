@@ -68,6 +68,21 @@ async def test_readers_that_do_not_move_are_behind_in_events_and_seconds(house: 
     assert found['drumline_jobs{status="running"}'] == found["drumline_dead_letters"] == 0
 
 
+async def test_an_account_waits_for_permits_only_while_a_job_runs(house: OfHouse, pool: AsyncConnectionPool) -> None:
+    busy, idle = uuid4(), uuid4()
+    async with pool.connection() as connection:
+        await connection.execute("INSERT INTO leases (account, permits) SELECT unnest(%s::uuid[]), 0", [[busy, idle]])
+    assert (await told(house))["drumline_accounts_without_permits"] == 0
+    async with pool.connection() as connection:
+        for status, accounts in (("running", [busy]), ("completed", [busy, idle])):
+            await connection.execute(
+                "INSERT INTO job_progress (job_id, workspace, audience, accounts, parts, recipients, status, messages,"
+                " seconds) VALUES (gen_random_uuid(), 'here', 'root', %s, 1, 1, %s, 1, 1)",
+                [accounts, status],
+            )
+    assert (await told(house))["drumline_accounts_without_permits"] == 1
+
+
 async def test_what_a_broker_that_is_away_knows_is_left_out(house: OfHouse, nats_server: EmbeddedNats) -> None:
     await asyncio.to_thread(nats_server.stop)
     found = await told(house)
