@@ -138,7 +138,7 @@ class Bus:
         metrics.buried(dead.reason)
 
     async def batch(self, stream: str, messages: Sequence[Message], *, expected: int | None = None) -> int:
-        """Publish up to 1,000 messages, all or none; the sequence of the last one.
+        """Publish up to MOST_IN_BATCH messages, all or none; the sequence of the last one.
 
         `expected` is the sequence the stream's last message must have. Raises BatchRefused.
         """

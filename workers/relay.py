@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from adapters import metrics, tracing
-from adapters.bus import BatchRefused, Bus, Message
+from adapters.bus import MOST_IN_BATCH, BatchRefused, Bus, Message
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import MSG_ID, POSITION, TRACEPARENT, event_message
 from adapters.event_store import EventStore
@@ -21,7 +21,7 @@ from workers.leading import while_leading
 
 log = logging.getLogger(__name__)
 
-PAGE = 1_000
+PAGE = MOST_IN_BATCH  # what is published together is read together
 BATCH_BYTES = 4 << 20
 QUIET = 1.0  # seconds after which the log is looked at, and the lead checked, without a signal
 LONGEST_PAUSE = 2.0

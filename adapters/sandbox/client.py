@@ -2,13 +2,10 @@
 
 import asyncio
 import contextlib
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-
-from adapters.sandbox.ledger import Count
 
 
 class ControlRefused(Exception):
@@ -80,14 +77,6 @@ class SandboxControl:
     async def messages(self) -> list[dict[str, Any]]:
         """What recipients' phones show lately, newest first: account, chat, name, id, body, at, ack."""
         return list((await self._call("GET", "/control/messages"))["messages"])
-
-    async def ledger_path(self) -> Path:
-        return Path((await self._call("GET", "/control/ledger"))["path"])
-
-    async def ledger_count(self) -> Count:
-        """The sandbox's own recount of its file."""
-        answer = await self._call("GET", "/control/ledger")
-        return Count(answer["entries"], answer["distinct"])
 
     async def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         response = await self._http.request(method, path, json=body)
