@@ -75,7 +75,7 @@ async def approve_job(job_id: UUID, accept: Accepting) -> Response:
 
 @router.post("/{job_id}/withdraw", **gives("job.withdraw", path="job_id"))
 async def withdraw_approval(job_id: UUID, accept: Accepting) -> Response:
-    """Take back your own approval, as long as the job has not started."""
+    """Take back your own approval, as long as the job has not started. To stop the job: `/stop`."""
     return await accept("job.withdraw", job_id=job_id)
 
 

@@ -112,7 +112,7 @@ def review(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
             return approve(job, seen, facts)
         case WithdrawApproval():
             if actor not in job.approvals:
-                return []
+                raise Refused("nothing_to_withdraw", field="actor")
             allowed(job, WAITING, "already_started", now)
             return [JobApprovalVoided((actor,), Void.WITHDRAWN)]
         case RequestChanges(review_hash=seen, note=note):

@@ -27,7 +27,7 @@ class ApproveJob(Command):
 
 @dataclass(frozen=True, slots=True)
 class WithdrawApproval(Command):
-    """Take back one's own approval, as long as the job has not started."""
+    """Take back one's own approval, as long as the job has not started; `job.stop` is what stops a job."""
 
     job_id: UUID
 

@@ -76,6 +76,25 @@ def test_a_withdrawn_approval_is_shown_and_the_job_is_in_the_queue_again(tenant:
     assert queue(tenant) == [job["id"]]
 
 
+def test_who_has_not_approved_takes_nothing_back_and_stops_nothing(tenant: Tenant) -> None:
+    job = tenant.job(start={"local": "2031-05-01T09:00", "zone": "Europe/Berlin"})
+    refused = tenant.problem("POST", f"/v1/jobs/{job['id']}/withdraw", role=Role.MODERATOR)
+    assert (refused["status"], refused["rule"], refused["field"]) == (409, "nothing_to_withdraw", "actor")
+    assert "/stop" in refused["detail"]
+
+
+def test_a_revision_that_names_nothing_but_accounts_leaves_the_schedule(tenant: Tenant) -> None:
+    job = tenant.job(start={"local": "2031-05-01T09:00", "zone": "Europe/Berlin"}, expires_at="2031-05-01T12:00:00Z")
+    kept = ("start_at", "start", "expires_at", "pace")
+    asked(tenant, job, "revise", {"accounts": [str(tenant.account())]}, Role.AUTHOR)
+    moved = shown(tenant, job)
+    assert [moved[name] for name in kept] == [job[name] for name in kept]
+    assert moved["accounts"] != job["accounts"]
+    asked(tenant, job, "revise", {"at_once": True}, Role.AUTHOR)
+    given_up = shown(tenant, job)
+    assert (given_up["start_at"], given_up["start"], given_up["accounts"]) == (None, None, moved["accounts"])
+
+
 def test_flagged_jobs_can_be_looked_for_and_need_two(house: House, tenant: Tenant) -> None:
     policy = {"approvals": 1, "own_approval": False, "flag_above": 3, "flag_links": True}
     tenant.ok("PUT", "/v1/workspace/moderation-policy", policy, role=Role.ADMIN)

@@ -80,7 +80,7 @@ def test_an_approval_is_taken_back_before_the_start_and_the_job_awaits_review_ag
     state = after.state(JOB_STREAM)
     assert (state.status, state.approvals, state.due) == (Status.SUBMITTED, frozenset(), 0)
     after.when(StartJob(JOB), by=OPERATOR).then_refused("not_approved", "job_id", status=Status.SUBMITTED)
-    after.when(WithdrawApproval(JOB), by=MODERATOR).then_nothing()
+    after.when(WithdrawApproval(JOB), by=MODERATOR).then_refused("nothing_to_withdraw", "actor")
     after.when(ApproveJob(JOB, SEEN), by=MODERATOR).then(GIVEN, APPROVED)  # he may think again
 
 
@@ -98,7 +98,7 @@ def test_one_of_two_approvals_may_go_before_the_other_comes() -> None:
 
 @pytest.mark.parametrize("given", EACH.values(), ids=EACH)
 def test_who_has_given_none_takes_none_back(given: Given) -> None:
-    given.when(WithdrawApproval(JOB), by=SECOND_MODERATOR).then_nothing()
+    given.when(WithdrawApproval(JOB), by=SECOND_MODERATOR).then_refused("nothing_to_withdraw", "actor")
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.PAUSED, Status.STOPPED, Status.COMPLETED])
@@ -232,7 +232,7 @@ BACK_AND_FORTH = (GIVEN, APPROVED, JobApprovalVoided((MODERATOR.id,), Void.WITHD
 
 
 def test_a_job_ends_within_49_events_however_often_somebody_thinks_again() -> None:
-    given, steps = a_job(submitted()), 0
+    given, steps = a_job(submitted(), GIVEN, APPROVED), 0
     while (last := given.when(WithdrawApproval(JOB), by=MODERATOR)).refusal is None:
         given = last.after.when(ApproveJob(JOB, SEEN), by=MODERATOR).after
         steps += 1
