@@ -37,6 +37,7 @@ UPDATE commands SET state = 'pending', rule = NULL, field = NULL, detail = NULL,
 WHERE key = %(id)s AND state = 'crashed'
 """
 REPLAYED = "UPDATE dead_letters SET state = 'replayed', replays = replays + 1 WHERE id = %s"
+WAITS = "SELECT 1 FROM commands WHERE key = %s AND state = 'pending'"
 DROPPED = "UPDATE dead_letters SET state = 'dropped', body = NULL WHERE id = %s"
 ACT = "INSERT INTO dead_letter_actions (letter, action, principal) VALUES (%s, %s, %s)"
 ACTIONS = "SELECT action, principal, at FROM dead_letter_actions WHERE letter = %s ORDER BY number"
@@ -133,11 +134,14 @@ class DeadLetters:
         return replayed
 
     async def drop(self, workspace: WorkspaceId | None, letter: UUID, who: PrincipalId) -> DeadLetter:
-        """Forget its body: it can be neither shown nor replayed any more; its command stays crashed."""
+        """Forget its body: it can be neither shown nor replayed any more; its command stays as it is.
+
+        One that was replayed is dropped once its command is answered.
+        """
         async with self._taken(workspace, letter) as (connection, found):
-            if found.state == "replayed":
+            if found.state == "replayed" and await (await connection.execute(WAITS, [letter])).fetchone():
                 raise Refused("replayed", field="dead_letter_id")
-            if found.state == "dead":
+            if found.state != "dropped":
                 await connection.execute(DROPPED, [letter])
                 await connection.execute(ACT, [letter, "dropped", who])
             dropped = await find(connection, ONE, workspace, letter)

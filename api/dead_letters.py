@@ -133,7 +133,7 @@ async def replay(dead_letter_id: UUID, actor: Tending, services: Given) -> Whole
 
 @router.post("/{dead_letter_id}/drop", responses=answers(200, "Dropped.", WHOLE | {"state": "dropped"}) | ACTING)
 async def drop(dead_letter_id: UUID, actor: Tending, services: Given) -> WholeLetter:
-    """Forget the body for good; the command stays crashed."""
+    """Forget the body for good; the command stays as it is. A replayed one is dropped once its command is answered."""
     letter = await services.dead.drop(actor.workspace, dead_letter_id, actor.id)
     return whole(letter, await services.dead.actions(dead_letter_id))
 

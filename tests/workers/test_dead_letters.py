@@ -187,13 +187,21 @@ async def test_a_dropped_letter_is_neither_shown_nor_replayed(house: Core, autho
     assert row == (None,)
 
 
-async def test_a_replayed_letter_is_not_dropped(house: Core, author: Client, sick: list[bool]) -> None:
+async def test_a_replayed_letter_is_dropped_once_its_command_is_answered(
+    house: Core, author: Client, sick: list[bool]
+) -> None:
     async with house.running(house.intake().run):
         letter = await crashed(house, author)
     await house.dead.replay(HERE, letter.id, OPERATOR)
     with pytest.raises(Refused) as refused:
         await house.dead.drop(HERE, letter.id, OPERATOR)
     assert refused.value.rule == "replayed"
+    sick.clear()
+    async with house.running(house.intake().run):
+        await until(lambda: applied(house, author, letter.command_id))
+    assert (await house.dead.drop(HERE, letter.id, OPERATOR)).state == "dropped"
+    assert await state_of(house, author, letter.command_id) == "applied"
+    assert await actions(house, letter.id) == [("replayed", OPERATOR), ("dropped", OPERATOR)]
 
 
 async def test_what_could_not_be_read_cannot_be_replayed(house: Core, author: Client) -> None:
