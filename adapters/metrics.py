@@ -83,7 +83,7 @@ BROWSERS = gauge("browsers", "Browsers that this worker has open.")
 LISTENERS = gauge("event_listeners", "Who listens to events now, over server-sent events or a WebSocket.")
 
 _rules: set[str] = set()
-_reasons = frozenset({"crashed", "no_principal", "no_command_id"})
+_reasons = frozenset({"crashed", "no_principal", "no_command_id", "seal_broken"})
 _states: dict[UUID, SessionState] = {}
 _browsers: set[UUID] = set()
 

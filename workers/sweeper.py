@@ -4,13 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import uuid4
 
-from adapters.bus import Bus
+from adapters import cloudevents
+from adapters.bus import Bus, Notice
 from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
 from adapters.contents import Contents
 from adapters.heartbeats import beat
-from adapters.inbox import Inbox, Pending
+from adapters.inbox import Dead, Inbox, Pending
 from adapters.outages import OUTAGES
 from adapters.sealing import SealBroken
 from workers.crashpoints import crashpoint
@@ -60,7 +62,18 @@ class Sweeper:
             body = self._contents.unseal(command.workspace, command.key, command.body)
         except SealBroken:
             log.error("sweeper: the body of command %s cannot be opened", command.command_id)  # noqa: TRY400  # no trace
+            await self._put_aside(command, "seal_broken")
             return
         address = Address(command.workspace, command.principal, command.name)
         crashpoint("before_sweep")
         await self._bus.command(address, command.command_id, body, self._clock(), command.traceparent)
+
+    async def _put_aside(self, command: Pending, reason: str) -> None:
+        """Keep it for a person, who may replay it under the right master key; the letter first, for it has the body."""
+        given = (command.key, command.workspace, command.principal, command.name, command.command_id)
+        await self._inbox.bury(Dead(*given, reason, command.body, command.traceparent))
+        await self._inbox.crash(command, reason)
+        address = Address(command.workspace, command.principal, command.name)
+        headers = cloudevents.command_headers(address, command.command_id, self._clock())
+        subject, kept = cloudevents.buried(address, headers)
+        await self._bus.mourn(Notice(command.key, f"dead-{uuid4()}", reason, command.workspace, subject, kept))

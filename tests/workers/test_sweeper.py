@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import orjson
+import pytest
 
 from adapters import streams, wire
 from adapters.inbox import Pending
@@ -31,6 +32,28 @@ async def test_a_command_that_was_never_published_is_applied_once(house: Core) -
         await until(answered)
     assert await sweeper.sweep() == 0
     assert len(await house.events()) == 1 + len(ids)
+
+
+async def test_what_cannot_be_opened_is_put_aside_and_holds_up_nobody(
+    house: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    ids = [uuid4() for _ in range(3)]
+    for command_id in ids:
+        key, body = command_key(HERE, actor.id, command_id), orjson.dumps(campaign())
+        sealed = house.contents.seal(HERE, key if command_id == ids[-1] else uuid4(), body)
+        digest = wire.digest("campaign.create", body)
+        await house.inbox.accept(Pending(key, command_id, HERE, actor.id, "campaign.create", digest, sealed))
+    monkeypatch.setattr("workers.sweeper.PAGE", 2)  # as many as have a broken seal
+    sweeper = Sweeper(house.bus, house.inbox, house.contents, clock, 0.0)
+    assert [await sweeper.sweep() for _ in range(2)] == [2, 1]
+    rows = [await house.row(actor, command_id) for command_id in ids]
+    assert [(row.state, row.rule) for row in rows] == [("crashed", "seal_broken")] * 2 + [("pending", None)]
+    letters = await house.dead.page(HERE)
+    assert {(one.command_id, one.reason) for one in letters} == {(one, "seal_broken") for one in ids[:2]}
+    _, told = await house.bus.last(streams.DEAD)
+    assert told is not None
+    assert told.headers["Drl-Reason"] == "seal_broken"
 
 
 async def test_a_young_command_is_left_to_whoever_is_publishing_it(house: Core) -> None:
