@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.timers import Timer, columns, put_timers
+from adapters.timers import Timer, columns, drop_timers, put_timers
 from domain.message import Digest, WaId, WorkspaceId, derive
 from domain.reactors import Kind
 
@@ -112,6 +112,7 @@ class Changes:
     accounts: list[tuple[UUID, WorkspaceId, int]] = field(default_factory=list)
     removed: list[UUID] = field(default_factory=list)  # accounts
     timers: list[Timer] = field(default_factory=list)
+    pointless: list[tuple[UUID, str, int]] = field(default_factory=list)  # timers, as `drop_timers` takes them
     perhaps_over: set[UUID] = field(default_factory=set)  # jobs
     ready: set[UUID] = field(default_factory=set)  # accounts
 
@@ -144,6 +145,7 @@ class Progress:
                 return False
             await write(connection, changes)
             await put_timers(connection, changes.timers)
+            await drop_timers(connection, changes.pointless)
             await put_timers(
                 connection, [*await over(connection, changes, now), *await woken(connection, changes, now)]
             )

@@ -26,6 +26,11 @@ WHERE t.due_at <= %s ORDER BY t.due_at, t.id LIMIT %s
 """
 NEXT = "SELECT min(due_at) FROM timers"
 PUT_OFF = "UPDATE timers SET due_at = %s WHERE id = %s"
+DROP = """
+DELETE FROM timers t USING unnest(%s::uuid[], %s::text[], %s::int[]) AS p (subject, kind, before)
+WHERE t.subject = p.subject AND t.kind = p.kind AND t.serves < p.before
+"""
+EVER = 2**31 - 1  # before which all versions are
 DONE = "DELETE FROM timers WHERE id = ANY(%s)"
 
 
@@ -87,6 +92,12 @@ async def put_timers(connection: AsyncConnection[Any], timers: Sequence[Timer]) 
     """Add timers in the caller's transaction; one that is there already stays as it is."""
     if timers:
         await connection.execute(PUT, columns(timers, Timer.__slots__))
+
+
+async def drop_timers(connection: AsyncConnection[Any], pointless: Sequence[tuple[UUID, str, int]]) -> None:
+    """Forget timers that would fire into nothing, by subject and kind: those that serve what was before a version."""
+    if pointless:
+        await connection.execute(DROP, [list(column) for column in zip(*pointless, strict=True)])
 
 
 def columns(rows: Sequence[object], names: Sequence[str]) -> list[list[Any]]:

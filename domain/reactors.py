@@ -9,8 +9,8 @@ from uuid import UUID
 
 from domain.account import AccountReady, AccountResumed
 from domain.message import Command, Event
-from domain.review import ExpireJob, JobApproved, JobScheduled
-from domain.run import CompleteJob, JobResumed, JobStartDeferred, JobStarted, StartDueJob
+from domain.review import ExpireJob, JobApprovalVoided, JobApproved, JobExpired, JobRejected, JobScheduled
+from domain.run import CompleteJob, JobCompleted, JobResumed, JobStartDeferred, JobStarted, JobStopped, StartDueJob
 from domain.schedule import ZoneName
 from domain.send import DeliverySkipped, GiveUpSend, SendConfirmed, SendRejected, SendResolved, SendUnknown
 from domain.submission import JobRevised, JobSubmitted
@@ -97,6 +97,16 @@ REACTIONS = (
     GIVE_UP_UNKNOWN,
     COMPLETE_WHEN_OVER,
 )
+
+BEGIN = (Kind.START, Kind.START_AGAIN)
+# After these events of a job its earlier timers of these kinds would fire into nothing.
+POINTLESS: Mapping[type[Event], Sequence[Kind]] = {
+    JobRevised: (*BEGIN, Kind.EXPIRE),
+    JobApprovalVoided: BEGIN,
+    JobStartDeferred: BEGIN,
+    JobStarted: (*BEGIN, Kind.EXPIRE),
+    **dict.fromkeys((JobRejected, JobExpired, JobStopped, JobCompleted), (*BEGIN, Kind.EXPIRE, Kind.COMPLETE)),
+}
 
 # A timer's subject, what it serves, and the job's accounts -> the decision.
 DECISIONS: Mapping[Kind, Callable[[UUID, int, Sequence[UUID]], Command]] = {

@@ -15,10 +15,10 @@ from adapters.log_signal import LogSignal
 from adapters.log_tail import without_last_decision
 from adapters.progress import Changes, Progress, Send, SentMessage, State, SubmittedJob
 from adapters.sends import ACCOUNTS, WORK, Sends
-from adapters.timers import Timer
+from adapters.timers import EVER, Timer
 from domain import account, job, submission
 from domain.message import Event, Recorded, derive
-from domain.reactors import COMPLETE_WHEN_OVER, REACTIONS, START_WHEN_READY, Due, Moment, Reaction
+from domain.reactors import COMPLETE_WHEN_OVER, POINTLESS, REACTIONS, START_WHEN_READY, Due, Kind, Moment, Reaction
 from domain.send import DeliverySkipped, SendIntended, doubtful_step, next_part, terminal_step
 from workers.crashpoints import crashpoint
 from workers.leading import while_leading
@@ -27,11 +27,10 @@ from workers.timers import Timers
 PAGE = 500
 QUIET = 5.0  # seconds after which the log is looked at without a signal
 
-# A job's status follows from its latest event; the fold of the domain says the same.
+# A job's status follows from its latest event, but that of one whose approval was withdrawn; so says the domain's fold.
 STATUS: Mapping[type[Event], job.Status] = {
     submission.JobRevised: job.Status.SUBMITTED,
     job.JobFlagged: job.Status.FLAGGED,
-    job.JobApprovalVoided: job.Status.SUBMITTED,  # or flagged: no send follows from either
     job.JobChangesRequested: job.Status.CHANGES_REQUESTED,
     job.JobApproved: job.Status.APPROVED,
     job.JobScheduled: job.Status.SCHEDULED,
@@ -173,7 +172,7 @@ def timer(subject: UUID, recorded: Recorded, reaction: Reaction, due: Due) -> Ti
 
 
 def fold_job(job_id: UUID, decision: Sequence[Recorded], changes: Changes) -> None:
-    """A job's own events: what it is to send, and its status."""
+    """A job's own events: what it is to send, its status, and which of its timers have no point any more."""
     for recorded in decision:
         event, workspace = recorded.event, recorded.envelope.workspace
         if isinstance(event, submission.JobSubmitted | submission.JobRevised):
@@ -182,6 +181,8 @@ def fold_job(job_id: UUID, decision: Sequence[Recorded], changes: Changes) -> No
                 job_id, workspace, event.audience, event.accounts, len(event.parts), event.recipients, *pace
             )
             changes.jobs.append(submitted)
+        for kind in POINTLESS.get(type(event), ()):
+            changes.pointless.append((job_id, kind, EVER if kind is Kind.COMPLETE else recorded.version))
         if type(event) in STATUS:
             changes.statuses[job_id] = STATUS[type(event)]
 
@@ -198,6 +199,8 @@ def fold_delivery(
         if isinstance(recorded.event, SendIntended):
             message = SentMessage(recorded.event.wa_id, delivery_id, recorded.event.part, recorded.envelope.workspace)
             changes.messages.append(message)
+        if before is not None and before.state == "unknown" and after.state == "terminal":
+            changes.pointless.append((delivery_id, Kind.GIVE_UP, EVER))
         changes.sends[delivery_id] = after
         terminal, unknown = changes.counts.get(after.job_id, (0, 0))
         changes.counts[after.job_id] = (
