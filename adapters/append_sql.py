@@ -164,9 +164,10 @@ def number(entries: Sequence[Entry], first: int) -> None:
     tickets: dict[UUID, int] = {}
     for ticket, entry in enumerate(entries, first):
         entry.ticket = ticket
-        tickets.setdefault(entry.item.key, ticket)
-        if entry.item.follows:  # -1: what it follows is not among these, or could not be stored
-            entry.followed = [cells(FOLLOWED, (key, tickets.get(key, -1))) for key in entry.item.follows]
+        key = entry.item.key
+        tickets[key] = -1 if key in tickets else ticket
+        if entry.item.follows:  # -1: what it follows is not among these, stands here twice, or could not be stored
+            entry.followed = [cells(FOLLOWED, (one, tickets.get(one, -1))) for one in entry.item.follows]
 
 
 def arrays(wave: Sequence[Entry]) -> list[Array]:

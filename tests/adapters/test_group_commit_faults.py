@@ -119,6 +119,15 @@ async def test_an_item_that_only_the_database_can_refuse_does_not_take_its_neigh
     assert "secret" not in caplog.text
 
 
+async def test_who_follows_a_key_that_stands_twice_in_one_append_is_decided_anew(database_url: str) -> None:
+    """Nobody can say which of the two it was decided on."""
+    async with opened(database_url) as store:
+        first = an_item(NORTH_STREAM, *READY)
+        follower = an_item(SOUTH_STREAM, *READY, follows=[first.key])
+        assert await codes(store, [first, first, follower]) == ["ok", "duplicate", "condition"]
+        assert await codes(store, [follower]) == ["condition"]
+
+
 async def test_many_callers_share_transactions_and_each_gets_its_own_answer(database_url: str) -> None:
     async with opened(database_url) as store:
         names = [a_stream() for _ in range(300)]

@@ -79,7 +79,7 @@ class Oracle:
     def append(self, batch: Sequence[Item]) -> tuple[str, int]:
         """Append the last of these, of the same batch."""
         item, keys = batch[-1], [one.key for one in batch]
-        code = self.judge(item, all(keys.index(key) in self.made for key in item.follows))
+        code = self.judge(item, all(self.alone_and_made(key, keys) for key in item.follows))
         if code == "ok":
             self.made.add(len(batch) - 1)
             self.streams.setdefault(item.stream, []).extend(item.events)
@@ -90,6 +90,10 @@ class Oracle:
             if item.lease and item.lease.spend:
                 self.leases[item.lease.account][1] -= item.lease.spend
         return code, self.version(item.stream)
+
+    def alone_and_made(self, key: UUID, keys: Sequence[UUID]) -> bool:
+        """Whether this append made what is followed; of two with one key nobody can say which was meant."""
+        return keys.count(key) == 1 and keys.index(key) in self.made
 
     def judge(self, item: Item, followed: bool) -> str:
         row = self.leases.get(item.lease.account) if item.lease else None
