@@ -25,10 +25,14 @@ UPDATE leases SET fence = fence + 1, owner = %s, pid = %s, started = %s, claimed
     expires_at = clock_timestamp() + make_interval(secs => %s)
 WHERE account = %s RETURNING fence
 """
+# Rows are locked in the order in which appends lock them.
 RENEW = """
+WITH held AS MATERIALIZED (
+    SELECT l.account FROM leases l JOIN unnest(%s::uuid[], %s::bigint[]) AS held (account, fence) USING (account, fence)
+    ORDER BY l.account FOR NO KEY UPDATE OF l
+)
 UPDATE leases l SET expires_at = clock_timestamp() + make_interval(secs => %s)
-FROM unnest(%s::uuid[], %s::bigint[]) AS held (account, fence) WHERE l.account = held.account AND l.fence = held.fence
-RETURNING l.account
+FROM held WHERE l.account = held.account RETURNING l.account
 """
 BROWSER = "UPDATE leases SET browser_group = %s WHERE account = %s AND fence = %s"
 RELEASE = """
@@ -120,11 +124,13 @@ class Leases:
         """Hold leases for longer; the accounts whose leases are still held."""
         asked = time.monotonic()
         async with self._pool.connection() as connection:
-            values = [self._ttl, [claim.account for claim in claims], [claim.fence for claim in claims]]
+            values = [[claim.account for claim in claims], [claim.fence for claim in claims], self._ttl]
             kept = {account for (account,) in await (await connection.execute(RENEW, values)).fetchall()}
         for claim in claims:
             if claim.account in kept:
                 self._note(claim, asked)
+            else:
+                self._forget(claim)
         return kept
 
     def sure(self, claim: Claim) -> bool:
@@ -135,6 +141,10 @@ class Leases:
     def _note(self, claim: Claim, asked: float) -> None:
         self._sure[claim.account] = (claim.fence, asked + self._ttl - min(MARGIN, self._ttl / 4))
 
+    def _forget(self, claim: Claim) -> None:
+        if self._sure.get(claim.account, (0, 0.0))[0] == claim.fence:
+            del self._sure[claim.account]
+
     async def browser(self, claim: Claim, group: int) -> None:
         """Note the browser's process group, before it opens the profile; a lost lease is left alone."""
         async with self._pool.connection() as connection:
@@ -142,11 +152,13 @@ class Leases:
 
     async def release(self, claim: Claim) -> None:
         """Give the lease back, the browser being gone; a lost one is left alone."""
+        self._forget(claim)
         async with self._pool.connection() as connection:
             await connection.execute(RELEASE, [claim.account, claim.fence])
 
     async def drop(self, claim: Claim) -> None:
         """Forget the lease of an account that was removed."""
+        self._forget(claim)
         async with self._pool.connection() as connection:
             await connection.execute(DROP, [claim.account, claim.fence])
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 from playwright.async_api import BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
@@ -54,7 +55,7 @@ class WhatsAppWeb:
         self._configured = chromium
         self._wa_js = wa_js
         self._playwright: Playwright | None = None
-        self._sessions: list[WhatsAppWebSession] = []
+        self._sessions: WeakSet[WhatsAppWebSession] = WeakSet()  # one with a browser is held by its watcher
         self.scripts: Sequence[str] = ()
 
     async def __aenter__(self) -> Self:
@@ -68,7 +69,7 @@ class WhatsAppWeb:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for session in self._sessions:
+        for session in tuple(self._sessions):
             await session.stop()
         if self._playwright is not None:
             with contextlib.suppress(PlaywrightError):
@@ -78,7 +79,7 @@ class WhatsAppWeb:
         """One account's session on its own profile. `launched` is awaited with the browser's process group before
         the page, and with it the profile's data, is opened."""
         session = WhatsAppWebSession(self, profile, launched)
-        self._sessions.append(session)
+        self._sessions.add(session)
         return session
 
     async def launch(self, profile: Path) -> BrowserContext:
