@@ -1,5 +1,6 @@
 """Reactors: tail the log, count deliveries, and turn what happened into decisions that are due."""
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -96,6 +97,7 @@ class Reactors:
             return False
         known = await self._progress.sends(deliveries_in(page))
         changes = fold(page, known, self._unknown_after)
+        changes.statuses |= await self._after_voids(page)
         if not await self._progress.move(before, page[-1].position, changes, self._clock()):
             return True
         metrics.READ.labels("reactors").inc(len(page))
@@ -107,6 +109,15 @@ class Reactors:
         if changes.accounts or changes.removed:
             await self._sends.nudge(ACCOUNTS)
         return True
+
+    async def _after_voids(self, page: Sequence[Recorded]) -> dict[UUID, str]:
+        """The statuses of jobs that lost an approval: what they are now depends on what they were."""
+        statuses: dict[UUID, str] = {}
+        for stream in {one.stream for one in page if isinstance(one.event, job.JobApprovalVoided)}:
+            told = await self._store.history(stream, max(one.version for one in page if one.stream == stream))
+            after = functools.reduce(job.DECIDER.evolve, [one.event for one in told], job.DECIDER.initial)
+            statuses[UUID(stream.partition("-")[2])] = after.status
+        return statuses
 
 
 def whole(page: list[Recorded], limit: int) -> list[Recorded]:
