@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -36,6 +37,7 @@ PORTS = ("http_port", "sandbox_port", "nats_port")
 PATIENCE = 60.0  # seconds in which what died is running again
 SANDBOX = ("--delivered-after", "0.3", "--read-after", "0.8")
 PAGE = 1_000
+NUMBERED = re.compile(r"F\d+:")  # a fault that the list of reports knows by a number
 
 
 class Demo:
@@ -83,7 +85,9 @@ class Demo:
         if not self.contacts.is_file():
             raise SettingsError(f"{self.contacts} is not a file.")
         self.settings = self.settings.model_copy(update=out_of_the_way(self.settings))
-        begin_anew(self.settings.data_dir)
+        interrupted = begin_anew(self.settings.data_dir)
+        if interrupted:
+            self.screen.note("an interrupted demo was here (--resume would have ended it); begun anew")
         journal = Journal(self.settings.data_dir / MARK)
         ports = {name: getattr(self.settings, name) for name in PORTS}
         journal.put("begun", {"contacts": str(self.contacts), "faults": self.faults, "ports": ports})
@@ -135,6 +139,7 @@ class Demo:
                 seconds=self.screen.seconds(),
             )
             self._tell(counted, log, job_id)
+        journal.put("ended", counted.line())
         return counted
 
     async def _people(self, house: House) -> People:
@@ -164,9 +169,11 @@ class Demo:
 def fault_named(name: str) -> str:
     """A fault by its name, or by its number in the list of reports (F19)."""
     for fault, meaning in FAULTS.items():
-        if name == fault or meaning.startswith(f"{name}:"):
+        if name == fault or (NUMBERED.match(meaning) and meaning.startswith(f"{name}:")):
             return fault
-    raise SettingsError(f"The sandbox knows no fault {name!r}: choose among {', '.join(FAULTS)}.")
+    numbers = {fault: meaning.partition(":")[0] for fault, meaning in FAULTS.items() if NUMBERED.match(meaning)}
+    known = ", ".join(f"{numbers[fault]} {fault}" if fault in numbers else fault for fault in FAULTS)
+    raise SettingsError(f"The sandbox knows no fault {name!r}: choose among {known}.")
 
 
 def out_of_the_way(settings: Settings) -> dict[str, object]:
@@ -185,13 +192,18 @@ def is_demos(data_dir: Path) -> bool:
     return not data_dir.exists() or not any(data_dir.iterdir()) or (data_dir / MARK).exists()
 
 
-def begin_anew(data_dir: Path) -> None:
-    """Empty a directory that only a demo has used; refuse one that holds anybody's data, or that is in use."""
+def begin_anew(data_dir: Path) -> bool:
+    """Empty a directory that only a demo has used; whether that one had been interrupted.
+
+    Refuse one that holds anybody's data, or that is in use.
+    """
     if not is_demos(data_dir):
         raise SettingsError(f"{data_dir} holds data that is not a demo's: give the demo another --data-dir.")
     if data_dir.exists():
         refuse_in_use(data_dir)
+    interrupted = Journal(data_dir / MARK).interrupted
     with usable(data_dir):
         if data_dir.exists():
             shutil.rmtree(data_dir)
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return interrupted

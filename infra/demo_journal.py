@@ -16,6 +16,11 @@ class Journal:
         text = path.read_text() if path.exists() else ""
         self.done: dict[str, Any] = json.loads(text) if text else {}
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether a run was begun and did not come to its end."""
+        return "begun" in self.done and "ended" not in self.done
+
     def put(self, name: str, value: Any) -> None:
         """Keep what a step came to."""
         self.done[name] = value

@@ -13,7 +13,9 @@ import pytest
 
 from adapters.sandbox.ledger import recount
 from infra.child import wait_until
+from infra.demo import begin_anew, fault_named
 from infra.ports import free_port
+from infra.settings import SettingsError
 
 ROOT = Path(__file__).parents[2]
 SECOND = ROOT / "examples" / "contacts-second.csv"
@@ -74,6 +76,7 @@ def test_a_demo_accounts_for_every_row_and_leaves_nothing_running(scratch: Path)
     assert "workspace.sending-policy-set" in run.stdout
     assert "job.completed" in run.stdout
     assert processes_on(scratch) == []
+    assert not begin_anew(scratch / "data")  # it came to its end
 
 
 def test_a_doubled_message_on_the_wire_is_noticed_in_another_list(scratch: Path) -> None:
@@ -101,6 +104,8 @@ def test_an_interrupted_demo_ends_cleanly(scratch: Path) -> None:
         assert run.wait(LONGEST) == 130
     assert "Stopped" in rest
     assert wait_until(lambda: not processes_on(data_dir), 10)
+    assert begin_anew(data_dir)  # the next demo says that there was one
+    assert not begin_anew(data_dir)
 
 
 def test_a_demo_empties_no_data_of_somebody_else(scratch: Path) -> None:
@@ -109,6 +114,12 @@ def test_a_demo_empties_no_data_of_somebody_else(scratch: Path) -> None:
     assert run.returncode == 2
     assert "holds data that is not a demo's" in run.stderr
     assert (scratch / "kept.txt").read_text() == "somebody's"
+
+
+def test_a_fault_goes_by_its_name_or_number_and_the_refusal_tells_both() -> None:
+    assert fault_named("F19") == fault_named("wire_doubled") == "wire_doubled"
+    with pytest.raises(SettingsError, match="choose among F19 wire_doubled, not_on_whatsapp, nack, "):
+        fault_named("F99")
 
 
 def test_a_list_without_the_variables_gets_a_text_without_them(scratch: Path) -> None:
