@@ -64,6 +64,7 @@ class Delivery:
 
     status: Status = Status.PENDING
     job_id: UUID | None = None
+    account_id: UUID | None = None  # whose the last intent was
     part: int = 0  # the part intended, or to be intended next
     parts: int = 0
     attempt: int = 0  # at that part
@@ -197,11 +198,12 @@ def receipt(delivery: Delivery, command: ReportReceipt, final: bool) -> Sequence
 
 def evolve(delivery: Delivery, event: Event) -> Delivery:
     match event:
-        case SendIntended(job_id=job_id, part=part, parts=parts, attempt=attempt, wa_id=sent_as):
+        case SendIntended(job_id=job_id, account_id=account_id, part=part, parts=parts, attempt=attempt, wa_id=sent_as):
             return replace(
                 delivery,
                 status=Status.INTENDED,
                 job_id=job_id,
+                account_id=account_id,
                 part=part,
                 parts=parts,
                 attempt=attempt,

@@ -101,7 +101,10 @@ class Sender:
     async def _deliver(self, recipient: Recipient, job_id: UUID) -> None:
         """Send one recipient's remaining parts."""
         state = recipient.state
-        if state.status is Status.INTENDED:  # an account's sends go one by one, so this is a former process's
+        if state.status is Status.INTENDED:
+            if state.account_id != self._claim.account:
+                return  # a revision moved it: who is acting, or takes that account over, tells of it
+            # An account's sends go one by one, so this is a former process's.
             await self.doubt(recipient.delivery_id, state.part)
             return
         if state.status not in OPEN:
@@ -132,11 +135,13 @@ class Sender:
             fence=self._claim.fence,
             audience=recipient.audience,
         )
+        # Of another account's intent, perhaps with the same attempt, this is no repeat.
+        cause = ("intend", self._claim.account, recipient.delivery_id, part, attempt)
         begun = time.monotonic()  # before it is decided: the quota counts with an act from that moment on
-        outcome = await self.decide(intent, "intend", recipient.delivery_id, part, attempt)
+        outcome = await self.decide(intent, *cause)
         if outcome.rule == "allowance_over" and await self._grant():
             begun = time.monotonic()
-            outcome = await self.decide(intent, "intend", recipient.delivery_id, part, attempt)
+            outcome = await self.decide(intent, *cause)
         crashpoint("after_intent")
         if outcome.repeated:  # an earlier one stands, and may have been acted on
             await self.doubt(recipient.delivery_id, part)
