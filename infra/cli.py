@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 import typer
@@ -16,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Many messages, one cadence, nothing unproven.",
 )
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: each is a principal over HTTP and on the bus.")
@@ -31,6 +32,9 @@ for name, sub in (
     ("bench", bench_app),
 ):
     app.add_typer(sub, name=name)
+
+# What the parser raises: typer names only one kind of it.
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where everything lies (default .drumline).")]
 Workspace = Annotated[str, typer.Option("--workspace", help="The tenant's short name.")]
@@ -81,7 +85,7 @@ def create_key(
     role: Annotated[list[str], typer.Option(help="author, moderator, operator, auditor, admin or service; repeatable")],
     data_dir: DataDir = None,
     workspace: Workspace = "demo",
-    label: str = "",
+    label: Annotated[str, typer.Option(help="What the key is for: a word of yours for `keys list`.")] = "",
 ) -> None:
     """Make a key, let its user onto the bus, and print it: this one time."""
     from infra.commands import create_key as run
@@ -117,7 +121,7 @@ def nats_users(data_dir: DataDir = None) -> None:
 def import_audience(
     file: Path,
     key: Annotated[str, typer.Option(help="An author's or service's API key.", envvar="DRL_KEY")],
-    title: str = "",
+    title: Annotated[str, typer.Option(help="The list's title; unset: the file's name.")] = "",
     country: Annotated[str, typer.Option(help="ISO code assumed for numbers without a prefix.")] = "",
     data_dir: DataDir = None,
 ) -> None:
@@ -224,7 +228,9 @@ def settings() -> None:
     """List every setting, its default and its meaning."""
     table = Table("setting", "default", "meaning", box=None, pad_edge=False)
     for name, field in Settings.model_fields.items():
-        table.add_row(f"DRUMLINE_{name.upper()}", str(field.default), field.description)
+        table.add_row(
+            f"DRUMLINE_{name.upper()}", "" if field.default is None else str(field.default), field.description
+        )
     Console().print(table)
 
 
@@ -242,7 +248,13 @@ def main() -> None:
     from infra.migrate import MigrationRefused
 
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except UsageError as error:
+        said = error.format_message()
+        print(said if "\n" in said else f"drumline: {said}", file=sys.stderr)  # several lines: the help
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(1)
     except (SettingsError, ServerError, MigrationRefused) as error:
         print(f"drumline: {error}", file=sys.stderr)
         sys.exit(2)

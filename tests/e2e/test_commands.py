@@ -56,6 +56,22 @@ def test_a_data_directory_that_cannot_be_made_is_said_in_one_sentence(command: s
     assert run.stderr == "drumline: /proc/drumline cannot be the data directory: No such file or directory.\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("dead", "show", "abc"), "Invalid value for 'letter'"),
+        (("audit", "replay", "job-1", "--at", "0"), "Invalid value for '--at'"),
+        (("audience", "import", "list.csv"), "Missing option '--key'"),
+        (("nope",), "No such command 'nope'"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_one_sentence(words: tuple[str, ...], said: str) -> None:
+    run = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=LONGEST, check=False)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"drumline: {said}")
+    assert len(run.stderr.splitlines()) == 1
+
+
 def test_an_api_that_does_not_answer_is_said_in_one_sentence(scratch: Path) -> None:
     (scratch / "list.csv").write_text("number\n+12025550111\n")
     run = drumline(scratch / "data", "audience", "import", str(scratch / "list.csv"), "--key", "none")
