@@ -11,7 +11,7 @@ import phonenumbers
 import pytest
 
 from adapters.streams import SENDS
-from domain.job import JobPaused, JobResumed, PauseJob, ResumeJob, Status
+from domain.job import JobPaused, JobResumed, PauseJob, ResumeJob, Status, StopJob
 from domain.message import Recorded
 from domain.send import Finding, ResolveUnknown, SendIntended, SendUnknown
 from tests.faults.test_crashes import Victim, over
@@ -31,6 +31,22 @@ def people(count: int) -> list[str]:
 async def begun(home: House, job_id: UUID, at_least: int) -> bool:
     rows = await home.rows("SELECT terminal FROM job_progress WHERE job_id = %s", job_id)
     return bool(rows) and rows[0][0] >= at_least
+
+
+async def hold(home: House, command: PauseJob | StopJob) -> None:
+    """Pause or stop a job: within a second the wire is quiet, and stays so until its queue is worked off at least."""
+    asked = time.time()
+    await home.give(command)
+    answered = time.time()
+
+    async def worked_off() -> bool:
+        return not await home.sends.waiting() and time.time() > answered + 1.5
+
+    await until(worked_off)
+    last = max(entry.at for entry in home.wire())
+    figures = type(command).__name__, (answered - asked) * 1000, (last - asked) * 1000
+    log.warning("%s: answered after %.0f ms, the last message left %.0f ms after the asking", *figures)
+    assert last < answered + 1.0
 
 
 def of(kind: type, log: list[Recorded]) -> list[Recorded]:
@@ -59,7 +75,8 @@ async def test_whatever_happens_to_a_long_job_everybody_gets_its_message_once(
             job = await submit(home, chosen, numbers)
             began = time.monotonic()
             await until(lambda: begun(home, job.job_id, recipients // 5), 100)
-            await home.give(PauseJob(job.job_id))
+            await hold(home, PauseJob(job.job_id))
+            assert not await over(home, job.job_id)
             await home.give(ResumeJob(job.job_id))
             await until(lambda: begun(home, job.job_id, recipients // 2), 100)
             process.send_signal(signal.SIGKILL)
@@ -80,3 +97,13 @@ async def test_whatever_happens_to_a_long_job_everybody_gets_its_message_once(
     assert len(set(numbers) - times.keys()) <= len(unknown) <= accounts, "somebody was left out without a word"
     (paused,), (resumed,) = of(JobPaused, events), of(JobResumed, events)
     assert not [one for one in of(SendIntended, events) if paused.position < one.position < resumed.position]
+
+
+async def test_a_stop_acts_within_a_second_and_for_good(database_url: str, nats_url: str, scratch: Path) -> None:
+    async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
+        await open_workspace(home)
+        job = await submit(home, await link(home, 4), people(600))
+        await until(lambda: begun(home, job.job_id, 50))
+        await hold(home, StopJob(job.job_id))
+        assert await status_is(home, job.job_id, Status.STOPPED)
+        assert 50 <= len(home.wire()) < 600
