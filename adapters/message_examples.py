@@ -21,7 +21,17 @@ WORDS = {
     "note": "The opening hours are wrong.",
     "proof": "Form 12, page 3",
 }
-NUMBERS = {"seconds": 30, "recipients": 40, "count": 40, "rejected": 1, "merged": 0, "permits": 20, "part": 0}
+NUMBERS = {
+    "seconds": 30,
+    "recipients": 40,
+    "count": 40,
+    "rejected": 1,
+    "merged": 0,
+    "permits": 20,
+    "part": 0,
+    "flagged_approvals": 2,
+}
+ELSE = {"start_at": "start", "at_once": "start"}  # what is refused beside the other, even if it only says no
 LOCAL = {"local", "start_local"}  # times on the clocks of a zone: without an offset
 TIMES = dict.fromkeys(LOCAL, "2031-05-01T09:00:00") | {
     "start_at": "2031-05-01T07:00:00Z",
@@ -31,7 +41,8 @@ TIMES = dict.fromkeys(LOCAL, "2031-05-01T09:00:00") | {
 
 def command_example(name: str) -> Any:
     """A body of a command that would be taken."""
-    return example(catalog.COMMANDS[name].kind, lambda field: WORDS.get(field, "In a person's own words."))
+    made = example(catalog.COMMANDS[name].kind, lambda field: WORDS.get(field, "In a person's own words."))
+    return {field: one for field, one in made.items() if ELSE.get(field) not in made}
 
 
 def event_example(name: str) -> Any:

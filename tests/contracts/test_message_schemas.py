@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,22 @@ from adapters import message_schemas as schemas
 from adapters.cloudevents import structured
 from adapters.codec import Codec, body
 from adapters.wire import parse
+from api.rules import status_of
 from domain import catalog
-from domain.message import Recorded, Refused, StreamId
+from domain.message import Recorded, Refused, StreamId, derive
+from tests.builders import (
+    AUTHOR,
+    CAMPAIGN_CREATED,
+    CREATED,
+    FROZEN,
+    IMPORTED,
+    READY,
+    RULES_STREAM,
+    a_digest,
+    a_ref,
+    submitted,
+)
+from tests.given import Given
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "events"
@@ -67,6 +82,28 @@ def test_the_example_of_a_command_would_be_taken_and_an_unknown_field_not(name: 
     assert list(Draft202012Validator(schema).iter_errors(more))
     with pytest.raises(Refused):
         parse(name, orjson.dumps(more))
+
+
+@pytest.mark.parametrize("name", catalog.COMMANDS)
+def test_the_example_of_a_command_is_not_refused_for_its_form(name: str) -> None:
+    draft = parse(name, orjson.dumps(examples.command_example(name)))
+    command = draft.command([a_ref(str(number)) for number, _ in enumerate(draft.texts)])
+    job, campaign, account, audience = (
+        derive("example", f"{one}_id") for one in ("job", "campaign", "account", "audience")
+    )
+    world = (
+        Given(frozen=FROZEN, imported=a_digest("digest"))
+        .on(RULES_STREAM, CREATED)
+        .on(StreamId(f"audience-{audience}"), IMPORTED)
+        .on(StreamId(f"campaign-{campaign}"), CAMPAIGN_CREATED)
+        .on(StreamId(f"account-{account}"), *READY)
+    )
+    if name != "job.submit":
+        world = world.on(StreamId(f"job-{job}"), replace(submitted(), campaign_id=campaign))
+    refusal = world.when(command, by=AUTHOR).refusal
+    assert refusal is None or refusal.rule == "unknown_delivery" or status_of(refusal.rule) != 422, refusal
+    if name in ("job.submit", "job.revise"):
+        assert refusal is None
 
 
 @pytest.mark.parametrize("name", catalog.EVENTS)
