@@ -144,7 +144,12 @@ def document() -> Document:
         },
         "defaultContentType": "application/json",
         "servers": {
-            "bus": server("127.0.0.1:4222", "nats", f"NATS with JetStream. {kept}", "busKey"),
+            "bus": server(
+                "127.0.0.1:4222",
+                "nats",
+                f"NATS with JetStream; the embedded one's port: `nats/port` in the data directory. {kept}",
+                "busKey",
+            ),
             "http": server("127.0.0.1:8180", "http", "The REST API's server: server-sent events.", "httpKey"),
             "websocket": server("127.0.0.1:8180", "ws", "The same server: a WebSocket.", "httpKey"),
         },

@@ -21,6 +21,7 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; p
 h1 { margin: 0 } h2 { margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line) } h3 { margin: 1.5rem 0 .3rem }
 code, pre { font: 13px/1.45 ui-monospace, monospace } pre { background: var(--back); padding: .8rem; overflow-x: auto }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
+div { overflow-x: auto } @media (prefers-color-scheme: dark) { :root { --mark: #6fcf97; --quiet: #aaa } }
 td, th { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th { color: var(--quiet); font-weight: normal }
 details { border-bottom: 1px solid var(--line); padding: .35rem 0 } summary { cursor: pointer }
@@ -74,9 +75,9 @@ def fields(schema: Part) -> str:
         f"<td>{form(one)}</td><td>{prose(one.get('description', ''))}</td></tr>"
         for name, one in schema.get("properties", {}).items()
     ]
-    return (
-        f"<table><tr><th>field</th><th>form</th><th></th></tr>{''.join(rows)}</table>" if rows else "<p>No fields.</p>"
-    )
+    if not rows:
+        return "<p>No fields.</p>"
+    return f"<div><table><tr><th>field</th><th>form</th><th></th></tr>{''.join(rows)}</table></div>"
 
 
 def whole(message: Part, traits: Part) -> Part:
@@ -136,6 +137,6 @@ def page() -> str:
         f"<title>{escape(info['title'])}: AsyncAPI</title><style>{STYLE}</style>"
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{prose(info['description'])}</p>"
         f'<p>The document: <a href="/asyncapi.json">/asyncapi.json</a>, AsyncAPI {escape(told["asyncapi"])}.</p>'
-        f"<table><tr><th>server</th><th>protocol</th><th>by default</th><th></th></tr>{servers}</table>"
+        f"<div><table><tr><th>server</th><th>protocol</th><th>by default</th><th></th></tr>{servers}</table></div>"
         f"<nav>{links}</nav>{sections}<h2>Parts of bodies</h2>{schemas}</html>"
     )

@@ -35,7 +35,7 @@ class Counts(BaseModel):
     audiences: Count
     campaigns: Count
     jobs: Count
-    recipients: Count
+    recipients: Count = Field(description="People of whom a consent or opt-out is recorded; others are not counted.")
 
 
 @router.get("", **reads(EXAMPLE))
