@@ -135,7 +135,7 @@ def import_audience(
 def list_dead(
     data_dir: DataDir = None,
     workspace: Annotated[str | None, typer.Option(help="Only this tenant's; empty: nobody's.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only these: dead, replayed or dropped.")] = None,
+    state: Annotated[str, typer.Option(help="Only these: dead, replayed, dropped; or all.")] = "dead",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 100,
 ) -> None:
     """List dead letters, the newest first."""

@@ -68,6 +68,8 @@ async def letters(settings: Settings, *, publishing: bool = False) -> AsyncItera
         try:
             yield DeadLetters(pool, Contents(pool, Sealing(settings.master_key(), settings.pepper())), bus, clock)
         except Refused as refused:
+            if refused.rule == "unknown_dead_letter":  # the rule's own sentence is about one workspace
+                raise SettingsError("There is no such dead letter.") from None
             raise SettingsError(sentence(refused.rule, refused.detail)) from None
         except SealBroken:
             raise SettingsError(sentence("seal_broken", {})) from None
@@ -76,13 +78,13 @@ async def letters(settings: Settings, *, publishing: bool = False) -> AsyncItera
                 await bus.close()
 
 
-def known_state(state: str | None) -> State | None:
-    """The state of this name. Raises SettingsError."""
+def known_state(state: str) -> State | None:
+    """The state of this name; None for all. Raises SettingsError."""
     for known in get_args(State):
         if state == known:
             return cast("State", known)
-    if state is not None:
-        raise SettingsError(f"--state: {state!r} is none of {', '.join(get_args(State))}.")
+    if state != "all":
+        raise SettingsError(f"--state: {state!r} is none of {', '.join(get_args(State))}, all.")
     return None
 
 
@@ -93,5 +95,6 @@ def given(workspace: str | None) -> WorkspaceId | None:
 def tell(letter: DeadLetter | None) -> None:
     """A letter as one line of JSON, on stderr."""
     if letter is not None:
-        told = {"id": str(letter.id), "command_id": str(letter.command_id), "name": letter.name}
+        command_id = letter.command_id and str(letter.command_id)
+        told = {"id": str(letter.id), "command_id": command_id, "name": letter.name}
         print(json.dumps(told | {"state": letter.state, "replays": letter.replays}), file=sys.stderr)

@@ -1,5 +1,6 @@
 """`drumline dead`: what an operator at the terminal does with messages that nobody could handle."""
 
+import json
 import os
 import subprocess
 import sys
@@ -52,7 +53,12 @@ def test_letters_of_all_workspaces_and_nobodys_are_listed_shown_and_dropped(plac
         2,
         "drumline: It could not be read, so there is no command to decide again.\n",
     )
-    assert dead(place, "drop", str(nobodys)).returncode == 0
+    dropped = dead(place, "drop", str(nobodys))
+    assert (dropped.returncode, json.loads(dropped.stderr)["command_id"]) == (0, None)
+    assert str(nobodys) not in dead(place, "list").stdout
+    assert str(nobodys) in dead(place, "list", "--state", "all").stdout
+    unknown = dead(place, "show", str(uuid4()))
+    assert (unknown.returncode, unknown.stderr) == (2, "drumline: There is no such dead letter.\n")
     gone = dead(place, "show", str(nobodys))
     assert (gone.returncode, gone.stdout) == (2, "")
     assert str(nobodys) in dead(place, "list", "--state", "dropped").stdout
@@ -63,5 +69,5 @@ def test_a_word_that_is_no_state_is_named(place: Place) -> None:
     refused = dead(place, "list", "--state", "alive")
     assert (refused.returncode, refused.stderr) == (
         2,
-        "drumline: --state: 'alive' is none of dead, replayed, dropped.\n",
+        "drumline: --state: 'alive' is none of dead, replayed, dropped, all.\n",
     )
