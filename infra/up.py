@@ -193,6 +193,8 @@ async def run_up(settings: Settings, workspace: str) -> None:
         await told.wait()
         with contextlib.suppress(OSError):  # the terminal may be gone
             print("Ending …", flush=True)
+    with contextlib.suppress(OSError):
+        print("Ended.", flush=True)
 
 
 def keep(data_dir: Path) -> None:
