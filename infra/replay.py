@@ -48,7 +48,8 @@ async def run(settings: Settings, stream: str, version: int | None, at: int | No
         and (at is None or recorded.position <= at)
         and (until is None or recorded.envelope.time <= until)
     ]
-    Console().print(table(stream, history))
+    console = Console()
+    console.print(table(stream, history), soft_wrap=not console.is_terminal)  # a file has no width
 
 
 def moment(text: str) -> datetime:
