@@ -6,6 +6,7 @@ import sys
 import uuid
 
 import nats
+import nats.errors
 
 
 async def main(url: str, key: str, workspace: str = "demo", title: str = "Spring", command_id: str = "") -> None:
@@ -21,4 +22,9 @@ async def main(url: str, key: str, workspace: str = "demo", title: str = "Spring
     await client.close()
 
 
-asyncio.run(main(*sys.argv[1:]))
+if not 3 <= len(sys.argv) <= 6:
+    sys.exit("usage: create_campaign.py URL KEY [WORKSPACE [TITLE [ID]]]")
+try:
+    asyncio.run(main(*sys.argv[1:]))
+except (nats.errors.Error, OSError) as error:
+    sys.exit(f"{sys.argv[1]}: {type(error).__name__}: is the address right, and the key live?")

@@ -28,11 +28,14 @@ def follow(url: str, key: str, topics: str = "", place: str = "latest") -> Itera
         except HTTPError as refused:
             if refused.code < 500:
                 sys.exit(refused.read().decode())
-        except (OSError, http.client.HTTPException):
-            pass  # cut off: come again, from the last place
+            print(f"HTTP {refused.code}: comes again", file=sys.stderr)  # noqa: T201  # who waits is told why
+        except (OSError, http.client.HTTPException) as error:  # cut off: come again, from the last place
+            print(f"{type(error).__name__}: comes again", file=sys.stderr)  # noqa: T201  # as above
         time.sleep(1)
 
 
 if __name__ == "__main__":
+    if not 3 <= len(sys.argv) <= 5:
+        sys.exit("usage: follow_events.py URL KEY [TOPICS [PLACE]]")
     for event in follow(*sys.argv[1:]):
         print(json.dumps(event), flush=True)  # noqa: T201  # what it is for
