@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "2"  # seconds
 # What the framework itself refuses: status -> rule, field.
-PARAMETER_RULES = {"timezone_aware": "no_time_zone", "string_pattern_mismatch": "malformed"}
+PARAMETER_RULES = {"timezone_aware": "no_time_zone", "string_pattern_mismatch": "malformed", "literal_error": "enum"}
 FRAMEWORK = {404: ("no_such_route", "path"), 405: ("method_not_allowed", "method"), 413: ("too_large", "body")}
 
 
@@ -62,7 +62,7 @@ class ApiError(Exception):
             type=f"urn:drumline:rule:{rule}",
             title=HTTPStatus(status).phrase,
             status=status,
-            detail=detail or sentence(rule, params or {}),
+            detail=detail or sentence(rule, params or {}, field),
             rule=rule,
             field=field,
             params=dict(params or {}),

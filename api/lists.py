@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -10,7 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 import orjson
 from fastapi import Depends, Query, Request
 from fastapi.dependencies.models import Dependant
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, create_model
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints, WithJsonSchema, create_model
+from pydantic_core import PydanticCustomError
 from starlette.requests import HTTPConnection
 
 from adapters.keys import MARK, Keys
@@ -18,7 +19,9 @@ from adapters.wire import PLAIN_NAME
 from api.auth import Asking
 from api.deps import Given
 from api.errors import ApiError
+from domain.lifecycle import Status
 from domain.message import PrincipalId, StreamId, WorkspaceId
+from domain.send import Doubt, Rejection, Resolution, SkipReason
 from projections.apply import Connection
 from projections.commands import Name
 from projections.listing import SHORTEST_PREFIX, Filter, Found, Listing, Prefix
@@ -31,6 +34,19 @@ EXAMPLE_CURSOR = "7qNoVvHsZVhbNDEyMF0"
 T = TypeVar("T")
 R = TypeVar("R")
 
+
+def one_of(words: Iterable[str]) -> Any:
+    """The form of a word that is one of these."""
+    known = sorted(set(words))
+
+    def check(word: str) -> str:
+        if word not in known:
+            raise PydanticCustomError("enum", "none of the words that are known here")
+        return word
+
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": known})]
+
+
 # The form of each kind of value; any other kind (a word, an id) is pydantic's own.
 FORMS: Mapping[Any, Any] = {
     datetime: AwareDatetime,
@@ -39,7 +55,8 @@ FORMS: Mapping[Any, Any] = {
     StreamId: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}-[0-9a-z-]{1,40}$")],
     int: Annotated[int, Field(ge=1, le=100)],
     Name: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}\.[a-z-]{1,40}$")],
-    Reason: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")],
+    Reason: one_of([*SkipReason, *Rejection, *Doubt, *Resolution]),
+    Status: one_of(status for status in Status if status is not Status.UNKNOWN),
 }
 
 

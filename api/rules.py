@@ -34,7 +34,7 @@ SENTENCES = {
     "unknown_field": "There is no such field.",
     "not_json": "The body is not JSON.",
     "not_utf8": "The text is not UTF-8.",
-    "not_an_object": "The body must be a JSON object.",
+    "not_an_object": "This must be a JSON object.",
     "malformed": "The text does not have the form this field has.",
     "malformed_variable": "Variables are written {{{{name}}}}: a lower-case name between double braces.",
     "string_type": "This must be a text.",
@@ -53,9 +53,9 @@ SENTENCES = {
     "uuid_parsing": "This must be a UUID.",
     "uuid_type": "This must be a UUID.",
     "enum": "This is none of the words that are known here.",
-    "datetime_type": "This must be a time, as in 2026-11-21T09:00:00+01:00.",
-    "datetime_parsing": "This must be a time, as in 2026-11-21T09:00:00+01:00.",
-    "datetime_from_date_parsing": "This must be a time, as in 2026-11-21T09:00:00+01:00.",
+    "datetime_type": "This must be a time, as in 2026-11-21T08:00:00Z.",
+    "datetime_parsing": "This must be a time, as in 2026-11-21T08:00:00Z.",
+    "datetime_from_date_parsing": "This must be a time, as in 2026-11-21T08:00:00Z.",
     "id_reused": "This command id was used for another body.",
     "unknown_command": "There is no such command.",
     "mismatch": "This header does not fit the subject.",
@@ -91,7 +91,7 @@ SENTENCES = {
     "account_in_use": "The account can send now: pause it before you remove it.",
     "job_revised": "The job was revised.",
     "not_unknown": "There is no unknown send to be resolved here (the delivery is {status}).",
-    "no_time_zone": "The time must name its offset, as in 2026-11-21T09:00:00+01:00.",
+    "no_time_zone": "The time must name its offset: …08:00:00Z, or …09:00:00+01:00 (in a query written %2B01:00).",
     "in_the_past": "The time has passed.",
     "in_the_future": "The time is still to come.",
     "too_long_ago": "The time lies before 1970.",
@@ -112,12 +112,26 @@ SENTENCES = {
     "nothing_revised": "Changes were requested, and this revision changes nothing.",
     "another_campaign": "A job stays with its campaign.",
     "not_the_newest": "The campaign's newest version is {newest}.",
-    "faster_than_allowed": "The workspace's policy allows {messages} messages in {seconds} seconds.",
+    "faster_than_allowed": "The workspace's policy allows no faster pace than {messages} in {seconds} s.",
     "too_many_steps": "A job has at most {maximum} steps, and the rest is for starting and ending it: submit another.",
     "both_given": "Give one of `start`, `start_at` and (in a revision) `at_once`.",
     "not_a_local_time": "A local time names no offset: the zone tells it.",
-    "unknown_time_zone": "The zone must be one of the IANA data base, as Europe/Berlin, or UTC.",
+    "unknown_time_zone": "The zone must be an Area/City of the IANA data base, as Europe/Berlin, or UTC.",
     "before_the_start": "The job would expire before it starts.",
+}
+A_TIME = ("datetime_type", "datetime_parsing", "datetime_from_date_parsing")
+A_KEY = "This must be a key's id: 8 letters and digits."
+A_HASH = "This must be 64 lower-case hexadecimal digits."
+# What a rule means for a field of this name (the last word of its path), where that says more.
+OF_FIELDS = {
+    **{(rule, "local"): "This must be a time without an offset, as in 2026-11-21T09:00:00." for rule in A_TIME},
+    ("malformed", "id"): "This must be the beginning of an id: 4 hexadecimal digits or more.",
+    ("malformed", "number"): "This must be a telephone number with its country, as +12025550142.",
+    ("malformed", "zone"): "This must be a zone's name, as Europe/Berlin, or UTC.",
+    ("malformed", "stream"): "This must be a stream: job-<id>, and so on.",
+    ("malformed", "name"): "This must be a command's name, as job.approve.",
+    **{("malformed", field): A_KEY for field in ("principal", "created_by", "submitted_by")},
+    **{("malformed", field): A_HASH for field in ("review_hash", "digest")},
 }
 FORBIDDEN = {"role_required", "foreign_workspace", "own_job"}
 CONFLICTS = {
@@ -158,9 +172,9 @@ class Spoken(dict[str, Any]):
         return "…"
 
 
-def sentence(rule: str, params: Mapping[str, Any]) -> str:
-    """The rule in words."""
-    known = SENTENCES.get(rule)
+def sentence(rule: str, params: Mapping[str, Any], field: str = "") -> str:
+    """The rule in words, for a field."""
+    known = OF_FIELDS.get((rule, field.rpartition(".")[2])) or SENTENCES.get(rule)
     return known.format_map(Spoken(params)) if known else f"{rule.replace('_', ' ').capitalize()}."
 
 

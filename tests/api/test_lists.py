@@ -378,3 +378,23 @@ def test_more_requests_at_once_than_connections_do_not_wait_for_each_other(house
 
     with ThreadPoolExecutor(len(keys)) as many:
         assert set(many.map(ask, range(len(keys)))) == {200}
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "rule", "says"),
+    [
+        ("/v1/review-queue?status=approved", "status", "enum", "words"),
+        ("/v1/jobs?status=unknown", "status", "enum", "words"),
+        ("/v1/dead-letters?state=foo", "state", "enum", "words"),
+        (f"/v1/jobs/{uuid4()}/deliveries?reason=xx", "reason", "enum", "words"),
+        ("/v1/jobs?id=ab", "id", "malformed", "4 hexadecimal digits"),
+        ("/v1/jobs?since=2026-11-21T09:00:00", "since", "no_time_zone", "%2B"),
+        ("/v1/jobs?since=2026-11-21T09:00:00+01:00", "since", "datetime_from_date_parsing", "00Z"),
+    ],
+)
+def test_a_filter_that_could_never_match_says_what_it_takes(
+    tenant: Tenant, path: str, field: str, rule: str, says: str
+) -> None:
+    problem = tenant.problem("GET", path)
+    assert (problem["status"], problem["field"]) == (422, field)
+    assert (problem["rule"], says in problem["detail"]) == (rule, True), problem

@@ -64,3 +64,10 @@ def test_what_nobody_wrote_a_sentence_for_is_readable_still() -> None:
 )
 def test_a_refusal_has_a_status(rule: str, status: int) -> None:
     assert status_of(rule) == status
+
+
+def test_a_sentence_says_the_form_of_its_field() -> None:
+    assert "offset" in sentence("datetime_parsing", {}, "start.local")
+    assert "+01:00" not in sentence("datetime_parsing", {}, "start.local") + sentence("datetime_parsing", {}, "since")
+    assert "4 hexadecimal" in sentence("malformed", {}, "id")
+    assert sentence("malformed", {}, "another") == SENTENCES["malformed"]
