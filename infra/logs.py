@@ -25,6 +25,7 @@ Format = Literal["console", "json"]
 OURS = frozenset({"adapters", "api", "domain", "drumline", "examples", "infra", "projections", "workers"})
 CHATTY = ("httpcore", "httpx", "nats", "opentelemetry", "urllib3", "uvicorn")
 WITHHELD = "…"
+SELDOM = 60.0  # seconds between two lines of the exporter
 DEEPEST = 12  # lines told of where an error arose
 LONGEST_NUMBER = 7  # digits: a longer one may be somebody's
 CONVERSION = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?[hlL]?[a-zA-Z%]")
@@ -36,6 +37,7 @@ def configure(form: Format, level: str) -> None:
     """Have every logger of this process, and what nobody catches, write to stderr in one form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Json() if form == "json" else Console())
+    handler.addFilter(Seldom())
     handler.addFilter(withhold)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in CHATTY:
@@ -73,6 +75,21 @@ def reason(error: BaseException | None) -> str:
 def places(trace: TracebackType | None) -> list[str]:
     """The last lines that led to an error, without their text."""
     return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(trace)[-DEEPEST:]]
+
+
+class Seldom(logging.Filter):
+    """Lets one line a minute pass of the exporter of traces: a collector that is away is one event, not hundreds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("opentelemetry."):
+            if record.created < self._next:
+                return False
+            self._next = record.created + SELDOM
+        return True
 
 
 def withhold(record: logging.LogRecord) -> bool:

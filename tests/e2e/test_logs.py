@@ -76,6 +76,13 @@ def test_an_error_is_told_by_its_kind_and_place(tmp_path: Path) -> None:
     assert line["error"].startswith("ValueError at library.py:")
 
 
+def test_a_collector_that_is_away_is_told_once_a_minute(tmp_path: Path) -> None:
+    away = "logging.getLogger('opentelemetry.exporter.otlp').error('away')"
+    program = f"for _ in range(50): {away}\nlogging.getLogger('workers.relay').error('ours')"
+    found = lines(tmp_path, program)
+    assert [line["logger"] for line in found] == ["opentelemetry.exporter.otlp", "workers.relay"]
+
+
 def test_our_own_error_is_told_in_its_words_and_a_foreign_cause_by_its_kind(tmp_path: Path) -> None:
     program = """
 from domain.message import Refused
