@@ -117,6 +117,10 @@ def test_an_unknown_command(tenant: Tenant) -> None:
     assert asked(problem) == (404, "no_such_route", "path")
 
 
+def test_a_slash_too_many_is_no_route(tenant: Tenant) -> None:
+    assert asked(tenant.problem("GET", "/v1/campaigns/")) == (404, "no_such_route", "path")
+
+
 def test_another_method(tenant: Tenant) -> None:
     response = tenant.ask("DELETE", "/v1/campaigns")
     assert asked(problem_in(response)) == (405, "method_not_allowed", "method")
