@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import orjson
@@ -33,6 +34,7 @@ def work(role: str, settings: Settings) -> None:
     if role not in roles:
         raise SettingsError(f"There is no worker {role!r}: choose core, sessions or api.")
     logs.configure(settings.log_format, settings.log_level)
+    log.info("begins", extra={"role": role, "version": version("drumline")})
     arm(settings.crashpoint)
     Watchdog(settings.stall_after).start()
     try:

@@ -60,6 +60,7 @@ class Burial:
         command_id, trace = (command.command_id, command.traceparent) if command else (None, "")
         sealed = self._contents.seal(workspace, key, message.data)
         await self._inbox.bury(Dead(key, workspace, principal, name, command_id, reason, sealed, trace, source))
+        log.warning("buried a dead letter", extra={"letter": str(key), "kind": name, "rule": reason})
         subject, headers = cloudevents.buried(address, message.headers or {})
         await self._bus.mourn(Notice(key, f"dead-{source}", reason, workspace, subject, headers))
 

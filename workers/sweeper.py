@@ -73,6 +73,8 @@ class Sweeper:
         given = (command.key, command.workspace, command.principal, command.name, command.command_id)
         await self._inbox.bury(Dead(*given, reason, command.body, command.traceparent))
         await self._inbox.crash(command, reason)
+        told = {"letter": str(command.key), "kind": command.name, "rule": reason}
+        log.warning("buried a dead letter", extra=told)
         address = Address(command.workspace, command.principal, command.name)
         headers = cloudevents.command_headers(address, command.command_id, self._clock())
         subject, kept = cloudevents.buried(address, headers)
