@@ -3,8 +3,10 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
+from psycopg_pool import AsyncConnectionPool
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +18,8 @@ from infra.client import Api, Problem
 from infra.embedded import EmbeddedServers
 from infra.embedded_nats import listed
 from infra.settings import Settings, SettingsError
+
+KNOWN = "SELECT FROM read_workspaces WHERE workspace = %s"
 
 console = Console()
 
@@ -41,10 +45,19 @@ async def create_key(settings: Settings, workspace: str, roles: list[str], label
     try:
         async with deploy.pool_of(settings) as pool:
             key = await Keys(pool, settings.pepper()).create(workspace, wanted, label)
+            await warn_of(workspace, pool)
     except BadKey as error:
         raise SettingsError(str(error)) from None
     await let_in(settings)
     print(key.secret)
+
+
+async def warn_of(workspace: str, pool: AsyncConnectionPool[Any]) -> None:
+    """Say that a workspace does not exist: one may come before it, but it may be a slip."""
+    async with pool.connection() as connection:
+        known = await (await connection.execute(KNOWN, [workspace])).fetchone()
+    if known is None:
+        print(f"There is no workspace {workspace} (yet).", file=sys.stderr)
 
 
 async def list_keys(settings: Settings, workspace: str) -> None:
@@ -53,6 +66,7 @@ async def list_keys(settings: Settings, workspace: str) -> None:
     for name in ("made", "last used", "revoked"):
         rows.add_column(name, no_wrap=True)
     async with deploy.pool_of(settings) as pool:
+        await warn_of(workspace, pool)
         for key in await Keys(pool, settings.pepper()).list(WorkspaceId(workspace)):
             made = key.created_at.strftime("%Y-%m-%d")
             times = [time.strftime("%Y-%m-%d %H:%M") if time else "" for time in (key.last_used_at, key.revoked_at)]

@@ -26,10 +26,10 @@ def place(database_url: str, nats_url: str, scratch: Path) -> Place:
     return Place(database_url, nats_url, scratch / "data")
 
 
-def dead(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+def dead(place: Place, *words: str, group: str = "dead") -> subprocess.CompletedProcess[str]:
     given = {"DATABASE_URL": place.database_url, "NATS_URL": place.nats_url, "DATA_DIR": str(place.data)}
     environment = os.environ | {f"DRUMLINE_{name}": value for name, value in given.items()}
-    line = [sys.executable, "-m", "infra.cli", "dead", *words]
+    line = [sys.executable, "-m", "infra.cli", group, *words]
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -71,3 +71,8 @@ def test_a_word_that_is_no_state_is_named(place: Place) -> None:
         2,
         "drumline: --state: 'alive' is none of dead, replayed, dropped, all.\n",
     )
+
+
+def test_keys_of_a_workspace_that_is_not_there_come_with_a_warning(place: Place) -> None:
+    listed = dead(place, "list", "--workspace", "nope", group="keys")
+    assert (listed.returncode, listed.stderr) == (0, "There is no workspace nope (yet).\n")
