@@ -16,8 +16,8 @@ demo: setup ## the whole way of a campaign, in under a minute (make demo ARGS="-
 up: setup ## run drumline, and say what to do first (ARGS="…" as for drumline up)
 	@$(BIN)/drumline up $(ARGS)
 
-test: setup-dev ## all tests, on two workers (ARGS="…" as for pytest)
-	@$(BIN)/pytest -n 2 $(ARGS)
+test: setup-dev ## all tests, on four workers: they wait more than they work (ARGS="…" as for pytest)
+	@$(BIN)/pytest -n 4 $(ARGS)
 
 faults: setup-dev ## the long fault tests: whatever dies, nobody twice and nobody lost (ARGS="…" as for pytest)
 	@$(BIN)/pytest -n 2 -m long $(ARGS)

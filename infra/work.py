@@ -34,7 +34,6 @@ def work(role: str, settings: Settings) -> None:
     if role not in roles:
         raise SettingsError(f"There is no worker {role!r}: choose core, sessions or api.")
     logs.configure(settings.log_format, settings.log_level)
-    log.info("begins", extra={"role": role, "version": version("drumline")})
     arm(settings.crashpoint)
     Watchdog(settings.stall_after).start()
     try:
@@ -99,6 +98,7 @@ async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]], tidying
     One that has not ended `tidying` seconds after it was asked to is asked again:
     before Python 3.12 it may have lost the first asking (adapters/cancellation.py).
     """
+    log.info("begins", extra={"version": version("drumline"), "loops": " ".join(loops)})
     told = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, told.set)
