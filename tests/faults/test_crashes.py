@@ -44,7 +44,12 @@ class Victim:
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGINT)  # it closes its browsers
-            await process.wait()
+            try:
+                async with asyncio.timeout(30):
+                    await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
 
     async def dies(self, process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(30):
