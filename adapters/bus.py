@@ -18,7 +18,6 @@ from nats.js.errors import APIError, NotFoundError
 
 from adapters import cloudevents, metrics, streams
 from adapters.bus_messages import BatchRefused, Message, Notice, Stored, Told
-from adapters.cancellation import heeding
 from adapters.cloudevents import Address, Headers
 from adapters.heartbeats import beat
 from adapters.lean_client import LeanClient, frame
@@ -105,12 +104,12 @@ class Bus:
         headers = cloudevents.command_headers(address, command_id, now, traceparent)
         if msg_id:
             headers[cloudevents.MSG_ID] = msg_id
-        await heeding(self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers))
+        await self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers)
 
     async def send(self, account: UUID, body: bytes, msg_id: str, traceparent: str = "") -> None:
         """Hand an account's session worker something to send; a repeated id is dropped within the window."""
         headers = {cloudevents.MSG_ID: msg_id} | ({cloudevents.TRACEPARENT: traceparent} if traceparent else {})
-        await heeding(self.js.publish(f"send.{account}", body, stream=streams.SENDS, headers=headers))
+        await self.js.publish(f"send.{account}", body, stream=streams.SENDS, headers=headers)
 
     async def outcomes(self, told: Sequence[Told], now: datetime) -> None:
         """Tell principals what came of their commands: each on its own subject, and at the inbox it named."""
@@ -132,7 +131,7 @@ class Bus:
             "Drl-Subject": dead.subject,
         }
         try:
-            await heeding(self.js.publish("dead.commands", b"", stream=streams.DEAD, headers=headers))
+            await self.js.publish("dead.commands", b"", stream=streams.DEAD, headers=headers)
         except UNTOLD as error:
             log.warning("bus: a dead letter is not told of on %s: %s", streams.DEAD, type(error).__name__)
         metrics.buried(dead.reason)
@@ -152,7 +151,7 @@ class Bus:
         )
         headers = in_batch(last, batch_id, len(messages), expected) | {"Nats-Batch-Commit": "1"}
         try:
-            reply = await heeding(self.nc.request(last.subject, last.body, timeout=PATIENCE, headers=headers))
+            reply = await self.nc.request(last.subject, last.body, timeout=PATIENCE, headers=headers)
         except NoRespondersError:
             raise streams.NotDeclared([stream]) from None
         return sequence_of(reply)
@@ -162,17 +161,17 @@ class Bus:
         headers = dict(message.headers)
         if expected is not None:
             headers[EXPECTED] = str(expected)
-        reply = await heeding(self.nc.request(message.subject, message.body, timeout=PATIENCE, headers=headers))
+        reply = await self.nc.request(message.subject, message.body, timeout=PATIENCE, headers=headers)
         sequence = sequence_of(reply)
         return sequence, bool(orjson.loads(reply.data).get("duplicate"))
 
     async def last(self, stream: str, header: str = "") -> tuple[int, Stored | None]:
         """A stream's last sequence, and its last message that is still kept, or that has a certain header."""
         with streams.declared(stream):
-            state = (await heeding(self.js.stream_info(stream))).state
+            state = (await self.js.stream_info(stream)).state
         for sequence in range(state.last_seq, state.first_seq - 1, -1) if state.messages else ():
             with contextlib.suppress(NotFoundError):
-                raw = await heeding(self.js.get_msg(stream, sequence))
+                raw = await self.js.get_msg(stream, sequence)
                 if not header or header in (raw.headers or {}):
                     found = Stored(sequence, raw.subject or "", dict(raw.headers or {}), raw.data or b"")
                     return state.last_seq, found
@@ -191,14 +190,14 @@ class Bus:
     async def trim(self, stream: str) -> None:
         """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here."""
         with streams.declared(stream):
-            floor = (await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))).ack_floor
+            floor = (await self.js.consumer_info(stream, streams.CONSUMERS[stream])).ack_floor
             if floor is not None and floor.stream_seq:
-                await heeding(self.js.purge_stream(stream, seq=floor.stream_seq + 1))
+                await self.js.purge_stream(stream, seq=floor.stream_seq + 1)
 
     async def length(self, stream: str) -> int:
         """How many messages of a queue are not acknowledged."""
         with streams.declared(stream):
-            info = await heeding(self.js.consumer_info(stream, streams.CONSUMERS[stream]))
+            info = await self.js.consumer_info(stream, streams.CONSUMERS[stream])
         return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
     async def working(self, message: Msg) -> None:
@@ -221,7 +220,7 @@ class Bus:
     async def ask(self, subject: str, body: bytes = b"", seconds: float = 2.0) -> bytes | None:
         """Ask whoever serves a subject; None when nobody does, or not in time."""
         try:
-            return (await heeding(self.nc.request(subject, body, timeout=seconds))).data
+            return (await self.nc.request(subject, body, timeout=seconds)).data
         except (NoRespondersError, TimeoutError, nats.errors.TimeoutError):
             return None
 

@@ -8,7 +8,6 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.bus import Bus
-from adapters.cancellation import heeding
 from adapters.streams import SENDS
 
 COUNTS = """
@@ -61,4 +60,4 @@ class Census:
 
     async def sends(self) -> int:
         """Messages in SENDS."""
-        return (await heeding(self._bus.js.stream_info(SENDS))).state.messages
+        return (await self._bus.js.stream_info(SENDS)).state.messages

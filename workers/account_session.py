@@ -12,7 +12,6 @@ import orjson
 from nats.aio.msg import Msg
 
 from adapters import cloudevents, metrics, tracing
-from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.leases import Claim, Leases
 from adapters.outages import OUTAGES
@@ -206,7 +205,6 @@ class AccountSession:
     async def _feed(self) -> None:
         """Tell each state the session comes into: to the table, and what matters as a decision."""
         while True:
-            heed_cancellation()
             changed = await self._changes.get()
             metrics.session(self._account, changed.state)
             await through_outages(partial(self._tools.sessions.put_state, self._account, changed))
@@ -225,7 +223,6 @@ class AccountSession:
     async def _serve(self) -> None:
         """Work queue messages off, one by one; each is taken out only after its last outcome."""
         while True:
-            heed_cancellation()
             message = await self._queue.get()
             try:
                 trace = cloudevents.traceparent(message.headers or {})

@@ -14,7 +14,6 @@ from nats.aio.msg import Msg
 
 from adapters import metrics, tracing, wire
 from adapters.bus import Bus, deliveries, stored_as
-from adapters.cancellation import heed_cancellation
 from adapters.contents import Contents
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
@@ -111,7 +110,6 @@ class Intake:
 
     async def _read(self, take: Callable[[], Awaitable[list[Msg]]], prepared: asyncio.Queue[Batch]) -> None:
         while True:
-            heed_cancellation()
             messages = await take()
             # One that brought us down twice must not do it to others again.
             suspects = [message for message in messages if deliveries(message) > TOGETHER]
@@ -126,7 +124,6 @@ class Intake:
         """Finish batches in order; those that do not meet side by side, so that one is decided while one is stored."""
         running: list[tuple[asyncio.Task[None], Batch]] = []
         while True:
-            heed_cancellation()
             beat("intake")
             try:
                 async with asyncio.timeout(IDLE):
@@ -145,7 +142,6 @@ class Intake:
     async def _trim(self) -> None:
         """Keep the queue short: the server keeps what was acknowledged until it is told to remove it."""
         while True:
-            heed_cancellation()
             await self._acknowledged.wait()
             self._acknowledged.clear()
             with contextlib.suppress(*OUTAGES):
@@ -156,7 +152,6 @@ class Intake:
         """Do the work, waiting for as long as a server is away; whether it went through."""
         pause = SHORTEST_PAUSE
         while True:
-            heed_cancellation()
             try:
                 await work()
             except OUTAGES as error:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from adapters import tracing
 from adapters.audiences import Audiences
-from adapters.cancellation import heed_cancellation
 from adapters.cursors import Cursor, Cursors, RunningJob
 from adapters.event_store import EventStore, Lease, Loaded
 from adapters.heartbeats import beat
@@ -87,7 +86,6 @@ class Dispatch:
     async def _lead(self) -> None:
         async with self._sends.nudges(WORK, self._nudged.set):
             while True:
-                heed_cancellation()
                 beat("dispatch")
                 await self._leader.check()
                 self._nudged.clear()

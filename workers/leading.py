@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from adapters.cancellation import heed_cancellation
 from adapters.leader import Leader, NotLeading
 from adapters.outages import OUTAGES
 from workers.persevering import LONGEST_PAUSE, SHORTEST_PAUSE
@@ -17,7 +16,6 @@ async def while_leading(leader: Leader, task: Callable[[], Awaitable[None]]) -> 
     pause = SHORTEST_PAUSE
     try:
         while True:
-            heed_cancellation()
             began = asyncio.get_running_loop().time()
             away: Exception | None = None  # what is raised inside `except*` comes out in a group before Python 3.11.4
             try:

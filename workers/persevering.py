@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from adapters.cancellation import heed_cancellation
 from adapters.heartbeats import beat
 from adapters.outages import OUTAGES
 
@@ -28,5 +27,4 @@ async def through_outages(act: Callable[[], Awaitable[T]], *, loop: str = "") ->
         except OUTAGES as error:
             log.warning("waits for a server: %s", type(error).__name__)
         await asyncio.sleep(pause)
-        heed_cancellation()
         pause = min(pause * 2, LONGEST_PAUSE)

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters import metrics
-from adapters.cancellation import heed_cancellation
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
 from adapters.leader import Leader
@@ -82,7 +81,6 @@ class Reactors:
     async def _lead(self) -> None:
         await self._timers.fire()  # what a crash left due
         while True:
-            heed_cancellation()
             beat("reactors")
             await self._leader.check()
             seen = self._signal.count

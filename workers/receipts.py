@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from adapters import metrics
-from adapters.cancellation import heed_cancellation
 from adapters.progress import SentMessage
 from adapters.sessions import Sessions
 from domain.message import Actor, PrincipalId, Role, derive
@@ -69,7 +68,6 @@ class Receipts:
     async def run(self) -> None:
         """Report what arrives until cancelled."""
         while True:
-            heed_cancellation()
             batch = [await self._arrived.get()]
             while len(batch) < BATCH and not self._arrived.empty():
                 batch.append(self._arrived.get_nowait())

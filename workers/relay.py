@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from adapters import metrics, tracing
 from adapters.bus import MOST_IN_BATCH, BatchRefused, Bus, Message
-from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import MSG_ID, POSITION, TRACEPARENT, event_message
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
@@ -73,7 +72,6 @@ class Relay:
             try:
                 sequence, position = await self._stand()
                 while True:
-                    heed_cancellation()
                     beat("relay")
                     sequence, position = await self._advance(sequence, position)
                     pause = 0.05

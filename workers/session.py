@@ -5,7 +5,6 @@ import logging
 from functools import partial
 from uuid import UUID
 
-from adapters.cancellation import heed_cancellation
 from adapters.heartbeats import beat
 from adapters.sends import ACCOUNTS, account_of
 from workers.account_session import AccountSession, SessionOver, Tools
@@ -38,7 +37,6 @@ class SessionWorker:
             group.create_task(self._share_out())
             group.create_task(self._renew())
             while True:
-                heed_cancellation()
                 beat("sessions")
                 self._nudged.clear()
                 await through_outages(lambda: self._open(group), loop="sessions")
@@ -80,7 +78,6 @@ class SessionWorker:
     async def _renew(self) -> None:
         """Hold the leases of all sessions; one that was lost ends its session."""
         while True:
-            heed_cancellation()
             beat("leases")
             await asyncio.sleep(RENEWAL)
             held = list(self._held.values())
@@ -99,7 +96,6 @@ class SessionWorker:
         await pulls.start()
         try:
             while True:
-                heed_cancellation()
                 for message in await pulls.next():
                     account = account_of(message.subject)
                     session = self._held.get(account) if account else None

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from adapters import cloudevents
 from adapters.bus import Bus, Notice
-from adapters.cancellation import heed_cancellation
 from adapters.cloudevents import Address
 from adapters.contents import Contents
 from adapters.heartbeats import beat
@@ -42,7 +41,6 @@ class Sweeper:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            heed_cancellation()
             beat("sweeper")
             try:
                 await self.sweep()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from adapters.cancellation import heed_cancellation
 from adapters.heartbeats import beat
 from adapters.outages import OUTAGES
 from adapters.timers import DueTimer, TimerTable
@@ -38,7 +37,6 @@ class Timers:
 
     async def _run(self) -> None:
         while True:
-            heed_cancellation()
             beat("timers")
             self._changed.clear()
             await self._fire()
