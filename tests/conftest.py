@@ -8,10 +8,13 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra.embedded import EmbeddedNats, EmbeddedPostgres
 from infra.migrate import migrate
 
+settings.register_profile("drumline", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
+settings.load_profile("drumline")
 TEMPLATE = "drumline"  # the database the server makes for itself; ours are copies of it, migrated
 
 

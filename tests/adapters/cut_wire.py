@@ -35,7 +35,7 @@ class CutWire:
 
     async def cut(self) -> None:
         """Return when it has happened."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self._cut.wait()
 
     async def close(self) -> None:

@@ -184,7 +184,7 @@ async def test_a_reader_whose_consumer_was_deleted_ends_with_the_reason(bus: Bus
     await asyncio.sleep(0)
     await bus.js.delete_consumer("COMMANDS", "intake")
     with pytest.raises(streams.NotDeclared):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await waiting
     await pulls.stop()
 
@@ -208,7 +208,7 @@ async def test_an_accounts_sends_are_repeated_only_under_another_id(bus: Bus) ->
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             if await condition():
                 return

@@ -104,10 +104,10 @@ async def test_nothing_new_is_waited_for_and_the_end_wakes_everybody(database_ur
             assert not await feed.grown(0, 0.05)
             waiting = asyncio.create_task(feed.grown(0, 30))
             await campaigns(store, 1)
-            assert await asyncio.wait_for(waiting, 5)
+            assert await asyncio.wait_for(waiting, 30)
             waiting = asyncio.create_task(feed.grown(await feed.head(), 30))
             await asyncio.sleep(0)
-    assert not await asyncio.wait_for(waiting, 5)
+    assert not await asyncio.wait_for(waiting, 30)
     assert feed.closed
 
 

@@ -205,7 +205,7 @@ async def test_nobody_waits_for_a_writer_that_died_of_a_bug(database_url: str, m
             await store.append([an_item(NORTH_STREAM, *READY)])
 
 
-async def until(true: Callable[[], bool], seconds: float = 10) -> None:
+async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     """Return when something has become true."""
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(true):  # noqa: ASYNC110  # what is waited for is in the database

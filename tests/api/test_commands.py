@@ -16,7 +16,7 @@ from workers.requests import command_key
 NEW: dict[str, Any] = {"title": "Spring", "parts": [{"text": "Hello {{name}}"}]}
 
 
-def until(found: Callable[[], bool], seconds: float = 15) -> None:
+def until(found: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for something that must come."""
     deadline = time.monotonic() + seconds
     while not found():

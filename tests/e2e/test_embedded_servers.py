@@ -25,6 +25,7 @@ from infra.child import Child, birth, wait_until
 from infra.embedded import EmbeddedNats, EmbeddedPostgres, EmbeddedServers, NatsUser, ServerError
 from infra.embedded_postgres import HELD, binaries
 
+WAIT = 30.0  # seconds
 SUPERVISOR = """
 import sys, time
 from pathlib import Path
@@ -292,12 +293,14 @@ async def test_a_user_may_do_what_is_listed_until_taken_off_the_list(nats_server
     )
     await anna.publish("cmd.ben.job.start")
     await anna.publish("cmd.anna.job.start")
-    assert (await heard.next_msg(5)).subject == "cmd.anna.job.start"
-    assert 'permissions violation for publish to "cmd.ben.job.start"' in str(await asyncio.wait_for(refused.get(), 5))
+    assert (await heard.next_msg(WAIT)).subject == "cmd.anna.job.start"
+    assert 'permissions violation for publish to "cmd.ben.job.start"' in str(
+        await asyncio.wait_for(refused.get(), WAIT)
+    )
 
     nats_server.reload_users([member("ben")])
     assert not await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
-    await asyncio.wait_for(gone.wait(), 5)
+    await asyncio.wait_for(gone.wait(), WAIT)
     await anna.close()
     await core.close()
 
@@ -331,7 +334,7 @@ async def test_users_hear_what_is_told_to_them(nats_server: EmbeddedNats) -> Non
     await anna.flush()
     await core.publish("_INBOX.anna.x", b"told")
     await core.publish("out.anna", b"told")
-    assert (await inbox.next_msg(5)).data == (await outcomes.next_msg(5)).data == b"told"
+    assert (await inbox.next_msg(WAIT)).data == (await outcomes.next_msg(WAIT)).data == b"told"
     await anna.close()
     await core.close()
 
@@ -399,7 +402,7 @@ async def test_users_cannot_read_the_stream_of_events(nats_server: EmbeddedNats)
     await anna.flush()
     await core.jetstream().publish("evt.anna.job.approved", b"{}")
     for action in ("subscription", "publish"):
-        assert f"permissions violation for {action}" in str(await asyncio.wait_for(refused.get(), 5))
+        assert f"permissions violation for {action}" in str(await asyncio.wait_for(refused.get(), WAIT))
     assert heard.pending_msgs == 0
     await anna.close()
     await core.close()

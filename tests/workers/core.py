@@ -147,7 +147,7 @@ class Client:
         await self._nc.subscribe(self.inbox, cb=self.arrived.put)
         return self
 
-    async def outcome(self, seconds: float = 10.0) -> dict[str, Any]:
+    async def outcome(self, seconds: float = 30.0) -> dict[str, Any]:
         """The next outcome at the inbox."""
         async with asyncio.timeout(seconds):
             found: dict[str, Any] = orjson.loads((await self.arrived.get()).data)
@@ -183,7 +183,7 @@ def campaign(text: str = "Hello {{name}}", **more: Any) -> dict[str, Any]:
     return {"campaign_id": str(uuid4()), "title": "Spring", "parts": [{"text": text}], **more}
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
     """Wait for a condition; TimeoutError after the seconds."""
     async with asyncio.timeout(seconds):
         while True:

@@ -221,7 +221,7 @@ def sessions(home: House) -> list[Callable[[], Awaitable[None]]]:
     return [SessionWorker(home.tools).run]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110  # conditions are read from servers: nothing here sets an event

@@ -126,7 +126,7 @@ async def test_a_closing_session_gives_its_messages_back_and_takes_no_more(
             await home.sends.queue(account, uuid4(), b"%d" % number)
         await pulls.start()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 first = (await pulls.next())[0]
                 assert session.offer(first)
                 stopping = asyncio.ensure_future(session._close(Trouble.STALLED))

@@ -114,7 +114,7 @@ async def test_while_the_log_is_away_nothing_is_given_up(
     monkeypatch.setattr(house.store, "append", gone)
     ids = {str(await author.give("campaign.create", campaign())) for _ in range(10)}
     async with house.running(house.intake().run):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await away.wait()
         monkeypatch.setattr(house.store, "append", append)
         outcomes = [await author.outcome() for _ in ids]

@@ -46,7 +46,7 @@ async def test_an_outcome_is_a_cloudevent_and_also_goes_to_the_principals_own_su
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with house.running(house.intake().run):
         command_id = await author.give("campaign.create", campaign(), headers={"traceparent": trace})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             message = await heard.get()
     assert message.headers is not None
     assert message.headers["ce-type"] == "drumline.outcome.applied"
@@ -132,7 +132,7 @@ async def test_a_batch_killed_between_append_and_ack_is_applied_once(house: Core
     house.bus.ack = killed  # type: ignore[method-assign]  # the place of the kill
     ids = [await author.give("campaign.create", campaign()) for _ in range(20)]
     async with house.running(intake.run):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await appended.wait()
     house.bus.ack = ack  # type: ignore[method-assign]  # as it was
     async with house.running(house.intake().run):
@@ -189,7 +189,7 @@ async def test_messages_come_again_together_when_the_server_was_restarted(
         await author.ask("campaign.create", campaign())
         nats_server.kill()
         await asyncio.to_thread(nats_server.start)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     await author.give("campaign.create", campaign())

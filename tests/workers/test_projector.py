@@ -80,7 +80,7 @@ async def running(*projectors: Projector) -> AsyncIterator[None]:
     assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 15) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while True:
             if await true():

@@ -56,7 +56,7 @@ async def running_sandbox(data_dir: Path, *flags: str) -> AsyncIterator[Sandbox]
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], bool], within: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
     """Wait for a condition to hold."""
 
     async def holds() -> bool:
@@ -65,7 +65,7 @@ async def until(condition: Callable[[], bool], within: float = 15.0) -> None:
     await until_answered(holds, within)
 
 
-async def until_answered(ask: Callable[[], Awaitable[T]], within: float = 15.0) -> T:
+async def until_answered(ask: Callable[[], Awaitable[T]], within: float = 30.0) -> T:
     """The first true answer."""
     end = time.monotonic() + within
     while True:
@@ -76,7 +76,7 @@ async def until_answered(ask: Callable[[], Awaitable[T]], within: float = 15.0) 
         await asyncio.sleep(0.02)
 
 
-async def until_state(messenger: Messenger, state: SessionState, within: float = 15.0) -> None:
+async def until_state(messenger: Messenger, state: SessionState, within: float = 30.0) -> None:
     await until(lambda: messenger.state is state, within)
 
 
