@@ -1,6 +1,7 @@
 """One worker process: builds its parts, runs its loops, and ends cleanly when told to."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -99,6 +100,8 @@ async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]], tidying
     before Python 3.12 it may have lost the first asking (adapters/cancellation.py).
     """
     log.info("begins", extra={"version": version("drumline"), "loops": " ".join(loops)})
+    gc.collect()
+    gc.freeze()  # what is there now stays: walking it again and again would halt the loops for 0.1 s each time
     told = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, told.set)
