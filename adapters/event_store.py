@@ -222,9 +222,7 @@ class EventStore:
 
     async def page(self, after: int, limit: int = 500) -> list[Recorded]:
         """The events after a position, in order; nothing is ever added behind what a page has shown."""
-        return await self._read(
-            lambda: self._recorded(self._log.select_notifications(after, limit, inclusive_of_start=False))
-        )
+        return await self._read(lambda: self._recorded(self._log.select_notifications(after + 1, limit)))
 
     async def tail(self, after: int, limit: int = 500) -> list[Recorded]:
         """Like `page`, for who follows the log: decoded once for all of them, so a short page need not be the last."""
@@ -233,6 +231,11 @@ class EventStore:
     async def history(self, stream: StreamId, upto: int | None = None) -> list[Recorded]:
         """The events of a stream, up to a version of it."""
         return await self._read(lambda: self._recorded(self._log.select_events(stream, lte=upto)))
+
+    async def latest(self, stream: StreamId) -> Recorded | None:
+        """The last event of a stream."""
+        found = await self._read(lambda: self._recorded(self._log.select_events(stream, desc=True, limit=1)))
+        return found[0] if found else None
 
     async def histories(self, streams: Collection[StreamId], upto: int) -> list[Recorded]:
         """The events of several streams up to a position, each stream's together and in order."""

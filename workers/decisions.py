@@ -76,9 +76,9 @@ class Decisions:
         return [*(answers[index] for index in range(len(cases))), *refusals]
 
     async def trace_of(self, stream: StreamId) -> str:
-        """The trace that the last events of a stream belong to; "" when they belong to none."""
-        traces = [recorded.envelope.traceparent for recorded in await self._store.history(stream)]
-        return next((trace for trace in reversed(traces) if trace), "")
+        """The trace that the last event of a stream belongs to; "" when it belongs to none."""
+        last = await self._store.latest(stream)
+        return last.envelope.traceparent if last else ""
 
     def _turned_item(self, turned: Turned) -> Item:
         return Item(

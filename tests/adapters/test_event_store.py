@@ -87,6 +87,15 @@ async def test_a_history_is_one_streams_and_ends_where_asked(store: EventStore) 
     assert [recorded.version for recorded in await store.history(NORTH_STREAM, upto=2)] == [1, 2]
 
 
+async def test_the_latest_event_is_one_streams(store: EventStore) -> None:
+    await store.append([an_item(NORTH_STREAM, *READY), an_item(SOUTH_STREAM, PAUSED)])
+
+    latest = await store.latest(NORTH_STREAM)
+    assert latest is not None
+    assert (latest.event, latest.version) == (READY[-1], len(READY))
+    assert await store.latest(StreamId(f"account-{uuid4()}")) is None
+
+
 async def test_an_append_on_an_old_version_is_a_conflict(store: EventStore) -> None:
     await store.append([an_item(NORTH_STREAM, *READY)])
     [verdict] = await store.append([an_item(NORTH_STREAM, PAUSED, expected=2)])
