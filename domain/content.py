@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from domain.message import Ref
 
@@ -13,6 +14,17 @@ LINK = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 LONGEST_TEXT = 4_096  # characters; WhatsApp's own limit for a text message
+
+
+class MediaKind(StrEnum):
+    """What a file is sent as."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    VOICE = "voice"
+    DOCUMENT = "document"
+    STICKER = "sticker"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """What the domain needs from outside, as Protocols; adapters fulfil them."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from domain.message import Actor, Command, Digest, Frozen, StreamId
+from domain.outgoing import Outgoing
 
 
 class SessionState(StrEnum):
@@ -49,6 +50,44 @@ class AckChanged:
     ack: Ack
 
 
+class Arrived(StrEnum):
+    """What kind of message came in."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    VOICE = "voice"
+    DOCUMENT = "document"
+    STICKER = "sticker"
+    LOCATION = "location"
+    CONTACT = "contact"
+    POLL = "poll"
+    VOTE = "vote"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageArrived:
+    """A person wrote to this account, or voted in a poll of ours; groups and reactions are left out.
+
+    `wa_id` is the last part of WhatsApp's key; `number` is E.164, empty when WhatsApp tells only the linked id;
+    `text` is what was written, a caption, or the choices voted for, a line each; `answers` is the id of the message
+    of ours that it quotes or votes in; `at` is in seconds since 1970. It may come twice: `wa_id` tells.
+    """
+
+    wa_id: str
+    kind: Arrived
+    at: float
+    number: str = field(repr=False)
+    lid: str = field(repr=False)
+    text: str = field(default="", repr=False)
+    answers: str | None = None
+
+
+Notice = StateChanged | AckChanged | MessageArrived
+
+
 class SendRejected(Exception):
     """The send is known not to have happened: nothing reached the wire. `reason` is an enum-like word."""
 
@@ -78,7 +117,7 @@ class Messenger(Protocol):
     def process_group(self) -> int | None:
         """The process group of the browser, to be recorded before it opens the profile's data."""
 
-    async def start(self, on_notice: Callable[[StateChanged | AckChanged], None]) -> None:
+    async def start(self, on_notice: Callable[[Notice], None]) -> None:
         """Open the session and return once the page is loading; states follow as notices."""
 
     async def stop(self) -> None:
@@ -87,9 +126,12 @@ class Messenger(Protocol):
     async def qr(self) -> str | None:
         """The payload to scan now, or None when the session does not wait for one. A secret: never stored."""
 
-    async def send_text(self, number: str, text: str, wa_id: str, deadline: float) -> Ack:
-        """Send one text to an E.164 number under our own message id; within `deadline` seconds.
+    async def send(
+        self, number: str, message: Outgoing, wa_id: str, deadline: float, *, quoted: str | None = None
+    ) -> Ack:
+        """Send one message to an E.164 number under our own message id; within `deadline` seconds.
 
+        `quoted` is the id of an earlier message of ours to the same number, which this one answers.
         Returns the acknowledgement known on return (at least SENT). Raises SendRejected or SendUncertain.
         """
 

@@ -22,7 +22,7 @@ from adapters.streams import SENDS
 from adapters.whatsapp_web.browser import FormerBrowserAlive
 from adapters.whatsapp_web.session import LaunchFailed
 from domain.account import ReportTrouble, Trouble
-from domain.ports import AckChanged, Messenger, SessionState, StateChanged
+from domain.ports import AckChanged, Messenger, Notice, SessionState, StateChanged
 from domain.quota import LONGEST_ACT
 from workers.batches import Batch, Batches, NotABatch
 from workers.crashpoints import crashpoint
@@ -196,11 +196,12 @@ class AccountSession:
         metrics.browser(self._account)
         await through_outages(partial(self._tools.leases.browser, self.claim, group))
 
-    def _notice(self, notice: StateChanged | AckChanged) -> None:
-        if isinstance(notice, AckChanged):
-            self._tools.receipts.take(notice)
-        else:
-            self._changes.put_nowait(notice)
+    def _notice(self, notice: Notice) -> None:
+        match notice:
+            case AckChanged():
+                self._tools.receipts.take(notice)
+            case StateChanged():
+                self._changes.put_nowait(notice)
 
     async def _feed(self) -> None:
         """Tell each state the session comes into: to the table, and what matters as a decision."""

@@ -13,6 +13,7 @@ from adapters.progress import SentMessage
 from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.delivery import OPEN, Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
+from domain.outgoing import Text
 from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
 from domain.quota import LONGEST_ACT
 from domain.send import ConfirmSend, DeliverySkipped, Doubt, DoubtSend, IntendSend, Rejection, RejectSend, SendIntended
@@ -183,7 +184,7 @@ class Sender:
         live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
         try:
             with metrics.SEND_TIME.time():
-                await self._messenger.send_text(recipient.number, text, intended.wa_id, left)
+                await self._messenger.send(recipient.number, Text(text), intended.wa_id, left)
         except SendRejected as rejected:
             return RejectSend(delivery, part, REJECTIONS.get(rejected.reason, Rejection.REFUSED))
         except SendUncertain as uncertain:

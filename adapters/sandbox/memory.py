@@ -7,9 +7,20 @@ from dataclasses import dataclass, field
 
 from adapters.sandbox.nouns import Device, Hello, Refused, Stanza, lid_of
 from adapters.sandbox.world import World
-from domain.ports import Ack, AckChanged, SendRejected, SendUncertain, SessionState, StateChanged
+from domain.outgoing import Outgoing, Text
+from domain.ports import (
+    Ack,
+    AckChanged,
+    Arrived,
+    MessageArrived,
+    Notice,
+    SendRejected,
+    SendUncertain,
+    SessionState,
+    StateChanged,
+)
 
-Notify = Callable[[StateChanged | AckChanged], None]
+Notify = Callable[[Notice], None]
 ACKS = (Ack.PENDING, Ack.SENT, Ack.DELIVERED, Ack.READ)
 
 
@@ -71,7 +82,11 @@ class InstantMessenger:
             self._world.new_codes(self._device)
         return self._world.payload(self._device)
 
-    async def send_text(self, number: str, text: str, wa_id: str, deadline: float) -> Ack:
+    async def send(
+        self, number: str, message: Outgoing, wa_id: str, deadline: float, *, quoted: str | None = None
+    ) -> Ack:
+        if not isinstance(message, Text) or quoted is not None:
+            raise SendRejected("unknown_kind")
         if deadline <= 0:
             raise SendRejected("deadline")
         if self._device is None or self._state is not SessionState.READY:
@@ -81,7 +96,7 @@ class InstantMessenger:
         if wa_id in self._profile.rows:
             raise SendUncertain("duplicate_id")
         self._profile.rows.add(wa_id)
-        answer = self._world.send(self._device, wa_id, lid_of(number), text)
+        answer = self._world.send(self._device, wa_id, lid_of(number), message.text)
         if "hang" in answer:
             raise SendUncertain("deadline")
         if "nack" in answer:
@@ -98,6 +113,8 @@ class InstantMessenger:
                 self._become(SessionState.READY, "main")
             case {"type": "receipt", "id": wa_id, "ack": ack}:
                 self._notify(AckChanged((wa_id,), ACKS[ack]))
+            case {"type": "message", "id": wa_id, "at": at, "number": number, "lid": lid, "body": body}:
+                self._notify(MessageArrived(wa_id, Arrived.TEXT, at, number, lid, body))
             case {"type": "logout"}:
                 self._profile.linked = False
                 self._become(SessionState.LOGGED_OUT, "unlinked")
@@ -112,5 +129,5 @@ def _key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _ignore(_notice: StateChanged | AckChanged) -> None:
+def _ignore(_notice: Notice) -> None:
     """Nobody listens yet."""

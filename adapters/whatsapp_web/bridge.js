@@ -3,7 +3,10 @@
 
 (() => {
   /** @typedef {typeof import('@wppconnect/wa-js')} Wpp */
-  /** @typedef {{seq: number, kind: 'ack', ack: number, ids: string[]} | {seq: number, kind: 'logout'}} Notice */
+  /** @typedef {import('@wppconnect/wa-js').whatsapp.Wid} Wid */
+  /** @typedef {{kind: 'message', id: string, type: string, at: number, number: string, lid: string, text: string, answers: string | null}} Arrival */
+  /** @typedef {{kind: 'ack', ack: number, ids: string[]} | {kind: 'logout'} | Arrival} News */
+  /** @typedef {News & {seq: number}} Notice */
   /** @typedef {{bridge: string, before: number, number: string, text: string, waId: string}} Order */
   /** @typedef {{ack: number} | {rejected: string} | {uncertain: string}} Answer */
 
@@ -15,6 +18,11 @@
     'chat_not_found',
     'message_key_is_not_from_me',
     'message_key_remote_id_is_not_same_of_chat',
+  ];
+  /** What arrives as a message and is none. */
+  const SILENT = [
+    'broadcast_notification', 'call_log', 'ciphertext', 'e2e_notification', 'gp2', 'group_notification', 'notification',
+    'notification_template', 'protocol', 'reaction', 'revoked',
   ];
   const STATE_EVENTS = /** @type {const} */ ([
     'conn.auth_code_change', 'conn.authenticated', 'conn.main_ready', 'conn.needs_update', 'conn.online',
@@ -41,7 +49,7 @@
     });
   }
 
-  /** @param {{kind: 'ack', ack: number, ids: string[]} | {kind: 'logout'}} what */
+  /** @param {News} what */
   function keep(what) {
     ring.push({ ...what, seq: ++seq });
     if (ring.length > KEEP) ring.shift();
@@ -60,6 +68,41 @@
     wpp.on('chat.msg_ack_change', (change) => {
       const ids = change.ids.filter((key) => key.fromMe).map((key) => key.id);
       if (ids.length) keep({ kind: 'ack', ack: change.ack, ids });
+    });
+    wpp.on('chat.new_message', (message) => void arrived(wpp, message).catch(() => {}));
+    wpp.on('chat.poll_response', (vote) => void voted(wpp, vote).catch(() => {}));
+  }
+
+  /** A person's number and linked id, as far as WhatsApp tells them. @param {Wpp} wpp @param {Wid} wid */
+  async function person(wpp, wid) {
+    const entry = await wpp.contact.getPnLidEntry(wid).catch(() => null);
+    const number = entry?.phoneNumber?.id ?? (wid.server === 'c.us' ? wid.user : '');
+    return { number, lid: entry?.lid?.id ?? (wid.isLid() ? wid.user : '') };
+  }
+
+  /**
+   * A message came: from a person, and not one of those that WhatsApp shows for itself.
+   * @param {Wpp} wpp @param {import('@wppconnect/wa-js').whatsapp.MsgModel} message
+   */
+  async function arrived(wpp, message) {
+    const { id, from, type = '' } = message;
+    if (id.fromMe || !from?.isUser() || SILENT.includes(type)) return;
+    keep({
+      kind: 'message', id: id.id, type, at: message.t ?? Date.now() / 1000, ...(await person(wpp, from)),
+      text: (type === 'chat' ? message.body : message.caption) ?? '', answers: message.quotedStanzaID ?? null,
+    });
+  }
+
+  /**
+   * Somebody voted in a poll of ours; the library brings the chosen options, each at its place, and no id of its own.
+   * @param {Wpp} wpp @param {import('@wppconnect/wa-js').ev.ChatEventTypes['chat.poll_response']} vote
+   */
+  async function voted(wpp, { msgId, selectedOptions, timestamp, sender }) {
+    if (!msgId.fromMe || !sender.isUser()) return;
+    const chosen = /** @type {{name: string}[]} */ (/** @type {unknown[]} */ (selectedOptions)).filter(Boolean);
+    keep({
+      kind: 'message', id: `${msgId.id}.${timestamp}`, type: 'vote', at: timestamp / 1000, ...(await person(wpp, sender)),
+      text: chosen.map(({ name }) => name).join('\n'), answers: msgId.id,
     });
   }
 

@@ -12,8 +12,10 @@ from playwright.async_api import BrowserContext, Page
 from playwright.async_api import Error as PlaywrightError
 
 from adapters.whatsapp_web.browser import kill_former, members_of, process_group_of
+from adapters.whatsapp_web.notices import told_of
 from adapters.whatsapp_web.states import ack_of, judge
-from domain.ports import Ack, AckChanged, SendRejected, SendUncertain, SessionState, StateChanged
+from domain.outgoing import Outgoing, Text
+from domain.ports import Ack, Notice, SendRejected, SendUncertain, SessionState, StateChanged
 
 POLL = 2.0
 LOOK_WITHIN = 10.0
@@ -21,7 +23,7 @@ CLOSE_WITHIN = 5.0
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 WA_ID = re.compile(r"3EB0(?:[0-9A-F]{16}|[0-9A-F]{18})")
 
-Notify = Callable[[StateChanged | AckChanged], None]
+Notify = Callable[[Notice], None]
 Launched = Callable[[int], Awaitable[None]]
 
 
@@ -126,8 +128,10 @@ class WhatsAppWebSession:
         """The QR payload on show, or None. It links a device: for the asking client's eyes, never for a log."""
         return self._code if self._state is SessionState.QR else None
 
-    async def send_text(self, number: str, text: str, wa_id: str, deadline: float) -> Ack:
-        """Send one text to an E.164 number under our own id, once, within `deadline` seconds.
+    async def send(
+        self, number: str, message: Outgoing, wa_id: str, deadline: float, *, quoted: str | None = None
+    ) -> Ack:
+        """Send one message to an E.164 number under our own id, once, within `deadline` seconds.
 
         Raises SendRejected when nothing left (or the server refused it), SendUncertain when nobody can tell.
         """
@@ -136,6 +140,8 @@ class WhatsAppWebSession:
             raise ValueError("wa_id is 3EB0 and 16 or 18 upper-case hex digits")
         if not E164.fullmatch(number):
             raise SendRejected("invalid_number")
+        if not isinstance(message, Text) or quoted is not None:
+            raise SendRejected("unknown_kind")
         page = self._page
         if page is None or self._state is not SessionState.READY:
             raise SendRejected("not_ready")
@@ -154,7 +160,7 @@ class WhatsAppWebSession:
             # Counted from when its answer arrived, so the page's deadline is never later than ours.
             "before": clock["now"] + remaining * 1000,
             "number": number.removeprefix("+"),
-            "text": text,
+            "text": message.text,
             "waId": wa_id,
         }
         try:
@@ -210,8 +216,8 @@ class WhatsAppWebSession:
             if notice["seq"] > self._seen:
                 self._seen = notice["seq"]
                 logged_out = logged_out or notice["kind"] == "logout"
-                if notice["kind"] == "ack":
-                    self._notify(AckChanged(tuple(notice["ids"]), ack_of(notice["ack"])))
+                if (told := told_of(notice)) is not None:
+                    self._notify(told)
         if logged_out or self._state is SessionState.LOGGED_OUT:
             self._code = None
             self._become(SessionState.LOGGED_OUT, "unlinked")
@@ -235,7 +241,7 @@ class WhatsAppWebSession:
             self._notify(StateChanged(state, reason))
 
 
-def _ignore(_notice: StateChanged | AckChanged) -> None:
+def _ignore(_notice: Notice) -> None:
     """Nobody listens yet."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,20 +25,20 @@ async def test_who_still_acts_on_a_recipient_that_was_moved_is_waited_for_and_no
     database_url: str, nats_url: str, scratch: Path, monkeypatch: pytest.MonkeyPatch, ready: bool
 ) -> None:
     people, told, acting = NUMBERS[:8], asyncio.Event(), asyncio.Event()
-    send = InstantMessenger.send_text
+    send = InstantMessenger.send
     async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
         await open_workspace(home)
         slow, other = await link(home, 2)
 
-        async def slowly(messenger: InstantMessenger, number: str, text: str, wa_id: str, deadline: float) -> Ack:
+        async def slowly(messenger: InstantMessenger, number: str, *rest: Any, **quoted: Any) -> Ack:
             if messenger is home.used[slow]:
                 acting.set()
                 await asyncio.wait_for(told.wait(), 20)
                 if not ready:
                     raise SendRejected("not_ready")
-            return await send(messenger, number, text, wa_id, deadline)
+            return await send(messenger, number, *rest, **quoted)
 
-        monkeypatch.setattr(InstantMessenger, "send_text", slowly)
+        monkeypatch.setattr(InstantMessenger, "send", slowly)
         job = await submit(home, [slow, other], people)
         await asyncio.wait_for(acting.wait(), 20)
         await home.give(PauseJob(job.job_id))

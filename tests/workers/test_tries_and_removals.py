@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -36,15 +37,15 @@ TEXTS = [("Hello {{name}}",), ("One", "Two")]
 
 def unready(monkeypatch: pytest.MonkeyPatch, tries: dict[str, int]) -> None:
     """Let pages refuse the first tries of some numbers."""
-    send = InstantMessenger.send_text
+    send = InstantMessenger.send
 
-    async def moody(messenger: InstantMessenger, number: str, text: str, wa_id: str, deadline: float) -> Ack:
+    async def moody(messenger: InstantMessenger, number: str, *rest: Any, **quoted: Any) -> Ack:
         if tries.get(number, 0) > 0:
             tries[number] -= 1
             raise SendRejected("not_ready")
-        return await send(messenger, number, text, wa_id, deadline)
+        return await send(messenger, number, *rest, **quoted)
 
-    monkeypatch.setattr(InstantMessenger, "send_text", moody)
+    monkeypatch.setattr(InstantMessenger, "send", moody)
 
 
 @pytest.mark.parametrize("texts", TEXTS)

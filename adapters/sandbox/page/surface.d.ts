@@ -11,7 +11,7 @@ type RealChat = Wpp.whatsapp.ChatModel;
 
 export type Wid = Pick<RealWid, 'user' | 'server' | '_serialized' | 'toString' | 'equals' | 'isLid' | 'isUser' | 'isGroup'>;
 export type MsgKey = Pick<RealKey, 'fromMe' | 'id' | '_serialized' | 'toString'> & { remote: Wid };
-export type Msg = Pick<RealMsg, 'body' | 'type' | 't' | 'isNewMsg' | 'isSendFailure'> & {
+export type Msg = Pick<RealMsg, 'body' | 'type' | 't' | 'isNewMsg' | 'isSendFailure' | 'caption' | 'quotedStanzaID'> & {
   id: MsgKey;
   ack: NonNullable<RealMsg['ack']>;
   from: Wid;
@@ -35,7 +35,7 @@ type Like<F> = F extends (...args: infer A) => Promise<infer R> ? (...args: A) =
   : never;
 type Namespace<N, K extends keyof N> = { [P in K]: Like<N[P]> };
 
-type RealEvents = Wpp.ev.ConnEventTypes & Pick<Wpp.ev.ChatEventTypes, 'chat.new_message' | 'chat.msg_ack_change'>;
+type RealEvents = Wpp.ev.ConnEventTypes & Pick<Wpp.ev.ChatEventTypes, 'chat.new_message' | 'chat.msg_ack_change' | 'chat.poll_response'>;
 export type Events = {
   [E in Exclude<keyof RealEvents, 'conn.backend_event' | 'conn.link_code_error'>]: Part<RealEvents[E]>;
 };
@@ -57,7 +57,7 @@ export interface Surface {
   chat: Namespace<typeof Wpp.chat, 'find' | 'list' | 'sendTextMessage' | 'getMessageACK'> & {
     getMessageById(id: string | RealKey): Promise<Msg>;
   };
-  contact: Namespace<typeof Wpp.contact, 'queryWidExists'>;
+  contact: Namespace<typeof Wpp.contact, 'getPnLidEntry' | 'queryWidExists'>;
 }
 
 /** What a linked browser keeps of itself, and what the phone tells it. */

@@ -86,6 +86,12 @@ export function surface(companion) {
     },
 
     contact: {
+      getPnLidEntry: async (id) => {
+        const chat = await find(id);
+        const lid = { id: chat.lid, server: 'lid', _serialized: `${chat.lid}@lid` };
+        const user = chat.number.slice(1);
+        return { lid, phoneNumber: { id: user, server: 'c.us', _serialized: `${user}@c.us` }, contact: { name: chat.name } };
+      },
       queryWidExists: async (id) => {
         const contact = await companion.wire.exists(`+${wid(String(id)).user}`);
         if (!contact) return null;

@@ -12,6 +12,7 @@ from adapters.sandbox.ledger import read
 from adapters.whatsapp_web.browser import LOCKS, kill_former, process_group_of
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from adapters.whatsapp_web.session import LaunchFailed
+from domain.outgoing import Text
 from domain.ports import Ack, SendRejected, SendUncertain, SessionState, StateChanged
 from tests.adapters.whatsapp.running import (
     Sandbox,
@@ -64,9 +65,9 @@ async def test_a_browser_killed_in_a_send_comes_back_linked_and_still_refuses_th
     await session.start(lambda _: None)
     await link(session, sandbox.control.scan, "+14165550101")
     number, lost, sent = "+14165550102", new_id(), new_id()
-    await session.send_text(number, "First", sent, 10)
+    await session.send(number, Text("First"), sent, 10)
     await sandbox.control.arm("hang_before_wire", number, 1)
-    sending = asyncio.create_task(session.send_text(number, "Second", lost, 20))
+    sending = asyncio.create_task(session.send(number, Text("Second"), lost, 20))
     await until_answered(lambda: fault_is_spent(sandbox))
 
     assert groups == [session.process_group]
@@ -83,10 +84,10 @@ async def test_a_browser_killed_in_a_send_comes_back_linked_and_still_refuses_th
     assert SessionState.QR not in [n.state for n in notices]
     for wa_id in (lost, sent):
         with pytest.raises(SendUncertain, match="duplicate_id"):
-            await again.send_text(number, "Second", wa_id, 10)
+            await again.send(number, Text("Second"), wa_id, 10)
     on_wire = [entry.wa_id for entry in read(sandbox.ledger)]
     assert (on_wire.count(sent), on_wire.count(lost)) == (1, 0)
-    assert await again.send_text(number, "Third", new_id(), 10) is Ack.SENT
+    assert await again.send(number, Text("Third"), new_id(), 10) is Ack.SENT
     await again.stop()
 
 
@@ -147,17 +148,17 @@ async def test_a_server_that_dies_takes_nothing_with_it(tmp_path: Path, profile:
         session = web.session(profile)
         await session.start(lambda _: None)
         await link(session, own.control.scan, "+14165550103")
-        await session.send_text(new_number(), "Before", new_id(), 10)
+        await session.send(new_number(), Text("Before"), new_id(), 10)
 
         await own.kill()
         await until_state(session, SessionState.DEGRADED)
         assert session.reason == "offline"
         with pytest.raises(SendRejected, match="not_ready"):
-            await session.send_text(new_number(), "While", new_id(), 10)
+            await session.send(new_number(), Text("While"), new_id(), 10)
 
         await own.start()
         await until_state(session, SessionState.READY)
-        await session.send_text(new_number(), "After", new_id(), 10)
+        await session.send(new_number(), Text("After"), new_id(), 10)
         assert len(list(read(own.ledger))) == 2
 
 
