@@ -1,32 +1,23 @@
 """Reading a list of people from CSV: every row becomes a person, joins one, or is bad with a reason.
 
-The first row names the columns. One holds the number (`number`, `phone`, `tel`, `mobile`, `whatsapp`); `name`
+The first row names the columns. One holds the number (`number`, `phone`, `tel`, `mobile`, `whatsapp`, …); `name`
 (`full_name`), `consent`, `consent_source`, `consent_at` and `consent_proof` are understood; every other column is a
 variable. Nothing is invented: there is a `first_name` only where the list has one. An empty cell is no value.
 """
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, islice
 
-from adapters.audience_rows import COUNTRIES, Given, Reason, Row, RowRefused, normalised, read_row
-from domain.message import Refused
+from adapters.audience_columns import Column, columns_of
+from adapters.audience_rows import COUNTRIES, Given, Reason, Row, RowRefused, read_row
+from adapters.audience_text import ImportRefused, read_rows
 
-LARGEST = 5_000_000  # bytes
-MOST_COLUMNS = 50
-NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # what a text may ask for
-ALIASES = {**dict.fromkeys(("phone", "tel", "mobile", "whatsapp"), "number"), "full_name": "name"}
+__all__ = ["LARGEST", "BadRow", "ImportRefused", "Listed", "Parsed", "Reading", "parse"]
 
-
-class ImportRefused(Refused):
-    """A file that cannot be imported at all; the message is a sentence for its owner, without the file's contents."""
-
-    def __init__(self, rule: str, field: str, sentence: str, **detail: int | str) -> None:
-        super().__init__(rule, field=field, **detail)
-        self.args = (sentence,)
+LARGEST = 5_000_000  # bytes of a list that is read whole
+SAMPLE = 100  # rows by which a column is guessed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,83 +56,54 @@ class Parsed:
     people: list[Listed] = field(default_factory=list)
 
 
+class Reading:
+    """A list that is read as its bytes come: its columns at once, then its rows, each good or bad.
+
+    `country` (ISO 3166-1) is assumed for numbers without +…; `owner` says what columns hold. Raises ImportRefused.
+    """
+
+    def __init__(
+        self, pieces: Iterable[bytes], country: str | None, now: datetime, owner: Mapping[str, str] | None = None
+    ) -> None:
+        if country is not None and country not in COUNTRIES:
+            raise ImportRefused(
+                "unknown_country", "country", "The country is not a two-letter code that has telephone numbers."
+            )
+        self._country = country
+        self._now = now
+        rows = ((line, cells) for line, cells in read_rows(pieces))
+        header = next((cells for _, cells in rows if any(cell.strip() for cell in cells)), None)
+        if header is None:
+            raise ImportRefused("empty", "file", "The file is empty.")
+        sample = list(islice(rows, SAMPLE))
+        self.columns: list[Column] = columns_of(header, owner, [cells for _, cells in sample], country)
+        if not sample:
+            raise ImportRefused("empty", "file", "The file names its columns and has no row below them.")
+        self._rows = chain(sample, rows)
+
+    def __iter__(self) -> Iterator[Row | BadRow]:
+        names = [column.name for column in self.columns]
+        for line, cells in self._rows:
+            try:
+                yield read_row(names, cells, self._country, self._now)
+            except RowRefused as refused:
+                yield BadRow(line, refused.reason, refused.column)
+
+
 def parse(data: bytes, country: str | None, now: datetime) -> Parsed:
-    """Read a list. `country` (ISO 3166-1) is assumed for numbers without +…; ImportRefused when nothing can be read."""
-    if country is not None and country not in COUNTRIES:
-        raise ImportRefused(
-            "unknown_country", "country", "The country is not a two-letter code that has telephone numbers."
-        )
-    parsed, by_number = Parsed(), dict[str, Listed]()
-    lines = read_rows(decode(data))
-    columns = name_columns(next(lines)[1])
-    for line, cells in lines:
-        parsed.rows += 1
-        try:
-            row = read_row(columns, cells, country, now)
-        except RowRefused as refused:
-            parsed.bad.append(BadRow(line, refused.reason, refused.column))
-            continue
-        if row.number in by_number:
-            parsed.merged += 1
-        by_number.setdefault(row.number, Listed(row.number, row.country)).add(row)
-    if not parsed.rows:
-        raise ImportRefused("empty", "file", "The file names its columns and has no row below them.")
-    parsed.people = list(by_number.values())
-    return parsed
-
-
-def decode(data: bytes) -> str:
-    """The file as text."""
+    """Read a list that is not large, whole. Raises ImportRefused when nothing can be read."""
     if len(data) > LARGEST:
         raise ImportRefused(
             "too_large", "file", f"The file is larger than {LARGEST:,} bytes; split it.", maximum=LARGEST
         )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        sentence = f"The file is not UTF-8: line {line} has bytes that mean nothing in it. Save it as CSV UTF-8."
-        raise ImportRefused("not_utf8", "file", sentence, line=line) from None
-    if not text.strip():
-        raise ImportRefused("empty", "file", "The file is empty.")
-    return text
-
-
-def read_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line it begins on; separated by what the first one uses more."""
-    first = next(line for line in text.splitlines() if line.strip())
-    delimiter = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error:
-        sentence = f"The row that begins on line {line} is no CSV: look for a quotation mark that is not closed."
-        raise ImportRefused("not_csv", "file", sentence, line=line) from None
-
-
-def name_columns(header: Sequence[str]) -> list[str]:
-    """The columns' names, normalised. A sentence names a column by its place: a first row may hold somebody's data."""
-    if len(header) > MOST_COLUMNS:
-        sentence = f"The file has {len(header)} columns; {MOST_COLUMNS} are the most."
-        raise ImportRefused("too_many_columns", "columns", sentence, maximum=MOST_COLUMNS)
-    names: list[str] = []
-    for place, cell in enumerate(header, start=1):
-        name = normalised(cell)
-        name = ALIASES.get(name, name)
-        if not NAME.fullmatch(name):
-            sentence = (
-                f"Column {place} needs a name in the first row: a letter a to z, then at most 39 letters, digits or _."
-            )
-            raise ImportRefused("bad_column", "columns", sentence, column=place)
-        if name in names:
-            sentence = f"Columns {names.index(name) + 1} and {place} have the same name or meaning; keep one of them."
-            raise ImportRefused("repeated_column", "columns", sentence, column=place)
-        names.append(name)
-    if "number" not in names:
-        sentence = "No column is called number (or phone, tel, mobile, whatsapp); the first row must name the columns."
-        raise ImportRefused("missing_column", "number", sentence)
-    return names
+    parsed, by_number = Parsed(), dict[str, Listed]()
+    for row in Reading([data], country, now):
+        parsed.rows += 1
+        if isinstance(row, BadRow):
+            parsed.bad.append(row)
+            continue
+        if row.number in by_number:
+            parsed.merged += 1
+        by_number.setdefault(row.number, Listed(row.number, row.country)).add(row)
+    parsed.people = list(by_number.values())
+    return parsed

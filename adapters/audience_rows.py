@@ -15,6 +15,7 @@ LONGEST_VALUE = 1_000  # characters
 CONSENT, SOURCE, GIVEN_AT, PROOF = "consent", "consent_source", "consent_at", "consent_proof"
 YES = frozenset({"yes", "y", "true", "1"})
 NO = frozenset({"no", "n", "false", "0"})
+QUOTED = re.compile(r'="([^"]*)"')  # how spreadsheets are kept from rewriting a number
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 COUNTRIES = phonenumbers.SUPPORTED_REGIONS  # ISO 3166-1 codes that have telephone numbers
 
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     VALUE_TOO_LONG = "value_too_long"
     VALUE_UNREADABLE = "value_unreadable"  # control characters
     TOO_MANY_VALUES = "too_many_values"  # more cells than the first row has
+    FORMULA = "formula"  # begins with =: what it comes to is not in the file
 
 
 class RowRefused(Exception):
@@ -70,11 +72,14 @@ def normalised(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
 
 
-def read_row(columns: Sequence[str], cells: Sequence[str], country: str | None, now: datetime) -> Row:
-    """A row under these columns. Raises RowRefused."""
+def read_row(columns: Sequence[str | None], cells: Sequence[str], country: str | None, now: datetime) -> Row:
+    """A row under these columns (None: left out). Raises RowRefused."""
     if len(cells) > len(columns):
         raise RowRefused(Reason.TOO_MANY_VALUES, None)
-    values = {name: text for name, cell in zip(columns, cells, strict=False) if (text := cell.strip())}
+    values = {name: text for name, cell in zip(columns, cells, strict=False) if name and (text := cell.strip())}
+    for name, value in values.items():
+        if value[0] == "=":
+            values[name] = unwrapped(name, value)
     number, region = read_number(values.pop("number", ""), country)
     for name, value in values.items():
         if len(value) > LONGEST_VALUE:
@@ -84,6 +89,14 @@ def read_row(columns: Sequence[str], cells: Sequence[str], country: str | None, 
     consent, denied = read_consent(values, now)
     fields = {name: value for name, value in values.items() if name not in (CONSENT, SOURCE, GIVEN_AT, PROOF)}
     return Row(number, region, fields, consent, denied)
+
+
+def unwrapped(name: str, value: str) -> str:
+    """The text in a cell that a spreadsheet is told to leave alone: `="0049…"`. Raises RowRefused for formulas."""
+    quoted = QUOTED.fullmatch(value)
+    if quoted is None or not quoted[1].strip():
+        raise RowRefused(Reason.FORMULA, name)
+    return quoted[1].strip()
 
 
 def read_number(text: str, country: str | None) -> tuple[str, str | None]:

@@ -2,16 +2,17 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters import audience_csv
-from adapters.audience_csv import BadRow, ImportRefused, Listed, Parsed, parse
-from adapters.audience_rows import Given, Reason
+from adapters.audience_csv import BadRow, ImportRefused, Listed, Parsed, Reading, parse
+from adapters.audience_rows import Given, Reason, Row
 from domain.recipient import ConsentSource
 from tests.adapters.vaulted import NOW
 
@@ -89,7 +90,14 @@ def test_an_empty_cell_or_a_short_row_is_no_value() -> None:
         (b"\xef\xbb\xbf \r\n\r\n", "empty", "file", "The file is empty"),
         (b"number,name\n", "empty", "file", "no row below"),
         (b"number\n\xff\xfe\n", "not_utf8", "file", "line 2"),
-        ("number\n+1".encode("utf-16"), "not_utf8", "file", "line 1"),
+        ("number\n+1".encode("utf-16")[:-1], "not_utf8", "file", "not UTF-16"),
+        (b"number\n" + b"1\n" * 40_000 + b"\xff\n", "not_utf8", "file", "line 40002"),
+        (b"PK\x03\x04" + b"number\n+1\n", "not_csv", "file", "ZIP archive"),
+        (b"\x1f\x8b\x08", "not_csv", "file", "gzip"),
+        (b"number,name\n+12025550101," + b"x" * 1_000_000, "not_csv", "file", "begins on line 2"),
+        (b"number,name\n+12025550101," + b"x" * 200_000 + b"\n", "not_csv", "file", "begins on line 2"),
+        (b'number\n1\n"' + b"x,\n" * 400_000, "not_csv", "file", "begins on line 3"),
+        (b"+12025550101,Ana\n+12025550102,Bo\n", "missing_column", "number", "first row holds a telephone number"),
         (b'number,name\n1,x\n+1,"Ana\n\n', "not_csv", "file", "line 3"),
         (b"name,city\nAna,Rome\n", "missing_column", "number", "No column is called number"),
         (b"number,name,,city\n1,2,3,4\n", "bad_column", "columns", "Column 3"),
@@ -142,6 +150,82 @@ def test_a_refusal_never_repeats_what_the_file_says() -> None:
         assert "Ana" not in repr(error) + str(error) + str(error.detail)
 
 
+LISTS = ["number;name\n{};Zoë, Köln\n", "sep=;\nnumber;name\n{};Zoë, Köln\n", "number\tname\n{}\tZoë, Köln\n"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", LISTS)
+def test_lists_in_utf_16_or_with_tabs_or_a_separator_line_are_read(text: str, encoding: str) -> None:
+    parsed = parse(text.format(ANA).encode(encoding), None, NOW)
+    assert [(person.number, person.fields) for person in parsed.people] == [(ANA, {"name": "Zoë, Köln"})]
+
+
+@given(st.data())
+def test_a_file_reads_the_same_in_whatever_pieces_it_comes(data: st.DataObject) -> None:
+    text = f'number,name\r\n{ANA},"Zoë\r\nKöln"\r\n\r\nx,"a ""b"""\r\n{BO},Bo\r\n'
+    raw = text.encode(data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])))
+    cuts = sorted({0, len(raw), *data.draw(st.lists(st.integers(0, len(raw)), max_size=8))})
+    pieces = [raw[start:end] for start, end in pairwise(cuts)]
+    assert list(Reading(pieces, None, NOW)) == list(Reading([raw], None, NOW))
+    assert [row.line for row in Reading(pieces, None, NOW) if isinstance(row, BadRow)] == [5]
+
+
+def test_a_line_of_fifty_megabytes_is_refused_without_being_held() -> None:
+    taken = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal taken
+        yield b"number,name\n"
+        for _ in range(50):
+            taken += 1
+            yield b"x" * 1_000_000
+
+    with pytest.raises(ImportRefused) as error:
+        list(Reading(pieces(), None, NOW))
+    assert (error.value.rule, error.value.detail) == ("not_csv", {"line": 2})
+    assert taken < 5
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_owner_says_what_columns_hold_by_their_names_or_places() -> None:
+    text = f"Kontakt,電話,Ort,Notiz\nAna,{ANA},Rome,x\n"
+    mapping = {" kontakt": "Full Name", "2": "phone", "NOTIZ": ""}
+    reading = Reading([text.encode()], None, NOW, mapping)
+    [row] = reading
+    assert isinstance(row, Row)
+    assert (row.number, row.fields) == (ANA, {"name": "Ana", "ort": "Rome"})
+    assert [(column.name, column.by) for column in reading.columns] == [
+        ("name", "owner"),
+        ("number", "owner"),
+        ("ort", "name"),
+        (None, "owner"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "rule", "field", "sentence"),
+    [
+        ({"name": "full_name", "city": "town"}, "unknown_column", "columns", "entry 2"),
+        ({"3": "x"}, "unknown_column", "columns", "entry 1"),
+        ({"name": "2nd"}, "bad_column", "columns", "Entry 1"),
+        ({"name": "number"}, "repeated_column", "columns", "Columns 1 and 2"),
+        ({"number": ""}, "missing_column", "number", "No column"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_is_refused(mapping: dict[str, str], rule: str, field: str, sentence: str) -> None:
+    with pytest.raises(ImportRefused, match=sentence) as error:
+        Reading([f"number,name\n{ANA},Ana\n".encode()], None, NOW, mapping)
+    assert (error.value.rule, error.value.field) == (rule, field)
+
+
+def test_the_only_column_that_looks_like_numbers_is_taken_for_them() -> None:
+    reading = Reading([f"kunde,erreichbar\n17,{ANA}\n18,{BO}\n19,-\n".encode()], None, NOW)
+    assert [(column.name, column.by) for column in reading.columns] == [("kunde", "name"), ("number", "look")]
+    assert refused(f"one,two\n{ANA},{BO}\n").rule == "missing_column"
+
+
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +276,9 @@ def test_a_number_nobody_can_be_reached_at_makes_its_row_bad(written: str, count
     [
         (f"{ANA},{'x' * 1_001},yes,,", Reason.VALUE_TOO_LONG, "name"),
         (f"{ANA},A\x00na,yes,,", Reason.VALUE_UNREADABLE, "name"),
+        (f'{ANA},"=cmd|""/C calc""!A0",yes,,', Reason.FORMULA, "name"),
+        (f"{ANA},=1+1,yes,,", Reason.FORMULA, "name"),
+        ('"=HYPERLINK(""x"")",Ana,yes,,', Reason.FORMULA, "number"),
         (f"{ANA},Ana,perhaps,,", Reason.CONSENT_UNREADABLE, "consent"),
         (f"{ANA},Ana,yes,rumour,", Reason.CONSENT_SOURCE_UNKNOWN, "consent_source"),
         (f"{ANA},Ana,yes,paper,last year", Reason.CONSENT_AT_UNREADABLE, "consent_at"),
@@ -207,6 +294,10 @@ def test_what_else_makes_a_row_bad(row: str, reason: Reason, column: str | None)
     text = f"number,name,consent,consent_source,consent_at\n{BO},Bo,no,,\n{row}\n"
     assert bad(text) == BadRow(3, reason, column)
     assert [person.number for person in read(text).people] == [BO]
+
+
+def test_a_cell_that_a_spreadsheet_is_told_to_leave_alone_is_its_text() -> None:
+    assert one(f'number,name\n="{ANA}","=""007"""\n').fields == {"name": "007"}
 
 
 def test_a_value_of_a_thousand_characters_is_the_longest() -> None:
