@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -119,6 +120,13 @@ async def test_a_client_of_ten_lines_creates_a_campaign_and_is_told(house: House
     other = await house.example("Summer", command_id)
     assert (other["state"], other["rule"], other["field"]) == ("refused", "id_reused", "command_id")
     assert (await campaigns(house)).count(command_id) == 1
+
+
+def test_a_server_that_is_away_is_told_soon_in_one_line() -> None:
+    line = [sys.executable, str(EXAMPLE), f"nats://127.0.0.1:{free_port()}", "drl_live_abcdefgh"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)  # it tried for two minutes
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert "is the address right" in done.stderr
 
 
 async def window_over() -> None:
