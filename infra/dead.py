@@ -18,6 +18,7 @@ from api.rules import sentence
 from domain.message import PrincipalId, Refused, WorkspaceId
 from infra import deploy
 from infra.bootstrap import clock
+from infra.commands import warn_of
 from infra.settings import Settings, SettingsError
 
 WIDE = 200
@@ -29,6 +30,9 @@ async def list_letters(settings: Settings, workspace: str | None, state: State |
     rows = Table(box=None, pad_edge=False)
     for column in ("letter", "workspace", "command", "reason", "state", "died"):
         rows.add_column(column, no_wrap=True)
+    if workspace:
+        async with deploy.pool_of(settings) as pool:
+            await warn_of(workspace, pool)
     async with letters(settings) as dead:
         for letter in await dead.page(given(workspace), state=state, limit=limit):
             died = letter.died_at.strftime("%Y-%m-%d %H:%M")

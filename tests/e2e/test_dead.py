@@ -73,6 +73,7 @@ def test_a_word_that_is_no_state_is_named(place: Place) -> None:
     )
 
 
-def test_keys_of_a_workspace_that_is_not_there_come_with_a_warning(place: Place) -> None:
-    listed = dead(place, "list", "--workspace", "nope", group="keys")
+@pytest.mark.parametrize("group", ["dead", "keys"])
+def test_a_list_of_a_workspace_that_is_not_there_comes_with_a_warning(place: Place, group: str) -> None:
+    listed = dead(place, "list", "--workspace", "nope", group=group)
     assert (listed.returncode, listed.stderr) == (0, "There is no workspace nope (yet).\n")
