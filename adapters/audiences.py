@@ -17,7 +17,7 @@ from domain import campaign as campaigns
 from domain import content
 from domain import job as jobs
 from domain.audience import ImportAudience
-from domain.content import TextPart
+from domain.content import Part
 from domain.merkle import root
 from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
 from domain.ports import Gathered
@@ -161,12 +161,13 @@ class SubmissionFacts:
         return Gathered()
 
     async def _frozen(
-        self, workspace: WorkspaceId, audience_id: UUID | None, parts: Sequence[TextPart], accounts: Sequence[UUID]
+        self, workspace: WorkspaceId, audience_id: UUID | None, parts: Sequence[Part], accounts: Sequence[UUID]
     ) -> Gathered:
         if audience_id is None or not accounts:
             return Gathered()  # the decision refuses it for that
-        texts = await self._contents.open_many(workspace, [part.text for part in parts])
-        wanted = {name for part in parts for name in content.variables(texts[part.text])}
+        refs = [ref for part in parts for ref in content.words(part)]
+        texts = await self._contents.open_many(workspace, refs)
+        wanted = {name for ref in refs for name in content.variables(texts[ref])}
         freeze = await self._audiences.freeze(workspace, audience_id, accounts, wanted)
-        links = sum(content.links(texts[part.text]) for part in parts)
+        links = sum(content.links(texts[ref]) for ref in refs)
         return Gathered(frozen=replace(freeze.frozen, links=links), keep=partial(self._audiences.keep, freeze))

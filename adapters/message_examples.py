@@ -30,7 +30,9 @@ NUMBERS = {
     "permits": 20,
     "part": 0,
     "flagged_approvals": 2,
+    "delay": 0,
 }
+NOTHING = {"reply_to"}  # what the first part cannot say
 ELSE = {"start_at": "start", "at_once": "start"}  # what is refused beside the other, even if it only says no
 LOCAL = {"local", "start_local"}  # times on the clocks of a zone: without an offset
 TIMES = dict.fromkeys(LOCAL, "2031-05-01T09:00:00") | {
@@ -93,6 +95,8 @@ def example(kind: Any, text: Callable[[str], str]) -> dict[str, Any]:
 def value(hint: Any, name: str, text: Callable[[str], str]) -> Any:
     """A likely value for a field."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if name in NOTHING:
+        return None
     if origin in (types.UnionType, typing.Union):
         return value(next(one for one in arguments if one is not types.NoneType), name, text)
     if origin is tuple:

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from api import part_views
 from api.accept import Accepting
 from api.auth import Asking
 from api.deps import Given, Reading, Texts, opened
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 EXAMPLE: dict[str, Any] = {
     "id": "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77",
     "title": "Spring opening",
-    "parts": ["Hello {{name}}, we open on Saturday."],
+    "parts": [part_views.TEXT],
     "audience_id": "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10",
     "version": 1,
     "archived": False,
@@ -31,7 +32,7 @@ EXAMPLE: dict[str, Any] = {
 }
 NEW = {
     "title": EXAMPLE["title"],
-    "parts": [{"text": text} for text in EXAMPLE["parts"]],
+    "parts": [{"kind": "text", "text": part_views.TEXT["text"]}],
     "audience_id": EXAMPLE["audience_id"],
 }
 
@@ -41,7 +42,7 @@ class Campaign(BaseModel):
 
     id: UUID
     title: str | None
-    parts: list[str | None] = Field(description="The texts in order; variables stand in double braces.")
+    parts: list[part_views.Part] = Field(description="One message each, in order; variables stand in double braces.")
     audience_id: UUID | None
     version: int
     archived: bool
@@ -54,7 +55,7 @@ class Campaign(BaseModel):
         return cls(
             id=row.id,
             title=texts.of(row.title),
-            parts=[texts.of(part) for part in row.parts],
+            parts=part_views.shown(row.parts, texts),
             audience_id=row.audience_id,
             version=row.version,
             archived=row.archived,
@@ -70,7 +71,7 @@ async def list_campaigns(
 ) -> Page[Campaign]:
     """The workspace's campaigns, the newest first."""
     found = await ask.find(campaigns.LIST, read)
-    refs = [ref for row in found.rows for ref in (row.title, *row.parts)]
+    refs = [ref for row in found.rows for ref in row.texts]
     texts = await opened(services, read, actor.workspace, refs)
     return ask.page([Campaign.of(row, texts) for row in found.rows], found.next)
 
@@ -84,7 +85,7 @@ async def get_campaign(campaign_id: UUID, actor: Asking, read: Reading, services
         row = await campaigns.TABLE.one(read, actor.workspace, campaign_id)
     if row is None:
         raise not_found("campaign")
-    return Campaign.of(row, await opened(services, read, actor.workspace, [row.title, *row.parts]))
+    return Campaign.of(row, await opened(services, read, actor.workspace, row.texts))
 
 
 @router.post(
@@ -92,7 +93,7 @@ async def get_campaign(campaign_id: UUID, actor: Asking, read: Reading, services
     **gives("campaign.create", made="campaign_id", example=NEW),
 )
 async def create_campaign(accept: Accepting) -> Response:
-    """Begin a campaign of 1 to 10 texts; its id is in the answer."""
+    """Begin a campaign of 1 to 10 messages; its id is in the answer."""
     return await accept("campaign.create", new="campaign_id")
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api import part_views
 from api.deps import Texts
 from domain.job import Deferral, Status, Void
 from domain.moderation import Flag
@@ -30,7 +31,7 @@ SUBMITTED: dict[str, Any] = {
     "campaign_id": "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77",
     "campaign_version": 1,
     "title": "Spring opening",
-    "parts": ["Hello {{name}}, we open on Saturday."],
+    "parts": [part_views.TEXT],
     "audience_id": "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10",
     "recipients": 40,
     "accounts": ["0f6d7a52-1b1c-5d0e-8f57-1a1d3a0f6c22"],
@@ -107,7 +108,7 @@ class Submitted(BaseModel):
     campaign_id: UUID
     campaign_version: int
     title: str | None
-    parts: list[str | None]
+    parts: list[part_views.Part]
     audience_id: UUID
     recipients: int
     accounts: list[UUID]
@@ -186,7 +187,7 @@ def submitted(row: Submission, texts: Texts) -> dict[str, Any]:
         "campaign_id": row.campaign_id,
         "campaign_version": row.campaign_version,
         "title": texts.of(row.title),
-        "parts": [texts.of(part) for part in row.parts],
+        "parts": part_views.shown(row.parts, texts),
         "audience_id": row.audience_id,
         "recipients": row.recipients,
         "accounts": row.accounts,

@@ -20,6 +20,6 @@ async def list_review_queue(
 ) -> Page[Submitted]:
     """Jobs that await review, the longest waiting first; approve or reject the `review_hash` of what you saw."""
     found = await ask.find(review_queue.LIST, read)
-    refs = [ref for row in found.rows for ref in (row.title, *row.parts)]
+    refs = [ref for row in found.rows for ref in row.texts]
     texts = await opened(services, read, actor.workspace, refs)
     return ask.page([Submitted(**submitted(row, texts)) for row in found.rows], found.next)

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain import audience as audiences
+from domain import content
 from domain import workspace as ws
-from domain.content import TextPart
+from domain.content import Part
 from domain.message import Command, Decider, Event, Facts, Ref, Refused, StreamId, WorkspaceId
-
-MOST_PARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class CreateCampaign(Command):
 
     campaign_id: UUID
     title: Ref
-    parts: tuple[TextPart, ...]
+    parts: tuple[Part, ...]
     audience_id: UUID | None = None
 
 
@@ -28,7 +27,7 @@ class ReviseCampaign(Command):
 
     campaign_id: UUID
     title: Ref
-    parts: tuple[TextPart, ...]
+    parts: tuple[Part, ...]
     audience_id: UUID | None = None
 
 
@@ -44,7 +43,7 @@ class CampaignCreated(Event):
     """The campaign's first version."""
 
     title: Ref
-    parts: tuple[TextPart, ...]
+    parts: tuple[Part, ...]
     audience_id: UUID | None
 
 
@@ -53,7 +52,7 @@ class CampaignRevised(Event):
     """The campaign's next version."""
 
     title: Ref
-    parts: tuple[TextPart, ...]
+    parts: tuple[Part, ...]
     audience_id: UUID | None
 
 
@@ -68,7 +67,7 @@ class Campaign:
 
     version: int = 0
     title: Ref | None = None
-    parts: tuple[TextPart, ...] = ()
+    parts: tuple[Part, ...] = ()
     audience_id: UUID | None = None
     archived: bool = False
 
@@ -97,10 +96,7 @@ def decide(campaign: Campaign, command: Command, facts: Facts) -> Sequence[Event
 
 def checked(command: CreateCampaign | ReviseCampaign, facts: Facts) -> None:
     """Refuse a version that could never be submitted."""
-    if not command.parts:
-        raise Refused("empty", field="parts")
-    if len(command.parts) > MOST_PARTS:
-        raise Refused("too_many", field="parts", maximum=MOST_PARTS)
+    content.check(command.parts)
     if command.audience_id is not None:
         stream = audiences.DECIDER.stream(command.audience_id)
         if not facts.state(stream, audiences.DECIDER.initial).exists:

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from domain.content import TextPart
+from domain.content import Part
 from domain.message import Digest, Event, PrincipalId
 from domain.moderation import Flag
 from domain.review import (
@@ -76,7 +76,7 @@ class Job:
     expiry: int = 0  # the version that set `expires_at`
 
     @property
-    def parts(self) -> tuple[TextPart, ...]:
+    def parts(self) -> tuple[Part, ...]:
         return self.says.parts if self.says else ()
 
     @property

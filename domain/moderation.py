@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from domain.content import TextPart
+from domain.content import Part, TextPart, kind_of
 from domain.message import Actor, Digest, PrincipalId, Ref, Refused
 from domain.schedule import Schedule
 from domain.workspace import Workspace
@@ -23,7 +24,7 @@ class Flag(StrEnum):
 def review_hash(
     *,
     title: Ref,
-    parts: Sequence[TextPart],
+    parts: Sequence[Part],
     audience: Digest,
     recipients: int,
     accounts: Sequence[UUID],
@@ -39,7 +40,7 @@ def review_hash(
         "accounts": [str(account) for account in accounts],
         "audience": audience,
         "pace": list(pace),
-        "parts": [part.text for part in parts],
+        "parts": [seen_of(part) for part in parts],
         "recipients": recipients,
         "start_at": start_at.isoformat() if start_at else None,
         "title": title,
@@ -49,6 +50,13 @@ def review_hash(
         seen |= {"expires_at": schedule.expires_at.isoformat(), "start_local": local, "zone": schedule.zone}
     text = json.dumps(seen, sort_keys=True, separators=(",", ":"))
     return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+def seen_of(part: Part) -> object:
+    """All of a part, for the hash; a text alone is its reference, as it was before there were others."""
+    if isinstance(part, TextPart) and part == TextPart(part.text):
+        return part.text
+    return {**asdict(part), "kind": kind_of(part)}
 
 
 def check_reviewer(actor: Actor, authors: Collection[PrincipalId], own_approval: bool) -> None:

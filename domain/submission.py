@@ -9,7 +9,7 @@ from domain import account as accounts
 from domain import campaign as campaigns
 from domain import workspace as ws
 from domain.campaign import Campaign
-from domain.content import TextPart
+from domain.content import Part
 from domain.message import Command, Digest, Event, Facts, Frozen, PrincipalId, Ref, Refused, StreamId, WorkspaceId
 from domain.moderation import flags, review_hash
 from domain.review import JobFlagged
@@ -68,7 +68,7 @@ class JobSubmitted(Event):
     campaign_id: UUID
     campaign_version: int
     title: Ref
-    parts: tuple[TextPart, ...]
+    parts: tuple[Part, ...]
     audience_id: UUID
     audience: Digest
     recipients: int
@@ -91,7 +91,7 @@ class JobRevised(Event):
 
     campaign_version: int
     title: Ref
-    parts: tuple[TextPart, ...]
+    parts: tuple[Part, ...]
     audience_id: UUID
     audience: Digest
     recipients: int
@@ -114,7 +114,7 @@ class Version:
 
     number: int
     title: Ref
-    parts: tuple[TextPart, ...]
+    parts: tuple[Part, ...]
     audience_id: UUID
 
 

@@ -89,7 +89,7 @@ class Workspace:
         return {Window.MINUTE: self.per_minute, Window.HOUR: self.per_hour, Window.DAY: self.per_day}
 
 
-def within(value: int, low: int, high: int, field: str) -> None:
+def within(value: float, low: int, high: int, field: str) -> None:
     """Refuse a number outside its bounds, naming both."""
     if not low <= value <= high:
         raise Refused("out_of_range", field=field, minimum=low, maximum=high)

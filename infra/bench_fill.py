@@ -75,7 +75,8 @@ SELECT md5('audience' || g)::uuid, %(workspace)s, g + 1, g + 1, %(since)s,
     "read_campaigns": """
 INSERT INTO read_campaigns (id, workspace, born, position, changed_at, title, parts, audience_id, created_by,
     created_at, version, archived)
-SELECT md5('campaign' || g)::uuid, %(workspace)s, g + 1, g + 1, %(since)s, title, jsonb_build_array(title),
+SELECT md5('campaign' || g)::uuid, %(workspace)s, g + 1, g + 1, %(since)s, title,
+    jsonb_build_array(jsonb_build_object('kind', 'text', 'text', title, 'delay', 0, 'reply_to', null)),
     md5('audience' || g %% 300)::uuid, (%(principals)s::text[])[1 + g %% 5],
     %(since)s + g * interval '1 minute', 1, g %% 7 = 0
 FROM generate_series(%(first)s, %(last)s) g, LATERAL (SELECT (%(titles)s::text[])[1 + g %% %(kinds)s]) t (title)""",
@@ -118,7 +119,9 @@ INSERT INTO read_jobs (id, workspace, born, position, changed_at, campaign_id, c
     audience_id, audience, recipients, accounts, messages, seconds, approvals_needed, own_approval, submitted_by,
     submitted_at, review_hash, approved_by, status, approved_at, started_at)
 SELECT %(job)s, %(workspace)s, %(number)s + 1, %(number)s + 1, %(since)s, md5('campaign' || %(number)s)::uuid, 1,
-    (%(titles)s::text[])[1 + %(number)s %% %(kinds)s], jsonb_build_array((%(titles)s::text[])[1]),
+    (%(titles)s::text[])[1 + %(number)s %% %(kinds)s],
+    jsonb_build_array(
+        jsonb_build_object('kind', 'text', 'text', (%(titles)s::text[])[1], 'delay', 0, 'reply_to', null)),
     md5('audience' || %(number)s)::uuid,
     %(root)s, %(recipients)s, to_jsonb(%(accounts)s::uuid[]), 1, 30, 1, false,
     (%(principals)s::text[])[1 + %(number)s %% 5],

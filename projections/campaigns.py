@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.campaign import CampaignArchived, CampaignCreated, CampaignRevised
 from domain.message import Event, PrincipalId, Recorded, Ref
 from projections.listing import Filter, Listing, by_id, in_time
+from projections.parts import Told, refs, told
 from projections.projection import Handler, Projection, begins, known, sets
 from projections.sums import Sums
 from projections.table import Keyed, Table, stamp_keyed
@@ -15,27 +16,31 @@ from projections.table import Keyed, Table, stamp_keyed
 
 @dataclass(slots=True)
 class Row(Keyed):
-    """A campaign; `parts` are references to the texts, in order."""
+    """A campaign."""
 
     title: Ref
-    parts: list[Ref]
+    parts: list[Told]
     audience_id: UUID | None
     created_by: PrincipalId
     created_at: datetime
     version: int = 1
     archived: bool = False
 
+    @property
+    def texts(self) -> list[Ref]:
+        """The references to its texts."""
+        return [self.title, *refs(self.parts)]
+
 
 @begins
 def created(event: CampaignCreated, recorded: Recorded) -> Row:
-    texts = [part.text for part in event.parts]
     made = recorded.envelope
-    return Row(*stamp_keyed(recorded), event.title, texts, event.audience_id, made.actor, made.time)
+    return Row(*stamp_keyed(recorded), event.title, told(event.parts), event.audience_id, made.actor, made.time)
 
 
 @known
 def revised(row: Row, event: CampaignRevised, _recorded: Recorded) -> None:
-    row.title, row.parts, row.audience_id = event.title, [part.text for part in event.parts], event.audience_id
+    row.title, row.parts, row.audience_id = event.title, told(event.parts), event.audience_id
     row.version += 1
 
 

@@ -147,7 +147,7 @@ class Job:
     @property
     def texts(self) -> list[Ref | None]:
         """The references to its texts."""
-        return [self.row.title, *self.row.parts, self.row.note, self.row.changes_note]
+        return [*self.row.texts, self.row.note, self.row.changes_note]
 
 
 def shown(row: Row, counts: Sequence[int]) -> Job:

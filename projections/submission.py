@@ -9,17 +9,18 @@ from domain.message import Digest, PrincipalId, Recorded, Ref
 from domain.moderation import Flag
 from domain.schedule import ZoneName
 from domain.submission import JobRevised, JobSubmitted
+from projections.parts import Told, refs, told
 from projections.table import Keyed, stamp_keyed
 
 
 @dataclass(slots=True)
 class Submission(Keyed):
-    """A row that shows what was submitted; its id is the job's. `parts` are references to the texts."""
+    """A row that shows what was submitted; its id is the job's."""
 
     campaign_id: UUID
     campaign_version: int
     title: Ref
-    parts: list[Ref]
+    parts: list[Told]
     audience_id: UUID
     audience: Digest
     recipients: int
@@ -41,6 +42,11 @@ class Submission(Keyed):
     revised_by: PrincipalId | None = None
     revised_at: datetime | None = None
 
+    @property
+    def texts(self) -> list[Ref]:
+        """The references to the texts that are reviewed."""
+        return [self.title, *refs(self.parts)]
+
 
 def submission(event: JobSubmitted, recorded: Recorded) -> tuple[Any, ...]:
     """The fields of a Submission, in order."""
@@ -49,7 +55,7 @@ def submission(event: JobSubmitted, recorded: Recorded) -> tuple[Any, ...]:
         event.campaign_id,
         event.campaign_version,
         event.title,
-        [part.text for part in event.parts],
+        told(event.parts),
         event.audience_id,
         event.audience,
         event.recipients,
@@ -71,7 +77,7 @@ def submission(event: JobSubmitted, recorded: Recorded) -> tuple[Any, ...]:
 
 def revise(row: Submission, event: JobRevised, recorded: Recorded) -> None:
     """What is to be reviewed from now on."""
-    row.campaign_version, row.title, row.parts = event.campaign_version, event.title, [p.text for p in event.parts]
+    row.campaign_version, row.title, row.parts = event.campaign_version, event.title, told(event.parts)
     row.audience_id, row.audience, row.recipients = event.audience_id, event.audience, event.recipients
     row.accounts = [str(account) for account in event.accounts]
     row.start_at, row.start_local, row.zone, row.expires_at = event.start_at, local(event), event.zone, event.expires_at

@@ -81,7 +81,7 @@ class Batches:
         ids = [delivery_id(batch.job_id, row.recipient_id) for row in rows]
         begun = await self._store.load([deliveries.DECIDER.stream(one) for one in ids])
         people = await self._vault.people([(row.recipient_id, row.vault_version) for row in rows])
-        refs: list[Ref] = [part.text for part in job.parts]
+        refs: list[Ref] = [ref for part in job.parts for ref in content.words(part)]
         words = await self._contents.open_many(workspace, refs)
         return [
             recipient(
@@ -90,7 +90,7 @@ class Batches:
                 job.audience,
                 one.state if (one := begun.get(deliveries.DECIDER.stream(delivery))) and one.version else Delivery(),
                 people.get((row.recipient_id, row.vault_version)),
-                [words[ref] for ref in refs],
+                [words[part.text] if isinstance(part, content.TextPart) else None for part in job.parts],
             )
             for delivery, row in zip(ids, rows, strict=True)
         ]
@@ -109,10 +109,15 @@ class Batches:
 
 
 def recipient(
-    delivery: UUID, row: FrozenRow, audience: Digest, state: Delivery, person: Person | None, templates: Sequence[str]
+    delivery: UUID,
+    row: FrozenRow,
+    audience: Digest,
+    state: Delivery,
+    person: Person | None,
+    templates: Sequence[str | None],
 ) -> Recipient:
     """A recipient with the texts they are to get; a person who is in the vault no more gets none."""
-    texts = [Rejection.UNRENDERABLE if person is None else rendered(text, person) for text in templates]
+    texts = [Rejection.UNRENDERABLE if person is None or text is None else rendered(text, person) for text in templates]
     number = person.number if person else ""
     return Recipient(delivery, row.recipient_id, row.ordinal, state, audience, number, texts)
 

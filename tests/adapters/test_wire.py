@@ -10,9 +10,9 @@ import pytest
 from adapters import wire
 from domain.campaign import CreateCampaign
 from domain.catalog import COMMANDS
-from domain.content import TextPart
+from domain.content import ContactPart, LocationPart, MediaKind, MediaPart, Part, PollPart, TextPart
 from domain.job import RejectJob
-from domain.message import Ref, Refused
+from domain.message import Digest, Ref, Refused
 from domain.schedule import LocalStart, ZoneName
 from domain.submission import Pace, ReviseJob
 
@@ -32,6 +32,64 @@ def test_a_body_becomes_a_command_once_its_texts_have_references() -> None:
     assert draft.texts == ("Spring", "Hello {{name}}", "Bye")
     command = draft.command([Ref("1"), Ref("2"), Ref("3")])
     assert command == CreateCampaign(SOME, Ref("1"), (TextPart(Ref("2")), TextPart(Ref("3"))), None)
+
+
+IMAGE = {"kind": "image", "media": "a" * 64}
+POLL = {"kind": "poll", "question": "When?", "choices": ["Saturday", "Sunday"]}
+
+
+def parts_of(*parts: object) -> tuple[Part, ...]:
+    draft = wire.parse("campaign.create", orjson.dumps({"campaign_id": str(SOME), "title": "x", "parts": parts}))
+    command = draft.command([Ref(text) for text in draft.texts])
+    assert isinstance(command, CreateCampaign)
+    return command.parts
+
+
+def test_a_part_is_what_its_kind_says_and_a_text_without_one() -> None:
+    assert parts_of({"text": "Hi"}, {"kind": "text", "text": "Bye", "delay": 3, "reply_to": 0}) == (
+        TextPart(Ref("Hi")),
+        TextPart(Ref("Bye"), delay=3, reply_to=0),
+    )
+    for kind in MediaKind:
+        assert parts_of(IMAGE | {"kind": kind, "caption": "See"}) == (MediaPart(kind, Digest("a" * 64), Ref("See")),)
+    assert parts_of({"kind": "location", "latitude": 52, "longitude": 13.4, "name": None}) == (LocationPart(52, 13.4),)
+    assert parts_of({"kind": "contact", "name": "Desk", "number": "+12025550142"}) == (
+        ContactPart(Ref("Desk"), Ref("+12025550142")),
+    )
+    assert parts_of(POLL) == (PollPart(Ref("When?"), (Ref("Saturday"), Ref("Sunday"))),)
+
+
+@pytest.mark.parametrize(
+    ("part", "rule", "field"),
+    [
+        ("Hello", "not_an_object", "parts.0"),
+        (None, "not_an_object", "parts.0"),
+        ({}, "missing", "parts.0.text"),
+        ({"kind": "fax", "text": "Hi"}, "enum", "parts.0.kind"),
+        ({"kind": None, "text": "Hi"}, "enum", "parts.0.kind"),
+        ({"kind": ["text"], "text": "Hi"}, "enum", "parts.0.kind"),
+        (IMAGE | {"text": "Hi"}, "unknown_field", "parts.0.text"),
+        (IMAGE | {"media": "menu.png"}, "malformed", "parts.0.media"),
+        (IMAGE | {"caption": "x" * 1025}, "string_too_long", "parts.0.caption"),
+        (IMAGE | {"caption": "{{Name}}"}, "malformed_variable", "parts.0.caption"),
+        (POLL | {"choices": ["Saturday", "{{day"]}, "malformed_variable", "parts.0.choices.1"),
+        (POLL | {"choices": ["Saturday", ""]}, "string_too_short", "parts.0.choices.1"),
+        (POLL | {"selectable": -1}, "greater_than_equal", "parts.0.selectable"),
+        ({"kind": "location", "latitude": "52", "longitude": 13}, "float_type", "parts.0.latitude"),
+        ({"kind": "location", "latitude": 52, "longitude": 181}, "less_than_equal", "parts.0.longitude"),
+        ({"text": "Hi", "=text": 1}, "unknown_field", "parts.0"),
+    ],
+)
+def test_a_part_of_no_known_form_is_refused_by_its_place(part: object, rule: str, field: str) -> None:
+    told = refused("campaign.create", {"campaign_id": str(SOME), "title": "x", "parts": [part]})
+    assert (told.rule, told.field) == (rule, field)
+
+
+def test_no_number_is_endless() -> None:
+    for wrong in ("NaN", "Infinity", "1e400"):
+        place = f'{{"kind": "location", "latitude": {wrong}, "longitude": 0}}'
+        body = f'{{"campaign_id": "{SOME}", "title": "x", "parts": [{place}]}}'
+        assert refused("campaign.create", body.encode()).field == "parts.0.latitude"
 
 
 def test_what_lies_in_a_field_becomes_its_class_or_is_left_out() -> None:

@@ -11,7 +11,7 @@ def test_a_campaign_is_made_and_found(tenant: Tenant) -> None:
     campaign = tenant.campaign(title="Opening", parts=[{"text": "Hello {{name}}"}, {"text": "Until Saturday!"}])
     found = tenant.ok("GET", f"/v1/campaigns/{campaign}")
     assert found["title"] == "Opening"
-    assert found["parts"] == ["Hello {{name}}", "Until Saturday!"]
+    assert [part["text"] for part in found["parts"]] == ["Hello {{name}}", "Until Saturday!"]
     assert found["version"] == 1
     assert tenant.ok("GET", "/v1/campaigns") == {"items": [found], "next": None}
 
@@ -20,12 +20,9 @@ def test_a_campaign_is_revised_and_archived(tenant: Tenant) -> None:
     campaign = tenant.campaign()
     tenant.ok("POST", f"/v1/campaigns/{campaign}/revise", {"title": "Autumn", "parts": [{"text": "Bye"}]})
     revised = tenant.ok("GET", f"/v1/campaigns/{campaign}")
-    assert (revised["title"], revised["parts"], revised["version"], revised["archived"]) == (
-        "Autumn",
-        ["Bye"],
-        2,
-        False,
-    )
+    said = [{"kind": "text", "text": "Bye", "delay": 0, "reply_to": None}]
+    assert (revised["title"], revised["parts"], revised["version"]) == ("Autumn", said, 2)
+    assert not revised["archived"]
     tenant.ok("POST", f"/v1/campaigns/{campaign}/archive")
     assert tenant.ok("GET", f"/v1/campaigns/{campaign}")["archived"]
     problem = tenant.problem("POST", f"/v1/campaigns/{campaign}/revise", {"title": "X", "parts": [{"text": "Y"}]})
@@ -36,7 +33,26 @@ def test_words_of_any_script_come_back_as_they_were(tenant: Tenant) -> None:
     words = "Привет, {{name}} 👋🏽 \u202e مرحبا \n\t\u2019 \u0001 🇳🇱"
     campaign = tenant.campaign(title="日本語", parts=[{"text": words}])
     found = tenant.ok("GET", f"/v1/campaigns/{campaign}")
-    assert (found["title"], found["parts"]) == ("日本語", [words])
+    assert (found["title"], found["parts"][0]["text"]) == ("日本語", words)
+
+
+def test_every_kind_of_part_is_shown_as_it_is_taken(tenant: Tenant) -> None:
+    image = {"kind": "image", "media": "a" * 64, "caption": "For {{name}}", "filename": None}
+    parts: list[dict[str, Any]] = [
+        {"kind": "text", "text": "Hello {{name}}"},
+        image | {"delay": 5, "reply_to": 0},
+        *({"kind": kind, "media": "b" * 64, "caption": None, "filename": None} for kind in ("voice", "sticker")),
+        {"kind": "document", "media": "c" * 64, "caption": None, "filename": "Menu for {{name}}.pdf"},
+        {"kind": "location", "latitude": 52.52, "longitude": 13.405, "name": "The shop", "address": None},
+        {"kind": "contact", "name": "Front desk", "number": "+12025550142"},
+        {"kind": "poll", "question": "When, {{name}}?", "choices": ["Saturday", "Sunday"], "selectable": 2},
+    ]
+    whole = [{"delay": 0, "reply_to": None} | part for part in parts]
+    campaign = tenant.campaign(parts=parts)
+    assert tenant.ok("GET", f"/v1/campaigns/{campaign}")["parts"] == whole
+    assert tenant.ok("GET", "/v1/campaigns")["items"][0]["parts"] == whole
+    again = tenant.ok("POST", f"/v1/campaigns/{campaign}/revise", {"title": "Spring", "parts": whole})
+    assert again["version"] == 1, "what is shown can be sent back, and says the same"
 
 
 def test_pages_hold_everything_once_newest_first(tenant: Tenant) -> None:

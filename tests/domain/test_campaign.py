@@ -12,6 +12,7 @@ from domain.campaign import (
     CreateCampaign,
     ReviseCampaign,
 )
+from domain.content import ContactPart, LocationPart, MediaKind, MediaPart, Part, PollPart
 from domain.message import Command
 from tests.builders import (
     AUDIENCE,
@@ -25,6 +26,7 @@ from tests.builders import (
     IMPORTED,
     RULES_STREAM,
     TITLE,
+    a_digest,
     a_ref,
     an_id,
 )
@@ -93,6 +95,61 @@ def test_a_campaign_says_one_to_ten_things(given: Given, command: CreateCampaign
     assert given.when(replace(command, parts=(HELLO,) * 10)).refusal is None
     given.when(replace(command, parts=(HELLO,) * 11)).then_refused("too_many", "parts", maximum=10)
     given.when(replace(command, parts=())).then_refused("empty", "parts")
+
+
+IMAGE = MediaPart(MediaKind.IMAGE, a_digest("image"))
+POLL = PollPart(a_ref("when"), (a_ref("saturday"), a_ref("sunday")))
+DOZEN = tuple(a_ref(f"choice {number}") for number in range(12))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        replace(HELLO, delay=300, reply_to=0),
+        replace(IMAGE, caption=a_ref("caption")),
+        MediaPart(MediaKind.DOCUMENT, a_digest("menu"), a_ref("caption"), a_ref("menu.pdf")),
+        *(MediaPart(kind, a_digest("file")) for kind in MediaKind),
+        LocationPart(90, -180, a_ref("the pole"), None),
+        ContactPart(a_ref("name"), a_ref("number")),
+        replace(POLL, choices=DOZEN, selectable=12),
+    ],
+)
+def test_a_campaign_says_what_a_messenger_can(part: Part) -> None:
+    A_WORKSPACE.when(replace(CREATE, parts=(HELLO, part))).then(CampaignCreated(TITLE, (HELLO, part), AUDIENCE))
+
+
+@pytest.mark.parametrize(
+    ("part", "rule", "field"),
+    [
+        (replace(HELLO, delay=301), "out_of_range", "delay"),
+        (replace(HELLO, delay=-1), "out_of_range", "delay"),
+        (replace(HELLO, reply_to=1), "not_an_earlier_part", "reply_to"),
+        (replace(HELLO, reply_to=-1), "not_an_earlier_part", "reply_to"),
+        (MediaPart(MediaKind.VOICE, IMAGE.media, a_ref("caption")), "not_of_this_kind", "caption"),
+        (MediaPart(MediaKind.STICKER, IMAGE.media, a_ref("caption")), "not_of_this_kind", "caption"),
+        (replace(IMAGE, filename=a_ref("menu.pdf")), "not_of_this_kind", "filename"),
+        (LocationPart(90.5, 0), "out_of_range", "latitude"),
+        (LocationPart(0, -180.5), "out_of_range", "longitude"),
+        (LocationPart(float("nan"), 0), "out_of_range", "latitude"),
+        (replace(POLL, choices=DOZEN[:1]), "too_few", "choices"),
+        (replace(POLL, choices=(*DOZEN, a_ref("one more"))), "too_many", "choices"),
+        (replace(POLL, choices=(*DOZEN[:3], DOZEN[0])), "repeated", "choices"),
+        (replace(POLL, selectable=0), "out_of_range", "selectable"),
+        (replace(POLL, selectable=3), "out_of_range", "selectable"),
+    ],
+)
+def test_what_no_messenger_takes_is_no_campaign(part: Part, rule: str, field: str) -> None:
+    for given, command in ((A_WORKSPACE, CREATE), (A_CAMPAIGN, REVISE)):
+        refusal = given.when(replace(command, parts=(HELLO, part))).refusal
+        assert refusal is not None
+        assert (refusal.rule, refusal.field) == (rule, f"parts.1.{field}")
+
+
+def test_nothing_comes_before_the_first_part() -> None:
+    for part, rule in ((replace(HELLO, delay=1), "out_of_range"), (replace(HELLO, reply_to=0), "not_an_earlier_part")):
+        refusal = A_WORKSPACE.when(replace(CREATE, parts=(part,))).refusal
+        assert refusal is not None
+        assert refusal.rule == rule
 
 
 @pytest.mark.parametrize(("given", "command"), [(A_WORKSPACE, CREATE), (A_CAMPAIGN, REVISE)])

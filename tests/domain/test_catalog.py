@@ -108,7 +108,7 @@ def test_each_command_finds_its_decider_and_its_aggregate(kind: type[Command]) -
 @pytest.mark.parametrize("name", catalog.EVENTS)
 def test_an_event_is_made_of_ids_enums_numbers_times_digests_and_references(name: str) -> None:
     kind = catalog.EVENTS[name]
-    plain = {UUID, int, bool, datetime, type(None), Digest, Ref, WaId, PrincipalId, ZoneName}
+    plain = {UUID, int, float, bool, datetime, type(None), Digest, Ref, WaId, PrincipalId, ZoneName}
     for inner in leaves(kind):
         assert inner in plain or issubclass(inner, Enum), f"{inner} can hold personal data"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.content import ContactPart, LocationPart, MediaKind, MediaPart, Part, PollPart
 from domain.message import Refused
 from domain.moderation import check_reviewer, review_hash
 from domain.schedule import Schedule, ZoneName
@@ -41,6 +42,34 @@ SEEN: dict[str, Any] = {
 def test_whatever_changes_changes_the_hash(change: dict[str, Any]) -> None:
     assert review_hash(**SEEN) == review_hash(**SEEN)
     assert review_hash(**{**SEEN, **change}) != review_hash(**SEEN)
+
+
+IMAGE = MediaPart(MediaKind.IMAGE, a_digest("image"), a_ref("caption"))
+MENU = MediaPart(MediaKind.DOCUMENT, a_digest("menu"), a_ref("caption"), a_ref("menu.pdf"))
+PLACE, CARD = LocationPart(52.5, 13.4, a_ref("place")), ContactPart(a_ref("name"), a_ref("number"))
+POLL = PollPart(a_ref("when"), (a_ref("saturday"), a_ref("sunday")))
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        (HELLO, replace(HELLO, delay=1)),
+        (HELLO, replace(HELLO, reply_to=0)),
+        (HELLO, ContactPart(HELLO.text, HELLO.text)),
+        (IMAGE, replace(IMAGE, kind=MediaKind.STICKER)),
+        (IMAGE, replace(IMAGE, media=a_digest("another image"))),
+        (IMAGE, replace(IMAGE, caption=a_ref("another caption"))),
+        (IMAGE, replace(IMAGE, delay=1)),
+        (MENU, replace(MENU, filename=None)),
+        (PLACE, replace(PLACE, latitude=52.4)),
+        (PLACE, replace(PLACE, name=None, address=PLACE.name)),
+        (CARD, replace(CARD, number=a_ref("another number"))),
+        (POLL, replace(POLL, choices=POLL.choices[::-1])),
+        (POLL, replace(POLL, selectable=2)),
+    ],
+)
+def test_so_does_whatever_changes_in_a_part(one: Part, another: Part) -> None:
+    assert len({review_hash(**SEEN | {"parts": (BYE, part)}) for part in (one, another, replace(one))}) == 2
 
 
 def test_the_hash_of_a_given_view_never_changes() -> None:

@@ -4,14 +4,13 @@ import random
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
 from domain import account, allowance, audience, campaign, catalog, job, recipient, send, submission, workspace
-from domain.content import TextPart
 from domain.message import Digest, Envelope, Event, PrincipalId, Recorded, Ref, StreamId, WaId, WorkspaceId, derive
 from domain.schedule import ZoneName
 
@@ -187,8 +186,9 @@ class Histories:
     def value(self, hint: Any) -> Any:
         """A random value of a field's type."""
         if typing.get_origin(hint) in (types.UnionType, typing.Union):
-            inner = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-            return None if self.rng.random() < 0.3 else self.value(inner)
+            inner = [part for part in typing.get_args(hint) if part is not types.NoneType]
+            nothing = types.NoneType in typing.get_args(hint) and self.rng.random() < 0.3
+            return None if nothing else self.value(self.rng.choice(inner))
         if typing.get_origin(hint) is tuple:
             return tuple(self.value(typing.get_args(hint)[0]) for _ in range(self.rng.randint(1, 3)))
         if isinstance(hint, type) and issubclass(hint, Enum):
@@ -203,6 +203,9 @@ class Histories:
         log = []
         for stream in turns:
             version, event = next(rest[stream])
+        if is_dataclass(hint):
+            fields = typing.get_type_hints(hint)
+            return typing.cast("Any", hint)(**{name: self.value(of) for name, of in fields.items()})
             position += self.rng.choice((1, 1, 1, 2, 7))
             log.append(Recorded(position, stream, version, event, self.envelope(stream, position)))
         return log
@@ -236,7 +239,7 @@ VALUES: dict[Any, Any] = {
     PrincipalId: lambda rng: rng.choice(("Zk3Pq81x", "Qm7Lw02b", "aB3dE6gH")),
     WaId: lambda rng: f"3EB0{rng.getrandbits(72):018X}",
     ZoneName: lambda rng: rng.choice(("Europe/Berlin", "UTC")),
-    TextPart: lambda rng: TextPart(Ref(hexadecimal(rng))),
+    float: lambda rng: rng.randrange(-900, 900) / 10,
 }
 
 

@@ -2,8 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from domain import catalog
 from domain.account import (
@@ -19,6 +22,7 @@ from domain.account import (
 from domain.allowance import AllowanceClosed, AllowanceGranted
 from domain.audience import AudienceImported
 from domain.campaign import CampaignCreated
+from domain.content import Part, kind_of
 from domain.delivery import Status as Sent
 from domain.job import (
     JobApprovalGiven,
@@ -155,7 +159,12 @@ def campaign(history: Sequence[Recorded]) -> dict[str, Any]:
     state = folded(history)
     return {
         "title": state.title,
-        "parts": [part.text for part in state.parts],
+        "parts": kept(state.parts),
+def kept(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Parts by their fields, as JSON has them, each with its kind."""
+    return [orjson.loads(orjson.dumps({"kind": kind_of(part), **asdict(part)})) for part in parts]
+
+
         "audience_id": state.audience_id,
         "created_by": history[0].envelope.actor,
         "created_at": when(history, CampaignCreated),
@@ -189,7 +198,7 @@ def job(history: Sequence[Recorded]) -> dict[str, Any]:
                 voided += [{"by": by, "reason": reason.value, "at": at} for by in void]
     return {name: getattr(seen, name) for name in (*same, "zone", "expires_at", "review_hash")} | {
         "campaign_id": first.campaign_id,
-        "parts": [part.text for part in seen.parts],
+        "parts": kept(seen.parts),
         "accounts": [str(one) for one in seen.accounts],
         "start_at": scheduled.start_at if scheduled else seen.start_at,
         "start_local": seen.start_local.isoformat() if seen.start_local else None,
