@@ -62,6 +62,10 @@ PUT_REMOVED = "UPDATE session_accounts SET removed = true WHERE account_id = ANY
 State = Literal["intended", "between", "terminal", "unknown"]
 
 
+PUT_LEAVING = """
+UPDATE session_accounts a SET leaving = t.leaving FROM unnest(%s::uuid[], %s::boolean[]) AS t (account_id, leaving)
+WHERE a.account_id = t.account_id
+"""
 @dataclass(frozen=True, slots=True)
 class Send:
     """A delivery that was begun, as the reactors saw it last."""
@@ -114,6 +118,8 @@ class Changes:
     timers: list[Timer] = field(default_factory=list)
     pointless: list[tuple[UUID, str, int]] = field(default_factory=list)  # timers, as `drop_timers` takes them
     perhaps_over: set[UUID] = field(default_factory=set)  # jobs
+    leaving: dict[UUID, bool] = field(default_factory=dict)  # accounts, that are to be unlinked, or were
+    erased: list[tuple[UUID, WorkspaceId]] = field(default_factory=list)  # people
     ready: set[UUID] = field(default_factory=set)  # accounts
 
 
@@ -170,6 +176,10 @@ async def write(connection: AsyncConnection[Any], changes: Changes) -> None:
     if changes.counts:
         terminal, unknown = zip(*changes.counts.values(), strict=True)
         await connection.execute(COUNT, [list(changes.counts), list(terminal), list(unknown)])
+    if changes.leaving:
+        await connection.execute(PUT_LEAVING, [list(changes.leaving), list(changes.leaving.values())])
+    if changes.erased:
+        await connection.execute(PUT_ERASED, [list(column) for column in zip(*changes.erased, strict=True)])
 
 
 async def over(connection: AsyncConnection[Any], changes: Changes, now: datetime) -> list[Timer]:

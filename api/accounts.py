@@ -181,6 +181,12 @@ async def resume_account(account_id: UUID, accept: Accepting) -> Response:
     return await accept("account.resume", account_id=account_id)
 
 
+@router.post("/{account_id}/log-out", **gives("account.log-out", path="account_id"))
+async def log_out_account(account_id: UUID, accept: Accepting) -> Response:
+    """Unlink the account's phone and forget its profile; a QR is shown then, to link this phone again, or another."""
+    return await accept("account.log-out", account_id=account_id)
+
+
 @router.post("/{account_id}/remove", **gives("account.remove", path="account_id"))
 async def remove_account(account_id: UUID, accept: Accepting) -> Response:
     """Give an account up for good; it must be paused, or unable to send. Its share of a job waits for a revision."""

@@ -27,6 +27,7 @@ class Status(StrEnum):
     READY = "ready"
     DEGRADED = "degraded"
     RESTRICTED = "restricted"
+    LOGGING_OUT = "logging_out"
     LOGGED_OUT = "logged_out"
     REMOVED = "removed"
 
@@ -61,6 +62,13 @@ class PauseAccount(Command):
 @dataclass(frozen=True, slots=True)
 class ResumeAccount(Command):
     """Let an account send again that was paused, or that WhatsApp had restricted: a person answers for it."""
+
+    account_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LogOutAccount(Command):
+    """Unlink the account's phone and forget its profile; then another phone, or the same, may link it."""
 
     account_id: UUID
 
@@ -107,6 +115,11 @@ class AccountLinked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AccountLogOutAsked(Event):
+    """Somebody wants the account unlinked; its session does so, and nothing is sent meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountUnlinked(Event):
     """The profile is not linked any more."""
 
@@ -139,7 +152,7 @@ class AccountPaused(Event):
 
 @dataclass(frozen=True, slots=True)
 class AccountResumed(Event):
-    """Somebody resumed the account; a restriction is over by that, too."""
+    """Somebody resumed the account; a restriction is over by that, too, and the session is what it last said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +162,31 @@ class AccountRemoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What decisions about an account need."""
+    """What decisions about an account need. `session`: what was last said of it, whatever people or WhatsApp forbid."""
 
-    status: Status = Status.UNKNOWN
+    session: Status = Status.UNKNOWN
+    restricted: bool = False
     paused: bool = False
     linked: bool = False
+    leaving: bool = False
     allowance: Allowance = NO_ALLOWANCE
+
+    @property
+    def status(self) -> Status:
+        """Where it stands."""
+        return standing(self.session, restricted=self.restricted, leaving=self.leaving)
 
     @property
     def may_send(self) -> bool:
         """Whether a send may be intended at all."""
         return self.status is Status.READY and not self.paused
+
+
+def standing(session: Status, *, restricted: bool, leaving: bool) -> Status:
+    """What an account's session comes to: a restriction stands through all its news, until a person ends it."""
+    if restricted:
+        return Status.RESTRICTED
+    return Status.LOGGING_OUT if leaving else session
 
 
 def decide(account: Account, command: Command, facts: Facts) -> Sequence[Event]:
@@ -176,18 +203,20 @@ def decide(account: Account, command: Command, facts: Facts) -> Sequence[Event]:
         case PauseAccount():
             return [] if account.paused else [AccountPaused()]
         case ResumeAccount():
-            return [AccountResumed()] if account.paused or account.status is Status.RESTRICTED else []
+            return [AccountResumed()] if account.paused or account.restricted else []
+        case LogOutAccount():
+            return [AccountLogOutAsked()] if account.linked and not account.leaving else []
         case RemoveAccount():
             if account.may_send:
                 raise Refused("account_in_use", field="account_id")
             return [AccountRemoved()]
+        case ReportLinked() | ReportReady() if account.leaving:
+            return []  # it is about to be unlinked
         case ReportLinked():
             return [] if account.linked else [AccountLinked()]
         case ReportReady():
             linked: list[Event] = [] if account.linked else [AccountLinked()]
-            if account.status in (Status.READY, Status.RESTRICTED):
-                return linked  # a browser that comes back does not end a restriction: a person resumes the account
-            return [*linked, AccountReady()]
+            return linked if account.session is Status.READY else [*linked, AccountReady()]
         case ReportTrouble(reason=reason):
             return trouble(account, reason)
         case GrantAllowance():
@@ -205,36 +234,36 @@ def when_removed(command: Command) -> Sequence[Event]:
 
 
 def trouble(account: Account, reason: Trouble) -> Sequence[Event]:
-    """Which event a session's trouble is, if it is news. A restriction stands until a person ends it."""
+    """Which event a session's trouble is, if it is news."""
     match reason:
         case Trouble.LOGGED_OUT:
             return [AccountUnlinked(reason)] if account.linked else []
         case Trouble.CAPPED | Trouble.BANNED:
-            return [] if account.status is Status.RESTRICTED else [AccountRestricted(reason)]
-    return [AccountDegraded(reason)] if account.status is Status.READY else []
+            known = account.restricted and account.session is not Status.READY
+            return [] if known else [AccountRestricted(reason)]
+    return [AccountDegraded(reason)] if account.session is Status.READY else []
 
 
 def evolve(account: Account, event: Event) -> Account:
     match event:
         case AccountRegistered():
-            return replace(account, status=Status.REGISTERED)
+            return replace(account, session=Status.REGISTERED)
         case AccountLinked():
-            return stands(replace(account, linked=True), Status.LINKED)
+            return replace(account, session=Status.LINKED, linked=True)
+        case AccountLogOutAsked():
+            return replace(account, leaving=True)
         case AccountUnlinked():
-            return stands(replace(account, linked=False), Status.LOGGED_OUT)
+            return replace(account, session=Status.LOGGED_OUT, linked=False, leaving=False)
         case AccountReady():
-            return stands(account, Status.READY)
+            return replace(account, session=Status.READY)
         case AccountDegraded():
-            return stands(account, Status.DEGRADED)
+            return replace(account, session=Status.DEGRADED)
         case AccountRestricted():
-            return replace(account, status=Status.RESTRICTED)
+            return replace(account, session=after_restriction(account.session), restricted=True)
         case AccountPaused():
             return replace(account, paused=True)
         case AccountResumed():
-            again = Status.READY if account.linked else Status.LOGGED_OUT
-            return replace(
-                account, paused=False, status=again if account.status is Status.RESTRICTED else account.status
-            )
+            return replace(account, paused=False, restricted=False)
         case AccountRemoved():
             return Account(Status.REMOVED)
         case AllowanceGranted() | AllowanceClosed() | AllowanceDeferred():
@@ -242,9 +271,9 @@ def evolve(account: Account, event: Event) -> Account:
     return account
 
 
-def stands(account: Account, status: Status) -> Account:
-    """Where a session's news leave an account: a restriction stands through all of them, until a person ends it."""
-    return account if account.status is Status.RESTRICTED else replace(account, status=status)
+def after_restriction(session: Status) -> Status:
+    """How a session stands that was restricted: it is ready only once it says so again."""
+    return Status.DEGRADED if session is Status.READY else session
 
 
 def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:

@@ -8,6 +8,7 @@ from typing import Any
 from domain.account import (
     AccountDegraded,
     AccountLinked,
+    AccountLogOutAsked,
     AccountPaused,
     AccountReady,
     AccountRegistered,
@@ -17,6 +18,8 @@ from domain.account import (
     AccountUnlinked,
     Status,
     Trouble,
+    after_restriction,
+    standing,
 )
 from domain.allowance import AllowanceClosed, AllowanceDeferred, AllowanceGranted
 from domain.message import Event, Recorded, Ref
@@ -29,7 +32,10 @@ from projections.table import Keyed, Table, stamp_keyed
 
 @dataclass(slots=True)
 class Row(Keyed):
-    """An account; `permits` of its last allowance could be spent until `permits_until`, or were, when it was closed."""
+    """An account; `permits` of its last allowance could be spent until `permits_until`, or were, when it was closed.
+
+    `session` and `session_reason` are what was last said of its session, `restriction` what WhatsApp forbids.
+    """
 
     label: Ref
     registered_at: datetime
@@ -41,6 +47,10 @@ class Row(Keyed):
     permits_until: datetime | None = None
     deferred_until: datetime | None = None
     deferred_by: Window | None = None
+    session: Status = Status.REGISTERED
+    session_reason: Trouble | None = None
+    restriction: Trouble | None = None
+    leaving: bool = False
 
 
 @begins
@@ -48,39 +58,64 @@ def registered(event: AccountRegistered, recorded: Recorded) -> Row:
     return Row(*stamp_keyed(recorded), event.label, recorded.envelope.time)
 
 
-def stands(status: Status, **columns: Any) -> Handler:
-    """A session's news: a restriction stands through all of them, until a person ends it."""
+def tells(status: Status, **columns: Any) -> Handler:
+    """A session's news."""
 
     @known
     def change(row: Row, event: Any, _recorded: Recorded) -> None:
+        row.session, row.session_reason = status, getattr(event, "reason", None)
         for name, value in columns.items():
             setattr(row, name, value)
-        if row.status != Status.RESTRICTED:
-            row.status, row.reason = status, getattr(event, "reason", None)
+        stands(row)
 
     return change
 
 
+def stands(row: Row) -> None:
+    """Where its session's news, people and WhatsApp leave an account."""
+    row.status = standing(Status(row.session), restricted=row.restriction is not None, leaving=row.leaving)
+    row.reason = row.restriction or row.session_reason
+
+
+@known
+def restricted(row: Row, event: AccountRestricted, _recorded: Recorded) -> None:
+    session = after_restriction(Status(row.session))
+    if session != row.session:
+        row.session, row.session_reason = session, event.reason
+    row.restriction = event.reason
+    stands(row)
+
+
 @known
 def resumed(row: Row, _event: AccountResumed, _recorded: Recorded) -> None:
-    row.paused = False
-    if row.status == Status.RESTRICTED:
-        row.status, row.reason = (Status.READY if row.linked else Status.LOGGED_OUT), None
+    row.paused, row.restriction = False, None
+    stands(row)
+
+
+@known
+def leaves(row: Row, _event: AccountLogOutAsked, _recorded: Recorded) -> None:
+    row.leaving = True
+    stands(row)
 
 
 TABLE = Table("read_accounts", Row)
 ON: Mapping[type[Event], Handler] = {
     AccountRegistered: registered,
-    AccountLinked: stands(Status.LINKED, linked=True),
-    AccountUnlinked: stands(Status.LOGGED_OUT, linked=False),
-    AccountReady: stands(Status.READY),
-    AccountDegraded: stands(Status.DEGRADED),
-    AccountRestricted: sets(status=Status.RESTRICTED, reason=of("reason")),
+    AccountLinked: tells(Status.LINKED, linked=True),
+    AccountUnlinked: tells(Status.LOGGED_OUT, linked=False, leaving=False),
+    AccountReady: tells(Status.READY),
+    AccountDegraded: tells(Status.DEGRADED),
+    AccountRestricted: restricted,
+    AccountLogOutAsked: leaves,
     AccountPaused: sets(paused=True),
     AccountResumed: resumed,
     AccountRemoved: sets(
         status=Status.REMOVED,
         reason=None,
+        session=Status.REMOVED,
+        session_reason=None,
+        restriction=None,
+        leaving=False,
         linked=False,
         paused=False,
         permits=0,

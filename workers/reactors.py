@@ -104,7 +104,7 @@ class Reactors:
             await self._timers.fire()
         if any(isinstance(recorded.event, FOR_DISPATCH) for recorded in page):
             await self._sends.nudge(WORK)
-        if changes.accounts or changes.removed:
+        if changes.accounts or changes.removed or any(changes.leaving.values()):
             await self._sends.nudge(ACCOUNTS)
         return True
 
@@ -141,11 +141,7 @@ def fold(page: Sequence[Recorded], known: Mapping[UUID, Send], unknown_after: ti
             case "delivery":
                 fold_delivery(UUID(name), decision, known, changes)
             case "account":
-                for recorded in decision:
-                    if isinstance(recorded.event, account.AccountRegistered):
-                        changes.accounts.append((UUID(name), recorded.envelope.workspace, recorded.position))
-                    if isinstance(recorded.event, account.AccountRemoved):
-                        changes.removed.append(UUID(name))
+                fold_account(UUID(name), decision, changes)
         react(decision, unknown_after, changes)
     return changes
 
@@ -199,6 +195,20 @@ def fold_job(job_id: UUID, decision: Sequence[Recorded], changes: Changes) -> No
 def fold_delivery(
     delivery_id: UUID, decision: Sequence[Recorded], known: Mapping[UUID, Send], changes: Changes
 ) -> None:
+def fold_account(account_id: UUID, decision: Sequence[Recorded], changes: Changes) -> None:
+    """An account's events: whether it wants a session, and for what."""
+    for recorded in decision:
+        match recorded.event:
+            case account.AccountRegistered():
+                changes.accounts.append((account_id, recorded.envelope.workspace, recorded.position))
+            case account.AccountRemoved():
+                changes.removed.append(account_id)
+            case account.AccountLogOutAsked():
+                changes.leaving[account_id] = True
+            case account.AccountUnlinked():
+                changes.leaving[account_id] = False
+
+
     """A delivery's events: where it stands, and what that adds to its job's counts."""
     for recorded in decision:
         before = changes.sends.get(delivery_id) or known.get(delivery_id)

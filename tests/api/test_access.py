@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, Any]] = {
     "account.register": ("POST", "/v1/accounts", {"label": "Desk"}),
     "account.pause": ("POST", f"/v1/accounts/{SOME}/pause", None),
     "account.resume": ("POST", f"/v1/accounts/{SOME}/resume", None),
+    "account.log-out": ("POST", f"/v1/accounts/{SOME}/log-out", None),
     "account.remove": ("POST", f"/v1/accounts/{SOME}/remove", None),
     "audience.import": ("POST", "/v1/audiences", None),
     "recipient.record-consent": (

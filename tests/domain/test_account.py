@@ -5,6 +5,7 @@ import pytest
 from domain.account import (
     AccountDegraded,
     AccountLinked,
+    AccountLogOutAsked,
     AccountPaused,
     AccountReady,
     AccountRegistered,
@@ -12,6 +13,7 @@ from domain.account import (
     AccountRestricted,
     AccountResumed,
     AccountUnlinked,
+    LogOutAccount,
     PauseAccount,
     RegisterAccount,
     RemoveAccount,
@@ -64,6 +66,7 @@ def test_there_are_no_accounts_without_a_workspace() -> None:
     [
         PauseAccount(NORTH),
         ResumeAccount(NORTH),
+        LogOutAccount(NORTH),
         RemoveAccount(NORTH),
         ReportLinked(NORTH),
         ReportReady(NORTH),
@@ -107,9 +110,40 @@ def test_whatsapps_restrictions_are_a_hard_stop(reason: Trouble) -> None:
 
 def test_a_browser_that_comes_back_does_not_end_a_restriction_but_a_person_does() -> None:
     restricted = IS_READY.when(ReportTrouble(NORTH, Trouble.BANNED), by=SYSTEM).then(AccountRestricted(Trouble.BANNED))
-    restricted.when(ReportReady(NORTH), by=SYSTEM).then_nothing()
-    after = restricted.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed())
+    back = restricted.when(ReportReady(NORTH), by=SYSTEM).then(AccountReady())
+    back.when(ReportReady(NORTH), by=SYSTEM).then_nothing()
+    assert not back.state(NORTH_STREAM).may_send
+    after = back.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed())
     assert after.state(NORTH_STREAM).may_send
+
+
+def test_an_account_resumed_from_a_restriction_is_ready_only_if_its_session_said_so_since() -> None:
+    restricted = IS_READY.on(NORTH_STREAM, AccountRestricted(Trouble.CAPPED))
+    resumed = restricted.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed())
+    assert resumed.state(NORTH_STREAM).status is Status.DEGRADED
+    assert resumed.when(ReportReady(NORTH), by=SYSTEM).then(AccountReady()).state(NORTH_STREAM).may_send
+    crashed = restricted.on(NORTH_STREAM, AccountReady())
+    crashed = crashed.when(ReportTrouble(NORTH, Trouble.CRASHED), by=SYSTEM).then(AccountDegraded(Trouble.CRASHED))
+    assert crashed.on(NORTH_STREAM, AccountResumed()).state(NORTH_STREAM).status is Status.DEGRADED
+
+
+def test_what_whatsapp_restricts_again_after_it_was_ready_is_told_again() -> None:
+    ready = IS_READY.on(NORTH_STREAM, AccountRestricted(Trouble.CAPPED), AccountReady())
+    ready.when(ReportTrouble(NORTH, Trouble.BANNED), by=SYSTEM).then(AccountRestricted(Trouble.BANNED))
+
+
+def test_an_account_is_logged_out_when_somebody_wants_it_and_sends_nothing_from_then_on() -> None:
+    leaving = IS_READY.when(LogOutAccount(NORTH), by=OPERATOR).then(AccountLogOutAsked())
+    assert leaving.state(NORTH_STREAM).status is Status.LOGGING_OUT
+    assert not leaving.state(NORTH_STREAM).may_send
+    leaving.when(LogOutAccount(NORTH), by=OPERATOR).then_nothing()
+    leaving.when(ReportReady(NORTH), by=SYSTEM).then_nothing()
+    command = ReportTrouble(NORTH, Trouble.LOGGED_OUT)
+    out = leaving.when(command, by=SYSTEM).then(AccountUnlinked(Trouble.LOGGED_OUT))
+    assert out.state(NORTH_STREAM).status is Status.LOGGED_OUT
+    out.when(LogOutAccount(NORTH), by=OPERATOR).then_nothing()
+    again = out.when(ReportReady(NORTH), by=SYSTEM).then(AccountLinked(), AccountReady())
+    assert again.state(NORTH_STREAM).may_send
 
 
 def test_an_account_that_was_logged_out_can_be_linked_again() -> None:
@@ -137,11 +171,11 @@ def test_a_restriction_stands_through_all_that_a_session_does_until_a_person_end
     unlinked = restricted.when(ReportTrouble(NORTH, Trouble.LOGGED_OUT), by=SYSTEM).then(
         AccountUnlinked(Trouble.LOGGED_OUT)
     )
-    linked = unlinked.when(ReportReady(NORTH), by=SYSTEM).then(AccountLinked())
-    for given in (restricted, unlinked, linked):
+    ready = unlinked.when(ReportReady(NORTH), by=SYSTEM).then(AccountLinked(), AccountReady())
+    for given in (restricted, unlinked, ready):
         assert given.state(NORTH_STREAM).status is Status.RESTRICTED
-        given.when(ReportTrouble(NORTH, Trouble.CRASHED), by=SYSTEM).then_nothing()
-    assert linked.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed()).state(NORTH_STREAM).may_send
+        assert not given.state(NORTH_STREAM).may_send
+    assert ready.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed()).state(NORTH_STREAM).may_send
     assert not unlinked.when(ResumeAccount(NORTH), by=OPERATOR).then(AccountResumed()).state(NORTH_STREAM).may_send
 
 
@@ -153,7 +187,7 @@ def test_an_account_that_cannot_send_is_removed_for_good(given: Given) -> None:
     assert removed.state(NORTH_STREAM).status is Status.REMOVED
     for told in (RemoveAccount(NORTH), ReportReady(NORTH), ReportLinked(NORTH), ReportTrouble(NORTH, Trouble.CRASHED)):
         removed.when(told, by=SYSTEM).then_nothing()
-    for refused in (PauseAccount(NORTH), ResumeAccount(NORTH), GrantAllowance(NORTH)):
+    for refused in (PauseAccount(NORTH), ResumeAccount(NORTH), LogOutAccount(NORTH), GrantAllowance(NORTH)):
         removed.when(refused, by=SYSTEM).then_refused("account_removed", "account_id")
     removed.when(RegisterAccount(NORTH, LABEL), by=OPERATOR).then_refused("id_taken", "account_id")
 

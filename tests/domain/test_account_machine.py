@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from domain.account import (
     DECIDER,
     Account,
+    LogOutAccount,
     PauseAccount,
     RegisterAccount,
     RemoveAccount,
@@ -45,9 +46,10 @@ class Block:
 class Model:
     """What a person would note on paper: how the session is, what people said, which permits were handed out."""
 
-    session: str = "registered"  # as it was before WhatsApp restricted the account, if it did
+    session: str = "registered"  # what it last said
     linked: bool = False
     restricted: bool = False
+    leaving: bool = False
     paused: bool = False
     removed: bool = False
     blocks: list[Block] = field(default_factory=list)
@@ -56,14 +58,13 @@ class Model:
 
     @property
     def shown(self) -> str:
-        return "removed" if self.removed else "restricted" if self.restricted else self.session
+        if self.removed or self.restricted:
+            return "removed" if self.removed else "restricted"
+        return "logging_out" if self.leaving else self.session
 
     @property
     def may_send(self) -> bool:
         return self.shown == "ready" and not self.paused
-
-    def becomes(self, session: str) -> None:
-        self.session = self.session if self.restricted else session
 
     def used(self, now: datetime) -> list[Block]:
         """The blocks that count in the minute's cap."""
@@ -113,10 +114,8 @@ class AccountMachine(RuleBasedStateMachine):
         model = self.model
         news = (model.paused or model.restricted) and not model.removed
         assert bool(self.give(ResumeAccount(NORTH), OPERATOR)) == news
-        if news and model.restricted:
-            model.restricted = False  # a person answers for it: what is linked may send, until its session objects
-            model.becomes("ready" if model.linked else "logged_out")
-        model.paused = model.paused and not news
+        if news:  # a person answers for it: then it is what its session says
+            model.paused = model.restricted = False
 
     @rule(seldom=SELDOM)
     def remove(self, seldom: bool) -> None:
@@ -125,22 +124,29 @@ class AccountMachine(RuleBasedStateMachine):
             assert bool(self.give(RemoveAccount(NORTH), OPERATOR)) == news
             self.model.removed = self.model.removed or news
 
+    @rule(seldom=SELDOM)
+    def log_out(self, seldom: bool) -> None:
+        if seldom:
+            model = self.model
+            news = model.linked and not model.leaving and not model.removed
+            assert bool(self.give(LogOutAccount(NORTH), OPERATOR)) == news
+            model.leaving = model.leaving or news
+
     @rule()
     def link(self) -> None:
-        news = not self.model.linked and not self.model.removed
+        model = self.model
+        news = not model.linked and not model.removed
         assert bool(self.give(ReportLinked(NORTH))) == news
         if news:
-            self.model.linked = True
-            self.model.becomes("linked")
+            model.linked, model.session = True, "linked"
 
     @rule()
     def get_ready(self) -> None:
         model = self.model
-        news = not model.removed and (not model.linked or (model.session != "ready" and not model.restricted))
+        news = model.session != "ready" and not model.removed and not model.leaving
         assert bool(self.give(ReportReady(NORTH))) == news
         if news:
-            model.linked = True
-            model.becomes("ready")
+            model.linked, model.session = True, "ready"
 
     @rule(reason=st.sampled_from(Trouble))
     def get_into_trouble(self, reason: Trouble) -> None:
@@ -148,18 +154,16 @@ class AccountMachine(RuleBasedStateMachine):
         if reason is Trouble.LOGGED_OUT:
             news = model.linked
         elif reason in HARD:
-            news = not model.restricted
+            news = not model.restricted or model.session == "ready"
         else:
-            news = model.session == "ready" and not model.restricted
+            news = model.session == "ready"
         news = news and not model.removed
         assert bool(self.give(ReportTrouble(NORTH, reason))) == news
         if news and reason is Trouble.LOGGED_OUT:
-            model.linked = False
-            model.becomes("logged_out")
-        elif news and reason in HARD:
-            model.restricted = True
+            model.linked, model.leaving, model.session = False, False, "logged_out"
         elif news:
-            model.becomes("degraded")
+            model.restricted = model.restricted or reason in HARD
+            model.session = "degraded" if model.session == "ready" else model.session
 
     @rule(spent=st.integers(0, BLOCK))
     def ask_for_permits(self, spent: int) -> None:
@@ -199,7 +203,7 @@ class AccountMachine(RuleBasedStateMachine):
                 return block.until + COUNTS
         raise AssertionError("a cap that nothing keeps")
 
-    @precondition(lambda self: not self.model.removed)
+    @precondition(lambda self: not self.model.removed and not self.model.leaving)
     @rule(spent=st.integers(0, BLOCK))
     def go_on_sending(self, spent: int) -> None:
         """The usual: it is ready, the last block is over, and the next one is wanted."""
@@ -214,7 +218,8 @@ class AccountMachine(RuleBasedStateMachine):
         state, model = self.account, self.model
         assert (state.status, state.may_send) == (Status(model.shown), model.may_send)
         if not model.removed:
-            assert (state.linked, state.paused) == (model.linked, model.paused)
+            assert (state.linked, state.paused, state.leaving) == (model.linked, model.paused, model.leaving)
+            assert state.session == model.session
 
     @invariant()
     def a_replay_leads_to_the_same_state(self) -> None:

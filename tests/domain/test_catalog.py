@@ -19,7 +19,7 @@ from domain.schedule import ZoneName
 # What the log and the bus hold under these names can only be read as long as they mean the same: add, never change.
 EVENTS = {
     "workspace": "created moderation-policy-set sending-policy-set",
-    "account": "registered linked unlinked ready degraded restricted paused resumed removed "
+    "account": "registered linked log-out-asked unlinked ready degraded restricted paused resumed removed "
     "allowance-granted allowance-closed allowance-deferred",
     "audience": "imported",
     "recipient": "consent-recorded opted-out",
@@ -30,7 +30,7 @@ EVENTS = {
 }
 COMMANDS = {
     "workspace": "create set-moderation-policy set-sending-policy",
-    "account": "register pause resume remove",
+    "account": "register pause resume log-out remove",
     "audience": "import",
     "recipient": "record-consent opt-out",
     "campaign": "create revise archive",

@@ -245,7 +245,7 @@ def every_start_was_approved(log: list[Event]) -> None:
 @settings(max_examples=300)
 @given(HISTORIES)
 def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step]) -> None:
-    running = agreed = ready = paused = restricted = False
+    running = agreed = ready = paused = restricted = leaving = False
     until = None
     for now, event in play(steps)[1]:
         match event:
@@ -259,18 +259,23 @@ def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step]) -
                 agreed = False
             case account.AccountReady():
                 ready = True
-            case account.AccountDegraded() | account.AccountUnlinked() | account.AccountRemoved():
+            case account.AccountUnlinked():
+                ready = leaving = False
+            case account.AccountDegraded() | account.AccountLinked() | account.AccountRemoved():
                 ready = False
+            case account.AccountLogOutAsked():
+                leaving = True
             case account.AccountRestricted():
                 ready, restricted = False, True
             case account.AccountPaused():
                 paused = True
             case account.AccountResumed():
-                ready, paused, restricted = ready or restricted, False, False
+                paused = restricted = False
             case allowance.AllowanceGranted():
                 until = event.until
             case send.SendIntended():
-                assert (running, agreed, ready, paused, restricted) == (True, True, True, False, False)
+                assert (running, agreed, ready) == (True, True, True)
+                assert (paused, restricted, leaving) == (False, False, False)
                 assert until is not None
                 assert now < until
             case send.DeliverySkipped():

@@ -35,6 +35,11 @@ ACCOUNT = (
     account.AccountRestricted,
     account.AccountUnlinked,
     account.AccountResumed,
+    account.AccountReady,
+    account.AccountLogOutAsked,
+    account.AccountUnlinked,
+    account.AccountLogOutAsked,
+    account.AccountRestricted,
     account.AccountRemoved,
 )
 CAMPAIGN = (campaign.CampaignCreated, campaign.CampaignRevised, campaign.CampaignArchived)

@@ -111,9 +111,11 @@ def account(history: Sequence[Recorded]) -> dict[str, Any]:
         "label": last(history, AccountRegistered).label,
         "registered_at": when(history, AccountRegistered),
         "status": state.status,
-        "reason": why(history),
+        **why(history),
+        "session": state.session,
         "linked": state.linked,
         "paused": state.paused,
+        "leaving": state.leaving,
         "permits": getattr(block, "spent", getattr(block, "permits", 0)),
         "permits_until": state.allowance.until,
         "deferred_until": state.allowance.deferred_until,
@@ -121,22 +123,22 @@ def account(history: Sequence[Recorded]) -> dict[str, Any]:
     }
 
 
-def why(history: Sequence[Recorded]) -> Any:
-    """The reason of the last news that moved the account: while it is restricted, none does but a person."""
+def why(history: Sequence[Recorded]) -> dict[str, Any]:
+    """The reasons: of the session's last news, of the restriction that stands, and the one that is shown."""
     moves = (AccountLinked, AccountUnlinked, AccountReady, AccountDegraded)
-    reason: Any = None
-    restricted = False
+    session = restriction = None
+    ready = False
     for recorded in history:
         match recorded.event:
             case AccountRestricted() as event:
-                reason, restricted = event.reason, True
-            case AccountResumed() if restricted:
-                reason, restricted = None, False
+                session, restriction, ready = event.reason if ready else session, event.reason, False
+            case AccountResumed():
+                restriction = None
             case AccountRemoved():
-                reason, restricted = None, False
-            case event if isinstance(event, moves) and not restricted:
-                reason = getattr(event, "reason", None)
-    return reason
+                session = restriction = None
+            case event if isinstance(event, moves):
+                session, ready = getattr(event, "reason", None), isinstance(event, AccountReady)
+    return {"reason": restriction or session, "session_reason": session, "restriction": restriction}
 
 
 def audience(history: Sequence[Recorded]) -> dict[str, Any]:
