@@ -157,16 +157,16 @@ def recipient(history: Sequence[Recorded]) -> dict[str, Any]:
     }
 
 
-def campaign(history: Sequence[Recorded]) -> dict[str, Any]:
-    state = folded(history)
-    return {
-        "title": state.title,
-        "parts": kept(state.parts),
 def kept(parts: Sequence[Part]) -> list[dict[str, Any]]:
     """Parts by their fields, as JSON has them, each with its kind."""
     return [orjson.loads(orjson.dumps({"kind": kind_of(part), **asdict(part)})) for part in parts]
 
 
+def campaign(history: Sequence[Recorded]) -> dict[str, Any]:
+    state = folded(history)
+    return {
+        "title": state.title,
+        "parts": kept(state.parts),
         "audience_id": state.audience_id,
         "created_by": history[0].envelope.actor,
         "created_at": when(history, CampaignCreated),
