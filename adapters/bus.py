@@ -194,6 +194,13 @@ class Bus:
             if floor is not None and floor.stream_seq:
                 await self.js.purge_stream(stream, seq=floor.stream_seq + 1)
 
+    async def first(self, stream: str) -> str:
+        """Before which messages, as `stored_as` names them, nothing is left of a stream, nor of one of that name."""
+        with streams.declared(stream):
+            info = await self.js.stream_info(stream)
+        made = int(info.created.timestamp() * 1e6) * 1_000 if info.created else 0
+        return f"{info.state.first_seq}-{made}"
+
     async def length(self, stream: str) -> int:
         """How many messages of a queue are not acknowledged."""
         with streams.declared(stream):

@@ -55,6 +55,10 @@ INSERT INTO tries (message, begun) VALUES (%s, 1)
 ON CONFLICT (message) DO UPDATE SET begun = tries.begun + 1 RETURNING begun
 """
 TRIED = "DELETE FROM tries WHERE message = %s"
+GONE = """
+DELETE FROM tries WHERE split_part(message, '-', 1)::bigint < split_part(%(first)s, '-', 1)::bigint
+    OR split_part(message, '-', 2)::bigint < split_part(%(first)s, '-', 2)::bigint
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,11 @@ class Inbox:
         """Forget the tries of a message that nobody need try again."""
         async with self._pool.connection() as connection:
             await connection.execute(TRIED, [message])
+
+    async def forget_tries(self, first: str) -> None:
+        """Forget those of messages that are gone, see `Bus.first`: who tried them may have been killed before it did."""
+        async with self._pool.connection() as connection:
+            await connection.execute(GONE, {"first": first})
 
     async def bury(self, dead: Dead) -> None:
         """Put a message aside for a person; one that lies there already, was dropped, or was replayed stays as it is.

@@ -1,4 +1,7 @@
-"""The sweeper: publishes commands again that HTTP accepted and nobody answered, say because the bus was away."""
+"""The sweeper: publishes commands again that HTTP accepted and nobody answered, say because the bus was away.
+
+It also forgets tries of messages that are gone.
+"""
 
 import asyncio
 import logging
@@ -14,6 +17,7 @@ from adapters.heartbeats import beat
 from adapters.inbox import Dead, Inbox, Pending
 from adapters.outages import OUTAGES
 from adapters.sealing import SealBroken
+from adapters.streams import COMMANDS
 from workers.crashpoints import crashpoint
 
 log = logging.getLogger(__name__)
@@ -44,6 +48,7 @@ class Sweeper:
             beat("sweeper")
             try:
                 await self.sweep()
+                await self._inbox.forget_tries(await self._bus.first(COMMANDS))
             except OUTAGES as error:
                 log.warning("sweeper waits: %s", type(error).__name__)
             await asyncio.sleep(self._after)

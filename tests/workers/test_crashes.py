@@ -8,7 +8,8 @@ import pytest
 
 from adapters import streams, wire
 from adapters.event_store import LogUnavailable
-from tests.workers.core import HERE, Client, Core, campaign, until
+from tests.workers.core import HERE, QUICK, Client, Core, campaign, clock, until
+from workers.sweeper import Sweeper
 
 POISON = "Poison"
 
@@ -84,7 +85,7 @@ async def test_messages_that_were_delivered_too_often_and_never_tried_are_applie
     async with house.running(house.intake().run):
         outcomes = [await author.outcome() for _ in ids]
         await until(lambda: drained(house))
-        await until(lambda: forgotten(house))
+        await until(lambda: tries_are(house, 0))
     assert {outcome["command_id"] for outcome in outcomes} == ids
     assert {outcome["state"] for outcome in outcomes} == {"applied"}
 
@@ -94,12 +95,33 @@ async def test_tries_are_forgotten_with_the_message(house: Core, author: Client,
     async with house.running(house.intake().run):
         assert (await author.outcome())["state"] == "crashed"
         await until(lambda: drained(house))
-        await until(lambda: forgotten(house))
+        await until(lambda: tries_are(house, 0))
 
 
-async def forgotten(house: Core) -> bool:
+@pytest.mark.parametrize("gone", ["trimmed", "wiped"])
+async def test_tries_whose_message_is_gone_are_forgotten_by_the_sweeper_alone(
+    house: Core, author: Client, gone: str
+) -> None:
+    """As left by an intake that was killed after it had acknowledged the message, or by a wiped bus."""
+    await author.give("campaign.create", campaign())
+    await house.deliver_in_vain(1, tried=True)
+    if gone == "trimmed":
+        await house.bus.js.purge_stream(streams.COMMANDS)
+    else:
+        await house.bus.js.delete_stream(streams.COMMANDS)
+        await streams.declare(house.bus.js, QUICK)
+    waiting = await author.give("campaign.create", campaign())
+    await house.deliver_in_vain(1, tried=True)
+    async with house.running(Sweeper(house.bus, house.inbox, house.contents, clock, 0.05).run):
+        await until(lambda: tries_are(house, 1))
+    async with house.running(house.intake().run):
+        assert (await author.outcome())["command_id"] == str(waiting)
+
+
+async def tries_are(house: Core, many: int) -> bool:
     async with house.pool.connection() as connection:
-        return await (await connection.execute("SELECT 1 FROM tries")).fetchone() is None
+        found = await (await connection.execute("SELECT begun FROM tries")).fetchall()
+    return len(found) == many
 
 
 async def test_while_the_log_is_away_nothing_is_given_up(
