@@ -169,7 +169,7 @@ class Inbox:
             await connection.execute(TRIED, [message])
 
     async def forget_tries(self, first: str) -> None:
-        """Forget those of messages that are gone, see `Bus.first`: who tried them may have been killed before it did."""
+        """Forget those of messages that are gone, see `Bus.first`: who tried them may have been killed before."""
         async with self._pool.connection() as connection:
             await connection.execute(GONE, {"first": first})
 
