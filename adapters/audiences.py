@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.contents import Contents
 from adapters.vault import NUMBER
 from domain import campaign as campaigns
-from domain import content
+from domain import content, wording
 from domain import job as jobs
 from domain.audience import ImportAudience
 from domain.content import Part
@@ -167,7 +167,7 @@ class SubmissionFacts:
             return Gathered()  # the decision refuses it for that
         refs = [ref for part in parts for ref in content.words(part)]
         texts = await self._contents.open_many(workspace, refs)
-        wanted = {name for ref in refs for name in content.variables(texts[ref])}
+        wanted = {name for ref in refs for name in wording.required(texts[ref])}
         freeze = await self._audiences.freeze(workspace, audience_id, accounts, wanted)
-        links = sum(content.links(texts[ref]) for ref in refs)
+        links = sum(wording.links(texts[ref]) for ref in refs)
         return Gathered(frozen=replace(freeze.frozen, links=links), keep=partial(self._audiences.keep, freeze))

@@ -32,6 +32,7 @@ from pydantic_core import ErrorDetails
 from domain import catalog, content
 from domain.message import Command, Digest, Ref, Refused, Role
 from domain.schedule import ZoneName
+from domain.wording import malformed
 
 LONGEST_TITLE = 200
 LARGEST = 2**53  # above it JSON numbers are not exact everywhere
@@ -244,7 +245,7 @@ def collect(body: Body, texts: list[str], path: str = "") -> None:
             if isinstance(one, Body):
                 collect(one, texts, f"{field}.")
                 continue
-            if templates and content.malformed(one):
+            if templates and malformed(one):
                 raise Refused("malformed_variable", field=field)
             texts.append(one)
 

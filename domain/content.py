@@ -1,6 +1,5 @@
-"""What a message says: its parts, and the variables in its words. A template holds names, never code."""
+"""What a message says: its parts, and the limits of each. All their words are templates (see `wording`)."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,12 +7,6 @@ from enum import StrEnum
 from domain.message import Digest, Ref, Refused
 from domain.workspace import within
 
-VARIABLE = re.compile(r"\{\{\s*([a-z][a-z0-9_]{0,39})\s*\}\}")
-# What a phone makes a link of: an address with its scheme, or a name that ends in a domain in wide use.
-LINK = re.compile(
-    r"(?:https?://|www\.)\S|\b[a-z0-9-]+\.(?:[a-z]{2}|com|org|net|info|biz|shop|app|dev|link|site|online|xyz)\b(?!\.\w)",
-    re.IGNORECASE | re.ASCII,
-)
 MOST_PARTS = 10
 LONGEST_TEXT = 4_096  # characters; WhatsApp's own limit for a text message
 LONGEST_DELAY = 300  # seconds
@@ -160,24 +153,3 @@ def check_one(part: Part, index: int, field: str) -> None:
             if len(choices) > CHOICES[1]:
                 raise Refused("too_many", field=f"{field}.choices", maximum=CHOICES[1])
             within(selectable, 1, len(choices), f"{field}.selectable")
-
-
-def variables(template: str) -> frozenset[str]:
-    """The names between double braces: `Hello {{name}}` -> {"name"}."""
-    return frozenset(VARIABLE.findall(template))
-
-
-def malformed(template: str) -> bool:
-    """Whether braces are left that are no variable, so that nobody receives them raw."""
-    rest = VARIABLE.sub("", template)
-    return "{{" in rest or "}}" in rest
-
-
-def links(template: str) -> bool:
-    """Whether a text holds a link (what a variable brings is not looked at)."""
-    return LINK.search(template) is not None
-
-
-def render(template: str, values: Mapping[str, str]) -> str:
-    """The text for one recipient. KeyError names a variable the recipient lacks."""
-    return VARIABLE.sub(lambda match: values[match[1]], template)

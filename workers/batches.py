@@ -11,7 +11,7 @@ from adapters.audiences import Audiences, FrozenRow
 from adapters.contents import Contents
 from adapters.event_store import EventStore
 from adapters.vault import Person, Vault
-from domain import content
+from domain import content, wording
 from domain import delivery as deliveries
 from domain import job as jobs
 from domain.delivery import Delivery
@@ -125,7 +125,7 @@ def recipient(
 def rendered(template: str, person: Person) -> str | Rejection:
     """The words for one person, or why they cannot be sent."""
     try:
-        text = content.render(template, person.variables)
-    except KeyError:
+        text = wording.render(template, person.variables)
+    except (KeyError, ValueError):
         return Rejection.UNRENDERABLE
     return text if len(text) <= content.LONGEST_TEXT else Rejection.TOO_LONG

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.content import links, malformed, render, variables
+from domain.wording import FORMATS, links, malformed, render, required, variables
 
 NAME = st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True)
 PLAIN = st.text(st.characters(exclude_characters="{}"))
@@ -46,6 +46,54 @@ def test_each_variable_is_replaced_by_its_value_and_the_rest_stays(
     assert render(template, values) == "".join(text + values[name] for text, name, _ in pieces) + end
     assert variables(template) == values.keys()
     assert not malformed(template)
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "written"),
+    [
+        ("upper", "Ana López", "ANA LÓPEZ"),
+        ("lower", "ANA", "ana"),
+        ("title", "ANA-MARÍA o'neil", "Ana-María O'Neil"),
+        ("first", "  Ana María ", "Ana"),
+        ("first", " ", ""),
+        ("date", "2026-11-21", "21.11.2026"),
+        ("date", " 2026-11-21T14:30:00+01:00 ", "21.11.2026"),
+        ("dmy", "2026-11-02", "02/11/2026"),
+        ("mdy", "2026-11-02", "11/02/2026"),
+        ("time", "2026-11-21T14:30", "14:30"),
+    ],
+)
+def test_a_format_says_how_a_value_is_written(form: str, value: str, written: str) -> None:
+    for template in (f"{{{{x:{form}}}}}", f"{{{{ x : {form} | later}}}}"):
+        assert render(template, {"x": value}) == written
+        assert not malformed(template)
+
+
+def test_every_format_is_told_of() -> None:
+    assert set(FORMATS) == {"upper", "lower", "title", "first", "date", "dmy", "mdy", "time"}
+
+
+def test_a_default_stands_in_for_what_is_missing_or_cannot_be_read() -> None:
+    assert render("Hello {{name|friend}}!", {}) == "Hello friend!"
+    assert render("Hello{{name|}}!", {}) == "Hello!"
+    assert render("{{name:upper| dear guest }}", {}) == "dear guest"
+    assert render("{{name|friend}}", {"name": "Ana"}) == "Ana"
+    assert render("{{due:date|soon}}", {"due": "next week"}) == "soon"
+    with pytest.raises(ValueError, match=r"^due$"):
+        render("{{due:date}}", {"due": "next week"})
+
+
+def test_only_a_variable_without_a_default_is_required() -> None:
+    template = "{{a}} {{b|x}} {{c:upper}} {{d:upper|x}} {{e|x}} {{e}}"
+    assert required(template) == {"a", "c", "e"}
+    assert variables(template) == {"a", "b", "c", "d", "e"}
+
+
+@pytest.mark.parametrize(
+    "template", ["{{name:loud}}", "{{name:}}", "{{name:Upper}}", "{{name|a|b}}", "{{name|a{b}}", "{{name|{{x}}}}"]
+)
+def test_what_is_no_format_or_default_is_malformed(template: str) -> None:
+    assert malformed(template)
 
 
 def test_a_value_is_never_read_as_a_template() -> None:
