@@ -104,6 +104,26 @@ SENTENCES = {
     "too_far_ahead": "The time is more than {days} days ahead.",
     "not_in_the_vault": "No import with this digest lies in the vault.",
     "opted_out": "This person opted out; a newer consent of their own is needed.",
+    "erased": "This person was erased: they are never written to again.",
+    # of media
+    "unknown_media": "There is no such media in this workspace.",
+    "unknown_upload": "There is no such upload in this workspace: it may have been given up, or taken too long.",
+    "empty_file": "The file is empty.",
+    "file_too_large": "The file ({kind}) may have at most {maximum} bytes.",
+    "unknown_kind": "The content is of no kind that can be sent, whatever its name says.",
+    "active_content": "HTML, SVG, scripts and macros are not taken.",
+    "ambiguous_content": "The content is more than one type of file at once.",
+    "damaged": "The file begins as {mimetype}, but is cut short or damaged.",
+    "too_many_pixels": "An image may have at most {maximum} pixels.",
+    "quota_reached": "The workspace may keep at most {maximum} bytes of media, and has {used}.",
+    "media_in_use": "A campaign, a template or an unfinished job has it.",
+    "offset_mismatch": "The upload is at another offset: go on from {offset}.",
+    "too_many_chunks": "A file comes in at most {maximum} chunks.",
+    "beyond_the_end": "The chunk goes beyond the size that the upload was begun with.",
+    "bad_url": "The URL must be http:// or https:// with a name or an address, on port 80 or 443, without a password.",
+    "address_not_global": "The URL leads to an address that is not a public one of the Internet.",
+    "redirected": "The URL leads to another one, which is not followed.",
+    "not_fetched": "What is at the URL could not be fetched.",
     "own_job": "A job is answered by another than its submitter.",
     "not_what_was_reviewed": "The hash is not that of the job: look at it again.",
     "not_awaiting_review": "The job does not await review (it is {status}).",
@@ -144,6 +164,7 @@ CONFLICTS = {
     "id_taken",
     "archived",
     "opted_out",
+    "erased",
     "account_not_linked",
     "account_not_ready",
     "account_removed",
@@ -167,8 +188,12 @@ CONFLICTS = {
     "replayed",
     "dropped",
     "seal_broken",
+    "quota_reached",
+    "media_in_use",
+    "offset_mismatch",
 }
-UNKNOWN = {"unknown_dead_letter"}
+UNKNOWN = {"unknown_dead_letter", "unknown_media", "unknown_upload"}
+TOO_LARGE = {"too_large", "file_too_large"}
 
 
 class Spoken(dict[str, Any]):
@@ -190,6 +215,6 @@ def status_of(rule: str) -> int:
         return 403
     if rule in UNKNOWN:
         return 404
-    if rule == "too_large":
+    if rule in TOO_LARGE:
         return 413
     return 409 if rule in CONFLICTS else 422
