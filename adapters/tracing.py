@@ -3,12 +3,14 @@
 A batch has one span. It is part of its members' trace when they share one, and linked to each of theirs when not.
 """
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -24,9 +26,36 @@ NOTHING: AbstractContextManager[None] = nullcontext()
 
 Attributes = Mapping[str, str | int]
 
+log = logging.getLogger(__name__)
+
 _provider: Any = None
 _tracer: trace.Tracer | None = None
 _carried: ContextVar[str] = ContextVar("traceparent", default="")
+
+
+class Telling:
+    """An exporter that logs when its collector takes no spans any more, and when it takes them again."""
+
+    def __init__(self, exporter: Any, endpoint: str) -> None:
+        self._exporter = exporter
+        of = urlsplit(endpoint)  # which may hold a password
+        self._collector = f"{of.hostname}:{of.port}" if of.port else f"{of.hostname}"
+        self._away = False
+
+    def export(self, spans: Any) -> Any:
+        result = self._exporter.export(spans)
+        away = result.name == "FAILURE"
+        if away != self._away:
+            self._away = away
+            say, what = (log.warning, "lost") if away else (log.info, "sent again")
+            say("traces are %s", what, extra={"collector": self._collector})
+        return result
+
+    def force_flush(self, timeout_millis: int) -> bool:
+        return bool(self._exporter.force_flush(timeout_millis))
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
 
 
 def start(endpoint: str, process: str, version: str) -> None:
@@ -39,7 +68,8 @@ def start(endpoint: str, process: str, version: str) -> None:
     global _provider, _tracer
     resource = Resource.create({"service.name": f"drumline-{process}", "service.version": version})
     _provider = TracerProvider(resource=resource)
-    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint.rstrip("/") + PATH)))
+    collector: Any = Telling(OTLPSpanExporter(endpoint.rstrip("/") + PATH), endpoint)
+    _provider.add_span_processor(BatchSpanProcessor(collector))
     _tracer = _provider.get_tracer("drumline", version)
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from adapters import tracing
+from infra.ports import free_port
 from tests.e2e.otlp import Arrived, Collector, collector
 
 TOLD = tracing.messaging("process", "COMMANDS", 3)
@@ -109,6 +110,34 @@ def test_off_a_trace_is_passed_on_and_no_batch_is_looked_at() -> None:
             assert tracing.trace_id() == trace_of(given)
         tracing.answered("GET", None, 404)
     assert tracing.traceparent() == ""
+
+
+def test_a_collector_that_is_away_and_back_is_told_once_each_by_its_address(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")  # milliseconds
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
+    caplog.set_level("INFO", "adapters.tracing")
+
+    def told() -> list[tuple[str, str, str]]:
+        ours = [one for one in caplog.records if one.name == "adapters.tracing"]
+        return [(one.levelname, one.message, vars(one)["collector"]) for one in ours]
+
+    def spans_until(lines: int) -> None:
+        deadline = time.monotonic() + 30
+        while len(told()) < lines:
+            assert time.monotonic() < deadline
+            with tracing.span("send text", tracing.CLIENT, {}):
+                time.sleep(0.01)
+
+    port = free_port()
+    tracing.start(f"http://somebody:secret@127.0.0.1:{port}/", "test", "1")
+    spans_until(1)
+    with collector(port):
+        spans_until(2)
+        tracing.stop()
+    here = f"127.0.0.1:{port}"
+    assert told() == [("WARNING", "traces are lost", here), ("INFO", "traces are sent again", here)]
 
 
 def test_an_endpoint_that_is_away_delays_an_end_by_no_more_than_its_time(monkeypatch: pytest.MonkeyPatch) -> None:

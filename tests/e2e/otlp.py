@@ -63,9 +63,9 @@ class Collector:
 
 
 @contextmanager
-def collector() -> Iterator[Collector]:
-    """A collector at a free port."""
-    port = free_port()
+def collector(port: int | None = None) -> Iterator[Collector]:
+    """A collector, at a free port unless said."""
+    port = port or free_port()
     made = Collector(f"http://127.0.0.1:{port}")
 
     class Handler(BaseHTTPRequestHandler):
