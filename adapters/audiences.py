@@ -16,11 +16,12 @@ from adapters.vault import NUMBER
 from domain import campaign as campaigns
 from domain import content, wording
 from domain import job as jobs
-from domain.audience import ImportAudience
+from domain.audience import ChooseAudience, ImportAudience
 from domain.content import Part
 from domain.merkle import root
 from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
 from domain.ports import Gathered
+from domain.recipient import EraseRecipient
 from domain.submission import ReviseJob, SubmitJob
 
 MEMBERS = """
@@ -49,6 +50,10 @@ WHERE root = %s AND account_id = %s AND ordinal >= %s ORDER BY ordinal LIMIT %s
 IMPORTED = """
 SELECT digest FROM audience_imports
 WHERE audience_id = %s AND workspace = %s AND count = %s AND rejected = %s AND merged = %s
+"""
+HELD = """
+SELECT EXISTS (SELECT FROM people WHERE workspace = %(workspace)s AND recipient_id = %(person)s)
+OR EXISTS (SELECT FROM contents WHERE workspace = %(workspace)s AND recipient_id = %(person)s)
 """
 LEAF = struct.Struct(">Q16sI16s")  # ordinal, recipient, version of the vault, account
 
@@ -116,12 +121,19 @@ class Audiences:
             found = await (await connection.execute(ROWS, [root, account, from_ordinal, limit])).fetchall()
         return [FrozenRow(*row) for row in found]
 
-    async def imported(self, workspace: WorkspaceId, command: ImportAudience) -> Digest | None:
+    async def imported(self, workspace: WorkspaceId, command: ImportAudience | ChooseAudience) -> Digest | None:
         """The digest of what lies in the vault under the command's id, if the command counts it truly."""
-        counts = [command.count, command.rejected, command.merged]
+        others = (command.rejected, command.merged) if isinstance(command, ImportAudience) else (0, 0)
+        counts = [command.count, *others]
         async with self._pool.connection() as connection:
             row = await (await connection.execute(IMPORTED, [command.audience_id, workspace, *counts])).fetchone()
         return Digest(row[0]) if row else None
+
+    async def held(self, workspace: WorkspaceId, recipient_id: UUID) -> bool:
+        """Whether the vault holds anything of a person."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(HELD, {"workspace": workspace, "person": recipient_id})).fetchone()
+        return bool(row and row[0])
 
 
 def assigned(members: Sequence[tuple[int, UUID, int]], accounts: Sequence[UUID]) -> tuple[list[FrozenRow], Digest]:
@@ -137,7 +149,7 @@ def account_of(recipient_id: UUID, accounts: Sequence[UUID]) -> UUID:
 
 
 class SubmissionFacts:
-    """Gathers what a submission or an import is decided on besides the log: the people, as the vault holds them."""
+    """Gathers what a submission, an import or an erasure is decided on besides the log: the people, as the vault holds them."""
 
     def __init__(self, audiences: Audiences, contents: Contents) -> None:
         self._audiences = audiences
@@ -156,7 +168,9 @@ class SubmissionFacts:
                     says = states.get(campaigns.DECIDER.stream(chosen.campaign_id))
                 if says is not None:
                     return await self._frozen(actor.workspace, says.audience_id, says.parts, chosen_accounts)
-            case ImportAudience():
+            case EraseRecipient(recipient_id=recipient_id):
+                return Gathered(held=await self._audiences.held(actor.workspace, recipient_id))
+            case ImportAudience() | ChooseAudience():
                 return Gathered(imported=await self._audiences.imported(actor.workspace, command))
         return Gathered()
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -18,7 +19,12 @@ INSERT INTO contents (workspace, ref, sealed)
 SELECT %s, ref, sealed FROM unnest(%b::text[], %b::bytea[]) AS t (ref, sealed)
 ON CONFLICT DO NOTHING
 """
-OPEN = "SELECT ref, sealed FROM contents WHERE workspace = %s AND ref = ANY(%s)"
+PUT_PERSONAL = """
+INSERT INTO contents (workspace, ref, sealed, recipient_id)
+SELECT %s, ref, sealed, recipient_id FROM unnest(%b::text[], %b::bytea[], %b::uuid[]) AS t (ref, sealed, recipient_id)
+ON CONFLICT DO NOTHING
+"""
+OPEN = "SELECT ref, sealed, recipient_id IS NULL FROM contents WHERE workspace = %s AND ref = ANY(%s)"
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -74,6 +80,20 @@ class Contents:
             self._known.put(((workspace, ref), True) for ref in names)  # only once it is stored
         return [named[text] for text in texts]
 
+    async def put_personal(self, workspace: WorkspaceId, texts: Sequence[tuple[UUID, str]]) -> list[Ref]:
+        """Keep texts that are about one person each, to go when that person is erased; their references, in order.
+
+        Nothing of them is remembered here: this process would not hear of the erasure.
+        """
+        refs = [self._sealing.personal_ref(workspace, person, text) for person, text in texts]
+        new = dict(sorted(zip(refs, texts, strict=True)))
+        if new:
+            sealed = [self._sealing.seal(workspace, "content", ref, text.encode()) for ref, (_, text) in new.items()]
+            people = [person for person, _ in new.values()]
+            async with self._pool.connection() as connection:
+                await connection.execute(PUT_PERSONAL, [workspace, list(new), sealed, people])
+        return refs
+
     async def open_many(
         self, workspace: WorkspaceId, refs: Collection[Ref], connection: AsyncConnection | None = None
     ) -> dict[Ref, str]:
@@ -86,8 +106,11 @@ class Contents:
         if absent:
             async with nullcontext(connection) if connection else self._pool.connection() as lent:
                 rows = await (await lent.execute(OPEN, [workspace, absent], binary=True)).fetchall()
-            opened = {Ref(ref): self._sealing.open(workspace, "content", ref, sealed).decode() for ref, sealed in rows}
-            self._opened.put(((workspace, ref), text) for ref, text in opened.items())
+            shared = {Ref(ref) for ref, _, nobodys in rows if nobodys}
+            opened = {
+                Ref(ref): self._sealing.open(workspace, "content", ref, sealed).decode() for ref, sealed, _ in rows
+            }
+            self._opened.put(((workspace, ref), text) for ref, text in opened.items() if ref in shared)
             found |= opened
         return found
 

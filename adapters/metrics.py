@@ -80,6 +80,7 @@ REQUESTS = histogram(
 SESSIONS = gauge("sessions", "Sessions that this worker holds, by state.", "state")
 SESSION_READY = gauge("session_ready", "Whether an account's session here can send (1) or not (0).", "account")
 BROWSERS = gauge("browsers", "Browsers that this worker has open.")
+ERASED = counter("people_erased_total", "People of whom all was destroyed that was kept of them.")
 LISTENERS = gauge("event_listeners", "Who listens to events now, over server-sent events or a WebSocket.")
 
 _rules: set[str] = set()

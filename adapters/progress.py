@@ -58,14 +58,17 @@ PUT_ACCOUNTS = """
 INSERT INTO session_accounts (account_id, workspace, position)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) ON CONFLICT DO NOTHING
 """
+PUT_ERASED = """
+INSERT INTO erasures (recipient_id, workspace) SELECT * FROM unnest(%s::uuid[], %s::text[]) ON CONFLICT DO NOTHING
+"""
 PUT_REMOVED = "UPDATE session_accounts SET removed = true WHERE account_id = ANY(%s)"
-State = Literal["intended", "between", "terminal", "unknown"]
-
-
 PUT_LEAVING = """
 UPDATE session_accounts a SET leaving = t.leaving FROM unnest(%s::uuid[], %s::boolean[]) AS t (account_id, leaving)
 WHERE a.account_id = t.account_id
 """
+State = Literal["intended", "between", "terminal", "unknown"]
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """A delivery that was begun, as the reactors saw it last."""
@@ -115,11 +118,11 @@ class Changes:
     counts: dict[UUID, tuple[int, int]] = field(default_factory=dict)
     accounts: list[tuple[UUID, WorkspaceId, int]] = field(default_factory=list)
     removed: list[UUID] = field(default_factory=list)  # accounts
+    leaving: dict[UUID, bool] = field(default_factory=dict)  # accounts, that are to be unlinked, or were
+    erased: list[tuple[UUID, WorkspaceId]] = field(default_factory=list)  # people
     timers: list[Timer] = field(default_factory=list)
     pointless: list[tuple[UUID, str, int]] = field(default_factory=list)  # timers, as `drop_timers` takes them
     perhaps_over: set[UUID] = field(default_factory=set)  # jobs
-    leaving: dict[UUID, bool] = field(default_factory=dict)  # accounts, that are to be unlinked, or were
-    erased: list[tuple[UUID, WorkspaceId]] = field(default_factory=list)  # people
     ready: set[UUID] = field(default_factory=set)  # accounts
 
 
@@ -173,13 +176,13 @@ async def write(connection: AsyncConnection[Any], changes: Changes) -> None:
         await connection.execute(PUT_ACCOUNTS, [list(column) for column in zip(*changes.accounts, strict=True)])
     if changes.removed:
         await connection.execute(PUT_REMOVED, [changes.removed])
-    if changes.counts:
-        terminal, unknown = zip(*changes.counts.values(), strict=True)
-        await connection.execute(COUNT, [list(changes.counts), list(terminal), list(unknown)])
     if changes.leaving:
         await connection.execute(PUT_LEAVING, [list(changes.leaving), list(changes.leaving.values())])
     if changes.erased:
         await connection.execute(PUT_ERASED, [list(column) for column in zip(*changes.erased, strict=True)])
+    if changes.counts:
+        terminal, unknown = zip(*changes.counts.values(), strict=True)
+        await connection.execute(COUNT, [list(changes.counts), list(terminal), list(unknown)])
 
 
 async def over(connection: AsyncConnection[Any], changes: Changes, now: datetime) -> list[Timer]:

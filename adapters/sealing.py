@@ -18,6 +18,9 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 FORMAT = b"\x01"  # the first byte of everything sealed: AES-256-GCM, then the nonce, then the ciphertext and its tag
 
+APART = b"\x02"  # before a person's key that is wrapped under a key of the workspace's own
+PERSON_KEYS = "person-keys"
+
 
 class SealBroken(Exception):
     """What was sealed cannot be opened here: it was changed, moved to another place, or sealed under another key."""
@@ -88,7 +91,7 @@ class Sealing:
     def __init__(self, master: bytes, pepper: bytes) -> None:
         if len(master) != KEY_BYTES or len(pepper) != KEY_BYTES:
             raise ValueError(f"the master key and the pepper are {KEY_BYTES} bytes each")
-        self._wrapping = Box(expand(master, "person-keys"))
+        self._former = Box(expand(master, PERSON_KEYS))  # wrapped people's keys of every workspace once
         self._box = lru_cache(maxsize=1_024)(lambda workspace, use: Box(expand(master, use, workspace)))
         self._name = lru_cache(maxsize=1_024)(lambda workspace, use: expand(pepper, use, workspace))
 
@@ -108,6 +111,10 @@ class Sealing:
         """The name of a text: the same text has the same one in a workspace, and another in another."""
         return Ref(self.mac(workspace, "content", text.encode()).hex())
 
+    def personal_ref(self, workspace: WorkspaceId, recipient_id: UUID, text: str) -> Ref:
+        """The name of a text about one person: nobody else's equal words have it."""
+        return Ref(self.mac(workspace, "personal", bound(recipient_id, text)).hex())
+
     def number_hmac(self, workspace: WorkspaceId, number: str) -> bytes:
         """What a number (E.164) is looked up by."""
         return self.mac(workspace, "number", number.encode())
@@ -120,10 +127,14 @@ class Sealing:
         return UUID(bytes=bytes(raw))
 
     def new_person(self, workspace: WorkspaceId, recipient_id: UUID) -> tuple[PersonKey, bytes]:
-        """A new random key for a person, and the same key wrapped, to be kept."""
+        """A new random key for a person, and the same key wrapped under the workspace's own, to be kept."""
         key = os.urandom(KEY_BYTES)
-        return PersonKey(key, workspace, recipient_id), self._wrapping.seal(key, bound(workspace, recipient_id))
+        wrapped = self._box(workspace, PERSON_KEYS).seal(key, bound(workspace, recipient_id))
+        return PersonKey(key, workspace, recipient_id), APART + wrapped
 
     def person(self, workspace: WorkspaceId, recipient_id: UUID, wrapped: bytes) -> PersonKey:
         """A person's key, unwrapped. Raises SealBroken when it is not this person's."""
-        return PersonKey(self._wrapping.open(wrapped, bound(workspace, recipient_id)), workspace, recipient_id)
+        box = self._former
+        if wrapped[:1] == APART:
+            box, wrapped = self._box(workspace, PERSON_KEYS), wrapped[1:]
+        return PersonKey(box.open(wrapped, bound(workspace, recipient_id)), workspace, recipient_id)

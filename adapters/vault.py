@@ -33,10 +33,24 @@ ADD_VERSIONS = """
 INSERT INTO person_versions (recipient_id, version, commitment, sealed)
 SELECT * FROM unnest(%b::uuid[], %b::int[], %b::bytea[], %s::jsonb[])
 """
+SUPPRESSED = "SELECT number_hmac FROM suppressed WHERE workspace = %s AND number_hmac = ANY(%b::bytea[])"
 RAISE = """
 UPDATE people SET version = t.version FROM unnest(%s::uuid[], %s::int[]) AS t (recipient_id, version)
 WHERE people.recipient_id = t.recipient_id AND people.version <> t.version
 """
+# Whoever imports holds the lock for long: an erasure comes again rather than hold up the others.
+LOCK_NOW = "SELECT pg_try_advisory_xact_lock(hashtextextended('vault|' || %s, 0))"
+PENDING = "SELECT recipient_id, workspace FROM erasures LIMIT %s"
+SUPPRESS = """
+INSERT INTO suppressed (workspace, number_hmac)
+SELECT workspace, number_hmac FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s
+ON CONFLICT DO NOTHING
+"""
+ERASE = (
+    "DELETE FROM contents WHERE recipient_id = %(person)s AND workspace = %(workspace)s",
+    "DELETE FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s",
+    "DELETE FROM erasures WHERE recipient_id = %(person)s",
+)
 OPEN = """
 SELECT recipient_id, v.version, p.workspace, p.wrapped_key, v.sealed
 FROM unnest(%s::uuid[], %s::int[]) AS wanted (recipient_id, version)
@@ -59,10 +73,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where a person lies now: the recipient's id, and the version that holds just what the entry said."""
+    """Where a person lies now: the recipient's id, and the version that holds just what the entry said.
+
+    Of whoever was erased nothing is kept again: their version is 0.
+    """
 
     recipient_id: UUID
     version: int
+
+    @property
+    def suppressed(self) -> bool:
+        """Whether the person was erased."""
+        return not self.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +131,15 @@ class Vault:
         known = {row[0]: (row[1], row[2], row[3]) for row in rows}
         sealed = await asyncio.to_thread(self._seal_all, workspace, ids, entries, known)
         new = [row for row in sealed if row.wrapped is not None]
+        gone: set[UUID] = set()
         if new:
             numbers = [self._sealing.number_hmac(workspace, row.entry.number) for row in new]
+            cursor = await connection.execute(SUPPRESSED, [workspace, numbers])
+            if erased := {row[0] for row in await cursor.fetchall()}:
+                gone = {row.recipient_id for row, number in zip(new, numbers, strict=True) if number in erased}
+                sealed = [row for row in sealed if row.recipient_id not in gone]
+                new = [row for row in new if row.recipient_id not in gone]
+                numbers = [number for number in numbers if number not in erased]
             keys, countries = [row.wrapped for row in new], [row.entry.country for row in new]
             await connection.execute(
                 ADD_PEOPLE, [workspace, [row.recipient_id for row in new], numbers, keys, countries]
@@ -122,7 +151,7 @@ class Vault:
             await connection.execute(RAISE, [written, versions])
         newest = {recipient: version for recipient, (_, version, _) in known.items()}
         newest |= {row.recipient_id: row.version for row in sealed}
-        return [Kept(recipient, newest[recipient]) for recipient in ids]
+        return [Kept(recipient, newest.get(recipient, 0)) for recipient in ids]
 
     def _seal_all(
         self,
@@ -146,6 +175,27 @@ class Vault:
                 rows = seal_fields(key, version + 1, fields)
                 sealed.append(Sealed(recipient, version + 1, said_as, rows, entry, to_keep))
         return sealed
+
+    async def erasures(self, limit: int = BATCH) -> list[tuple[UUID, WorkspaceId]]:
+        """People whose erasure the log tells, and who are still here."""
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(PENDING, [limit])).fetchall()
+        return [(person, WorkspaceId(workspace)) for person, workspace in rows]
+
+    async def erase(self, workspace: WorkspaceId, recipient_id: UUID) -> bool:
+        """Destroy a person's key, versions and texts; only that their number is not to be kept again stays.
+
+        False, and nothing is done, while somebody imports into the workspace.
+        """
+        whom = {"workspace": workspace, "person": recipient_id}
+        async with self._pool.connection() as connection, connection.transaction():
+            row = await (await connection.execute(LOCK_NOW, [workspace])).fetchone()
+            if row is None or not row[0]:
+                return False
+            await connection.execute(SUPPRESS, whom)
+            for statement in ERASE:
+                await connection.execute(statement, whom)
+        return True
 
     async def whose(self, connection: AsyncConnection, workspace: WorkspaceId, number: str) -> UUID | None:
         """The recipient who has this number (E.164), if somebody in the vault has it."""

@@ -27,6 +27,7 @@ EXAMPLE: dict[str, Any] = {
     "source": "web_form",
     "given_at": "2026-10-02T16:20:00Z",
     "opted_out_at": None,
+    "erased_at": None,
     "changed_at": "2026-11-21T09:30:00Z",
 }
 NUMBER = {"number": "+12025550101"}
@@ -43,6 +44,7 @@ class Recipient(BaseModel):
     source: ConsentSource | None = Field(description="Where their last consent was given.")
     given_at: datetime | None
     opted_out_at: datetime | None
+    erased_at: datetime | None = Field(description="When they were forgotten: they are never written to again.")
     changed_at: datetime
 
 
@@ -108,3 +110,10 @@ async def record_consent(recipient_id: UUID, accept: Accepting) -> Response:
 async def opt_out(recipient_id: UUID, accept: Accepting) -> Response:
     """Record that a person does not want to be written to any more; it acts at once, in running jobs too."""
     return await accept("recipient.opt-out", recipient_id=recipient_id)
+
+
+@router.post("/{recipient_id}/erase", **gives("recipient.erase", path="recipient_id"))
+async def erase(recipient_id: UUID, accept: Accepting) -> Response:
+    """Forget a person for good. Nothing is sent to them from this answer on; within seconds what the vault holds of
+    them is destroyed (after an import into the workspace, if one is under way)."""
+    return await accept("recipient.erase", recipient_id=recipient_id)

@@ -1,4 +1,4 @@
-"""An audience: a list of recipients as it was imported. The people themselves lie in the vault."""
+"""An audience: a list of recipients as it was imported, or chosen by a filter. The people themselves lie in the vault."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +21,17 @@ class ImportAudience(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ChooseAudience(Command):
+    """Make an audience of the people whom a filter found; `digest` is that of the rows, which lie in the vault."""
+
+    audience_id: UUID
+    title: Ref
+    filter: Ref
+    count: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class AudienceImported(Event):
     """The audience exists: so many people, so many bad rows, so many rows merged into another by number."""
 
@@ -28,6 +39,16 @@ class AudienceImported(Event):
     count: int
     rejected: int
     merged: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceChosen(Event):
+    """The audience exists: so many people fitted the filter when it was chosen."""
+
+    title: Ref
+    filter: Ref
+    count: int
     digest: Digest
 
 
@@ -43,20 +64,26 @@ class Audience:
 def decide(audience: Audience, command: Command, facts: Facts) -> Sequence[Event]:
     match command:
         case ImportAudience():
-            ws.rules(facts)
-            if audience.exists and audience.digest == command.digest:
-                return []
-            if audience.exists:
-                raise Refused("id_taken", field="audience_id")
-            if facts.imported != command.digest:
-                raise Refused("not_in_the_vault", field="digest")
-            return [AudienceImported(command.title, command.count, command.rejected, command.merged, command.digest)]
-    raise TypeError(type(command))
+            made: Event = AudienceImported(
+                command.title, command.count, command.rejected, command.merged, command.digest
+            )
+        case ChooseAudience():
+            made = AudienceChosen(command.title, command.filter, command.count, command.digest)
+        case _:
+            raise TypeError(type(command))
+    ws.rules(facts)
+    if audience.exists and audience.digest == command.digest:
+        return []
+    if audience.exists:
+        raise Refused("id_taken", field="audience_id")
+    if facts.imported != command.digest:
+        raise Refused("not_in_the_vault", field="digest")
+    return [made]
 
 
 def evolve(audience: Audience, event: Event) -> Audience:
     match event:
-        case AudienceImported(count=count, digest=digest):
+        case AudienceImported(count=count, digest=digest) | AudienceChosen(count=count, digest=digest):
             return Audience(exists=True, count=count, digest=digest)
     return audience
 

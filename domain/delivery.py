@@ -120,6 +120,8 @@ def intend(delivery: Delivery, command: IntendSend, facts: Facts) -> Sequence[Ev
         raise Refused("job_revised", field="job_id")
     if not person.consented:
         reason = SkipReason.OPTED_OUT if person.opted_out else SkipReason.NO_CONSENT
+        if person.erased:
+            reason = SkipReason.ERASED
         return [
             DeliverySkipped(
                 command.job_id, command.recipient_id, command.account_id, command.ordinal, command.part, reason

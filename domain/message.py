@@ -93,7 +93,8 @@ class Facts:
     states: Mapping[StreamId, Any] = field(default_factory=dict)  # other streams' states, as read
     versions: Mapping[StreamId, int] = field(default_factory=dict)  # and their versions
     frozen: Frozen | None = None  # only for a submission
-    imported: Digest | None = None  # only for an import: the digest of the rows that lie in the vault
+    imported: Digest | None = None  # only for an import or a choice: the digest of the rows that lie in the vault
+    held: bool = False  # only for an erasure: whether the vault holds anything of the person
 
     def state(self, stream: StreamId, initial: "S") -> "S":
         """Another aggregate's state, or `initial` when that stream does not exist."""

@@ -142,10 +142,11 @@ class Gathered:
 
     frozen: Frozen | None = None
     imported: Digest | None = None
+    held: bool = False
     keep: Callable[[], Awaitable[None]] | None = None  # awaited after acceptance, before the append
 
 
 class Gather(Protocol):
-    """Collects those facts for a submission or an import, given the states that were read for it."""
+    """Collects those facts for a submission, an import or an erasure, given the states that were read for it."""
 
     async def __call__(self, command: Command, actor: Actor, states: Mapping[StreamId, Any]) -> Gathered: ...

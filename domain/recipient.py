@@ -7,7 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain import workspace as ws
-from domain.message import Command, Decider, Event, Facts, Ref, Refused, StreamId, WorkspaceId
+from domain.message import Command, Decider, Event, Facts, Ref, Refused, StreamId, WaId, WorkspaceId
+from domain.ports import Arrived
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # a time before it is mistyped, or none that a database can hold
 
@@ -21,6 +22,13 @@ class ConsentSource(StrEnum):
     MESSAGE = "message"
     CONTRACT = "contract"
     IMPORT = "import"
+
+
+class OptOutSource(StrEnum):
+    """How an opt-out came to us."""
+
+    REPORTED = "reported"
+    MESSAGE = "message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,26 @@ class OptOut(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class EraseRecipient(Command):
+    """Forget a person for good; only that nobody is to write to their number is still known."""
+
+    recipient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveMessage(Command):
+    """Inside: this person wrote to one of our accounts; `opts_out`: that they want to hear no more."""
+
+    recipient_id: UUID
+    account_id: UUID
+    message_id: UUID
+    kind: Arrived
+    sent_at: datetime
+    answers: WaId | None
+    opts_out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentRecorded(Event):
     """There is a consent on record."""
 
@@ -54,6 +82,28 @@ class RecipientOptedOut(Event):
     """The person opted out; a consent given before that counts no more."""
 
     at: datetime
+    source: OptOutSource = OptOutSource.REPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(Event):
+    """The person wrote to an account, or voted in a poll; `answers` is the message of ours that they mean.
+
+    What they wrote lies in the vault under the message's id.
+    """
+
+    account_id: UUID
+    message_id: UUID
+    kind: Arrived
+    sent_at: datetime
+    answers: WaId | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientErased(Event):
+    """The person is to be forgotten: what the vault holds of them is destroyed, and they are never written to again."""
+
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +113,17 @@ class Recipient:
     consented: bool = False
     opted_out: bool = False
     opted_out_at: datetime | None = None
+    erased: bool = False
 
 
 def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Event]:
     ws.rules(facts)
     match command:
+        case EraseRecipient():
+            return [] if recipient.erased else erase(facts)
         case RecordConsent():
+            if recipient.erased:
+                raise Refused("erased", field="recipient_id")
             if command.given_at.tzinfo is None:
                 raise Refused("no_time_zone", field="given_at")
             if command.given_at > facts.now:
@@ -82,9 +137,25 @@ def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Eve
             if recipient.consented:
                 return []
             return [ConsentRecorded(command.source, command.given_at, command.proof)]
+        case ReceiveMessage():
+            return [] if recipient.erased else receive(recipient, command, facts)
         case OptOut():
-            return [] if recipient.opted_out else [RecipientOptedOut(facts.now)]
+            return [] if recipient.opted_out or recipient.erased else [RecipientOptedOut(facts.now)]
     raise TypeError(type(command))
+
+
+def receive(recipient: Recipient, command: ReceiveMessage, facts: Facts) -> Sequence[Event]:
+    """What a message comes to. One that says that the person wants no more opts them out."""
+    received = MessageReceived(command.account_id, command.message_id, command.kind, command.sent_at, command.answers)
+    opted_out = RecipientOptedOut(facts.now, OptOutSource.MESSAGE)
+    return [received, opted_out] if command.opts_out and not recipient.opted_out else [received]
+
+
+def erase(facts: Facts) -> Sequence[Event]:
+    """A mistyped id must not pass for an erasure: the vault holds somebody under it."""
+    if not facts.held:
+        raise Refused("unknown_recipient", field="recipient_id")
+    return [RecipientErased(facts.now)]
 
 
 def outweighs(consent: RecordConsent, recipient: Recipient) -> bool:
@@ -100,6 +171,8 @@ def evolve(recipient: Recipient, event: Event) -> Recipient:
             return replace(recipient, consented=True, opted_out=False)
         case RecipientOptedOut(at):
             return replace(recipient, consented=False, opted_out=True, opted_out_at=at)
+        case RecipientErased():
+            return Recipient(erased=True)
     return recipient
 
 

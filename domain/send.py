@@ -13,6 +13,7 @@ class SkipReason(StrEnum):
 
     NO_CONSENT = "no_consent"
     OPTED_OUT = "opted_out"
+    ERASED = "erased"
 
 
 class Rejection(StrEnum):

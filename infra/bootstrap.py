@@ -50,6 +50,7 @@ from workers.batches import Batches
 from workers.commands import Intake
 from workers.decisions import Decisions
 from workers.dispatch import Dispatch
+from workers.forgetting import Forgetting
 from workers.projector import Projector
 from workers.reactors import Reactors
 from workers.receipts import Receipts
@@ -170,6 +171,7 @@ def core(parts: Parts) -> dict[str, Run]:
         "reactors": reactors.run,
         "timers": timers.run,
         "dispatch": dispatch.run,
+        "forgetting": Forgetting(parts.vault).run,
         "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
     }
 

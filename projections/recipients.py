@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.message import Event, Recorded
-from domain.recipient import ConsentRecorded, ConsentSource, RecipientOptedOut
+from domain.recipient import ConsentRecorded, ConsentSource, RecipientErased, RecipientOptedOut
 from projections.listing import Filter, Listing, Way, by_id
 from projections.projection import Handler, Projection
 from projections.sums import Sums
@@ -20,6 +20,7 @@ class Row(Keyed):
     source: ConsentSource | None = None
     given_at: datetime | None = None
     opted_out_at: datetime | None = None
+    erased_at: datetime | None = None
 
 
 def consent_recorded(row: Row | None, event: ConsentRecorded, recorded: Recorded) -> Row:
@@ -34,9 +35,25 @@ def opted_out(row: Row | None, event: RecipientOptedOut, recorded: Recorded) -> 
     return row
 
 
+def erased(row: Row | None, event: RecipientErased, recorded: Recorded) -> Row:
+    born = stamp_keyed(recorded) if row is None else (row.workspace, row.born, row.position, row.changed_at, row.id)
+    return Row(*born, consented=False, erased_at=event.at)
+
+
+def word(row: Row) -> str:
+    """By which a person is counted."""
+    if row.erased_at is not None:
+        return "erased"
+    return "consented" if row.consented else "opted_out"
+
+
 TABLE = Table("read_recipients", Row)
-ON: Mapping[type[Event], Handler] = {ConsentRecorded: consent_recorded, RecipientOptedOut: opted_out}
-SUMS = Sums("read_recipients_sums", lambda row: "consented" if row.consented else "opted_out")
+ON: Mapping[type[Event], Handler] = {
+    ConsentRecorded: consent_recorded,
+    RecipientOptedOut: opted_out,
+    RecipientErased: erased,
+}
+SUMS = Sums("read_recipients_sums", word)
 PROJECTION = Projection(TABLE, ON, tally=SUMS, kept=(SUMS.table,))
 
 LIST = Listing(
@@ -44,7 +61,13 @@ LIST = Listing(
     Row,
     [
         by_id(),
-        Filter("consented", bool, "consented", "Only those who may be written to, or (`false`) opted out.", True),
+        Filter(
+            "consented",
+            bool,
+            "consented",
+            "Only those who may be written to, or (`false`) opted out or were erased.",
+            True,
+        ),
         Filter("source", ConsentSource, "source", "Only those whose last consent came so.", "web_form"),
     ],
     [Way(("source",)), Way(("consented",))],

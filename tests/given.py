@@ -21,14 +21,15 @@ class Given:
     history: Mapping[StreamId, tuple[Event, ...]] = field(default_factory=lambda: MappingProxyType({}))
     frozen: Frozen | None = None
     imported: Digest | None = None
+    held: bool = False
 
     def on(self, stream: StreamId, *events: Event) -> "Given":
         """The same, and these events on this stream."""
         return replace(self, history={**self.history, stream: (*self.history.get(stream, ()), *events)})
 
-    def vault(self, *, frozen: Frozen | None = None, imported: Digest | None = None) -> "Given":
-        """The same, with what the vault holds for a submission or an import."""
-        return replace(self, frozen=frozen, imported=imported)
+    def vault(self, *, frozen: Frozen | None = None, imported: Digest | None = None, held: bool = False) -> "Given":
+        """The same, with what the vault holds for a submission, an import or an erasure."""
+        return replace(self, frozen=frozen, imported=imported, held=held)
 
     def state(self, stream: StreamId) -> Any:
         """What a stream's events lead to."""
@@ -46,6 +47,7 @@ class Given:
             versions={stream: len(self.history[stream]) for stream in read},
             frozen=self.frozen,
             imported=self.imported,
+            held=self.held,
         )
         try:
             events = decider.decide(self.state(target), command, facts)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from nats.aio.msg import Msg
 
@@ -21,6 +22,7 @@ from adapters.keys import Keys
 from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 from adapters.streams import COMMANDS
+from domain import recipient
 from domain.message import Refused, StreamId, WorkspaceId
 from workers.burial import Burial
 from workers.cases import Case, cases_of
@@ -218,11 +220,14 @@ class Intake:
         for command, draft in drafts:
             by_workspace[command.sender.workspace].append((command, draft))
         for workspace, ours in by_workspace.items():
-            refs = iter(await self._contents.put_many(workspace, [text for _, draft in ours for text in draft.texts]))
+            personal = [(one, text) for _, draft in ours if (one := whose(draft)) for text in draft.texts]
+            others = [text for _, draft in ours if whose(draft) is None for text in draft.texts]
+            of_people = iter(await self._contents.put_personal(workspace, personal))
+            shared = iter(await self._contents.put_many(workspace, others))
             for command, draft in ours:
                 assert command.actor is not None
                 command.request = Request(
-                    draft.command([next(refs) for _ in draft.texts]),
+                    draft.command([next(shared if whose(draft) is None else of_people) for _ in draft.texts]),
                     command.actor,
                     command.command_id,
                     command.address.name,
@@ -272,3 +277,9 @@ class Intake:
                 for message in messages:
                     await self._bus.working(message)
         await asyncio.sleep(pause)
+
+
+def whose(draft: wire.Draft) -> UUID | None:
+    """The person whom a command's texts are about, if it is one about a person."""
+    kind = draft.body.made_into
+    return getattr(draft.body, "recipient_id", None) if kind.__module__ == recipient.__name__ else None

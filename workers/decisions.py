@@ -6,9 +6,10 @@ from datetime import datetime
 
 from adapters.event_store import EventStore, Item, Loaded, Verdict
 from domain import catalog
-from domain.audience import ImportAudience
+from domain.audience import ChooseAudience, ImportAudience
 from domain.message import Event, Facts, Refused, Role, StreamId
 from domain.ports import Gather
+from domain.recipient import EraseRecipient
 from domain.submission import ReviseJob, SubmitJob
 from workers.cases import Case, cases_of, item_of, known
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
@@ -169,9 +170,10 @@ class Decisions:
         states = known(case)
         facts = Facts(request.actor, now, states, case.versions)
         keep = None
-        if isinstance(command, SubmitJob | ReviseJob | ImportAudience):
+        if isinstance(command, SubmitJob | ReviseJob | ImportAudience | ChooseAudience | EraseRecipient):
             gathered = await self._gather(command, request.actor, {**states, case.target: case.own_state()})
-            facts, keep = replace(facts, frozen=gathered.frozen, imported=gathered.imported), gathered.keep
+            facts = replace(facts, frozen=gathered.frozen, imported=gathered.imported, held=gathered.held)
+            keep = gathered.keep
         events = case.decider.decide(case.own_state(), command, facts)
         if events and case.foreign:
             raise Refused("id_taken", field=f"{case.decider.aggregate}_id")

@@ -19,6 +19,7 @@ from adapters.timers import EVER, Timer
 from domain import account, job, submission
 from domain.message import Event, Recorded, derive
 from domain.reactors import COMPLETE_WHEN_OVER, POINTLESS, REACTIONS, START_WHEN_READY, Due, Kind, Moment, Reaction
+from domain.recipient import RecipientErased
 from domain.send import DeliverySkipped, SendIntended, doubtful_step, next_part, terminal_step
 from workers.crashpoints import crashpoint
 from workers.leading import while_leading
@@ -143,6 +144,8 @@ def fold(page: Sequence[Recorded], known: Mapping[UUID, Send], unknown_after: ti
             case "account":
                 fold_account(UUID(name), decision, changes)
         react(decision, unknown_after, changes)
+    erased = (one for one in page if type(one.event) is RecipientErased)
+    changes.erased += [(UUID(one.stream.partition("-")[2]), one.envelope.workspace) for one in erased]
     return changes
 
 
@@ -192,9 +195,6 @@ def fold_job(job_id: UUID, decision: Sequence[Recorded], changes: Changes) -> No
             changes.statuses[job_id] = STATUS[type(event)]
 
 
-def fold_delivery(
-    delivery_id: UUID, decision: Sequence[Recorded], known: Mapping[UUID, Send], changes: Changes
-) -> None:
 def fold_account(account_id: UUID, decision: Sequence[Recorded], changes: Changes) -> None:
     """An account's events: whether it wants a session, and for what."""
     for recorded in decision:
@@ -209,6 +209,9 @@ def fold_account(account_id: UUID, decision: Sequence[Recorded], changes: Change
                 changes.leaving[account_id] = False
 
 
+def fold_delivery(
+    delivery_id: UUID, decision: Sequence[Recorded], known: Mapping[UUID, Send], changes: Changes
+) -> None:
     """A delivery's events: where it stands, and what that adds to its job's counts."""
     for recorded in decision:
         before = changes.sends.get(delivery_id) or known.get(delivery_id)

@@ -114,3 +114,16 @@ def test_only_the_entries_used_last_are_remembered() -> None:
     assert recent.get("a") == 1
     recent.put([("c", 3)])
     assert (recent.get("a"), recent.get("b"), recent.get("c"), len(recent)) == (1, None, 3, 2)
+
+
+async def test_equal_words_about_two_people_are_two_texts_that_go_with_their_person(v: Vaulted) -> None:
+    ana, bo = uuid4(), uuid4()
+    refs = await v.contents.put_personal(HERE, [(bo, "Form 12"), (ana, "Form 12"), (ana, "Form 12")])
+    [shared] = await v.contents.put_many(HERE, ["Form 12"])
+    assert len({shared, *refs}) == 3
+    assert refs[1] == refs[2]
+    assert await v.contents.open_many(HERE, [shared, *refs]) == dict.fromkeys((shared, *refs), "Form 12")
+    await v.vault.erase(HERE, ana)
+    assert await v.contents.open_many(HERE, [shared, *refs]) == dict.fromkeys((shared, refs[0]), "Form 12")
+    assert await v.contents.put_personal(HERE, [(ana, "Form 12")]) == [refs[1]]
+    assert await v.contents.open_many(HERE, refs) == dict.fromkeys(refs, "Form 12")

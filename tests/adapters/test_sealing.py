@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sealing import Box, PersonKey, SealBroken, Sealing, bound, expand
+from adapters.sealing import APART, PERSON_KEYS, Box, PersonKey, SealBroken, Sealing, bound, expand
 from tests.adapters.vaulted import HERE, MASTER, PEPPER, THERE
 
 SEALING = Sealing(MASTER, PEPPER)
@@ -82,6 +82,24 @@ def test_a_wrapped_key_is_one_persons_in_one_workspace() -> None:
     for workspace, person in ((HERE, uuid4()), (THERE, recipient)):
         with pytest.raises(SealBroken):
             SEALING.person(workspace, person, wrapped)
+
+
+def test_each_workspaces_people_have_keys_wrapped_under_a_key_of_its_own() -> None:
+    recipient = SEALING.recipient_id(HERE, NUMBER)
+    _, wrapped = SEALING.new_person(HERE, recipient)
+    place = bound(HERE, recipient)
+    assert wrapped[:1] == APART
+    assert len(Box(expand(MASTER, PERSON_KEYS, HERE)).open(wrapped[1:], place)) == 32
+    for other in (expand(MASTER, PERSON_KEYS, THERE), expand(MASTER, PERSON_KEYS)):
+        with pytest.raises(SealBroken):
+            Box(other).open(wrapped[1:], place)
+
+
+def test_a_key_wrapped_before_workspaces_had_their_own_still_opens() -> None:
+    recipient, key = SEALING.recipient_id(HERE, NUMBER), b"k" * 32
+    former = Box(expand(MASTER, PERSON_KEYS)).seal(key, bound(HERE, recipient))
+    sealed = PersonKey(key, HERE, recipient).seal("city", 1, "Rome")
+    assert SEALING.person(HERE, recipient, former).open("city", 1, sealed) == "Rome"
 
 
 def test_another_master_key_opens_nothing_but_names_things_alike() -> None:

@@ -116,3 +116,67 @@ async def test_what_was_swapped_in_the_database_does_not_open(v: Vaulted, swap: 
     for person in (ana, bo):
         with pytest.raises(SealBroken):
             await v.vault.person(person.recipient_id, 2)
+
+
+# --- erasing ---------------------------------------------------------------------------------------------------------
+
+
+async def everything(v: Vaulted) -> str:
+    """All rows of all tables that the vault has anything to do with."""
+    tables = ("people", "person_versions", "contents", "erasures", "audience_members")
+    async with v.pool.connection() as connection:
+        found = [await (await connection.execute(f"SELECT t::text FROM {table} t")).fetchall() for table in tables]
+    return str(found)
+
+
+async def test_of_an_erased_person_only_that_their_number_is_not_kept_again_stays(v: Vaulted) -> None:
+    ana, bo = await keep(v, (ANA, {"name": "Ana"}), (BO, {"name": "Bo"}))
+    await keep(v, (ANA, {"name": "Anna"}))
+    await v.contents.put_personal(HERE, [(ana.recipient_id, "Form 12"), (bo.recipient_id, "Form 12")])
+    assert await v.vault.erase(HERE, ana.recipient_id)
+    left = await everything(v)
+    assert str(ana.recipient_id) not in left
+    assert str(bo.recipient_id) in left
+    assert (await v.vault.person(bo.recipient_id, 1)).name == "Bo"
+    async with v.pool.connection() as connection:
+        rows = await (await connection.execute("SELECT workspace, number_hmac FROM suppressed")).fetchall()
+    assert rows == [(HERE, v.sealing.number_hmac(HERE, ANA))]
+
+
+async def test_who_was_erased_is_not_kept_again_and_the_others_of_the_list_are(v: Vaulted) -> None:
+    [ana] = await keep(v, (ANA, {"name": "Ana"}))
+    assert await v.vault.erase(HERE, ana.recipient_id)
+    again, bo = await keep(v, (ANA, {"name": "Ana"}), (BO, {"name": "Bo"}))
+    assert (again, again.suppressed) == (Kept(ana.recipient_id, 0), True)
+    assert (bo.version, bo.suppressed) == (1, False)
+    assert str(ana.recipient_id) not in await everything(v)
+    [there] = await keep(v, (ANA, {"name": "Ana"}), workspace=THERE)
+    assert there.version == 1
+
+
+async def test_nobody_is_erased_from_another_workspace_and_twice_is_once(v: Vaulted) -> None:
+    [ana] = await keep(v, (ANA, {"name": "Ana"}))
+    assert await v.vault.erase(THERE, ana.recipient_id)
+    assert (await v.vault.person(ana.recipient_id, 1)).name == "Ana"
+    for _ in range(2):
+        assert await v.vault.erase(HERE, ana.recipient_id)
+    assert await v.audiences.held(HERE, ana.recipient_id) is False
+
+
+async def test_an_erasure_waits_for_an_import_and_comes_again(v: Vaulted) -> None:
+    [ana] = await keep(v, (ANA, {"name": "Ana"}))
+    async with v.pool.connection() as connection, connection.transaction():
+        await v.vault.store(connection, HERE, [Entry(ANA, "US", {"name": "Anna"})])
+        assert not await v.vault.erase(HERE, ana.recipient_id)
+    assert await v.vault.erase(HERE, ana.recipient_id)
+    assert await v.vault.people([(ana.recipient_id, 1), (ana.recipient_id, 2)]) == {}
+
+
+async def test_the_vault_tells_whether_it_holds_anything_of_a_person(v: Vaulted) -> None:
+    [ana] = await keep(v, (ANA, {"name": "Ana"}))
+    stranger = uuid4()
+    await v.contents.put_personal(HERE, [(stranger, "Form 12")])
+    assert await v.audiences.held(HERE, ana.recipient_id)
+    assert await v.audiences.held(HERE, stranger)
+    assert not await v.audiences.held(THERE, ana.recipient_id)
+    assert not await v.audiences.held(HERE, uuid4())

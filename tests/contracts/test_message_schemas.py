@@ -92,7 +92,7 @@ def test_the_example_of_a_command_is_not_refused_for_its_form(name: str) -> None
         derive("example", f"{one}_id") for one in ("job", "campaign", "account", "audience")
     )
     world = (
-        Given(frozen=FROZEN, imported=a_digest("digest"))
+        Given(frozen=FROZEN, imported=a_digest("digest"), held=True)
         .on(RULES_STREAM, CREATED)
         .on(StreamId(f"audience-{audience}"), IMPORTED)
         .on(StreamId(f"campaign-{campaign}"), CAMPAIGN_CREATED)

@@ -21,8 +21,8 @@ EVENTS = {
     "workspace": "created moderation-policy-set sending-policy-set",
     "account": "registered linked log-out-asked unlinked ready degraded restricted paused resumed removed "
     "allowance-granted allowance-closed allowance-deferred",
-    "audience": "imported",
-    "recipient": "consent-recorded opted-out",
+    "audience": "imported chosen",
+    "recipient": "consent-recorded opted-out erased message-received",
     "campaign": "created revised archived",
     "job": "submitted revised flagged approval-given approval-voided changes-requested approved scheduled rejected "
     "expired start-deferred started paused resumed stopped completed",
@@ -31,8 +31,8 @@ EVENTS = {
 COMMANDS = {
     "workspace": "create set-moderation-policy set-sending-policy",
     "account": "register pause resume log-out remove",
-    "audience": "import",
-    "recipient": "record-consent opt-out",
+    "audience": "import choose",
+    "recipient": "record-consent opt-out erase",
     "campaign": "create revise archive",
     "job": "submit revise approve withdraw request-changes reject start pause resume stop",
     "delivery": "resolve-unknown",

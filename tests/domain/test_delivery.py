@@ -11,7 +11,7 @@ from domain.delivery import Status
 from domain.job import JobCompleted, JobPaused, JobStopped
 from domain.job import Status as JobStatus
 from domain.message import Command, Event
-from domain.recipient import RecipientOptedOut
+from domain.recipient import RecipientErased, RecipientOptedOut
 from domain.send import (
     MOST_TRIES,
     ConfirmSend,
@@ -153,6 +153,13 @@ def test_whoever_opted_out_is_skipped_even_between_two_parts() -> None:
     assert status(act(ONE_PART.on(ANA_STREAM, opted_out), INTEND).then(skipped(SkipReason.OPTED_OUT))) is Status.SKIPPED
     after = act(BETWEEN.on(ANA_STREAM, opted_out), SECOND_PART).then(skipped(SkipReason.OPTED_OUT, 1))
     assert status(after) is Status.PARTIAL
+
+
+def test_whoever_was_erased_is_skipped_even_between_two_parts() -> None:
+    for before in (CONSENTED, RecipientOptedOut(NOW)):
+        erased = (before, RecipientErased(NOW))
+        assert act(ONE_PART.on(ANA_STREAM, *erased), INTEND).then(skipped(SkipReason.ERASED))
+        act(BETWEEN.on(ANA_STREAM, *erased), SECOND_PART).then(skipped(SkipReason.ERASED, 1))
 
 
 def test_skipping_needs_no_account_that_can_send() -> None:

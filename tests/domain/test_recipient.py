@@ -6,8 +6,18 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from domain.message import Command
-from domain.recipient import EARLIEST, ConsentRecorded, ConsentSource, OptOut, RecipientOptedOut, RecordConsent
-from tests.builders import ANA, ANA_STREAM, CONSENTED, CREATED, DAY, NOW, RULES_STREAM, SECOND, a_ref
+from domain.recipient import (
+    EARLIEST,
+    ConsentRecorded,
+    ConsentSource,
+    EraseRecipient,
+    OptOut,
+    Recipient,
+    RecipientErased,
+    RecipientOptedOut,
+    RecordConsent,
+)
+from tests.builders import ADMIN, ANA, ANA_STREAM, CONSENTED, CREATED, DAY, NOW, RULES_STREAM, SECOND, a_ref
 from tests.given import Given
 
 UNHEARD_OF = Given().on(RULES_STREAM, CREATED)
@@ -69,6 +79,23 @@ def test_an_imported_consent_never_ends_an_opt_out() -> None:
     OPTED_OUT.when(imported).then_refused("opted_out", "recipient_id")
 
 
-@pytest.mark.parametrize("command", [CONSENT, OptOut(ANA)])
+@pytest.mark.parametrize("given", [UNHEARD_OF, AGREED, OPTED_OUT])
+def test_whoever_the_vault_holds_can_be_erased_once(given: Given) -> None:
+    after = given.vault(held=True).when(EraseRecipient(ANA), ADMIN).then(RecipientErased(NOW))
+    assert after.state(ANA_STREAM) == Recipient(erased=True)
+    after.vault(held=False).when(EraseRecipient(ANA), ADMIN, at=NOW + DAY).then_nothing()
+
+
+def test_an_id_of_nobody_is_no_erasure() -> None:
+    AGREED.when(EraseRecipient(ANA), ADMIN).then_refused("unknown_recipient", "recipient_id")
+
+
+def test_no_consent_brings_an_erased_person_back() -> None:
+    given = AGREED.on(ANA_STREAM, RecipientErased(NOW - SECOND))
+    given.when(replace(CONSENT, given_at=NOW)).then_refused("erased", "recipient_id")
+    given.when(OptOut(ANA)).then_nothing()
+
+
+@pytest.mark.parametrize("command", [CONSENT, OptOut(ANA), EraseRecipient(ANA)])
 def test_there_are_no_recipients_without_a_workspace(command: Command) -> None:
     Given().when(command).then_refused("unknown_workspace", "workspace")

@@ -44,7 +44,12 @@ ACCOUNT = (
 )
 CAMPAIGN = (campaign.CampaignCreated, campaign.CampaignRevised, campaign.CampaignArchived)
 WORKSPACE = (workspace.WorkspaceCreated, workspace.ModerationPolicySet, workspace.SendingPolicySet)
-RECIPIENT = (recipient.ConsentRecorded, recipient.RecipientOptedOut, recipient.ConsentRecorded)
+RECIPIENT = (
+    recipient.ConsentRecorded,
+    recipient.RecipientOptedOut,
+    recipient.ConsentRecorded,
+    recipient.RecipientErased,
+)
 JOBS = (
     (
         submission.JobSubmitted,
@@ -126,6 +131,7 @@ class Histories:
         for length in range(1, len(WORKSPACE) + 1):
             self.add("workspace", f"w{length}", *(self.made(kind) for kind in WORKSPACE[:length]))
         self.add("audience", self.id(), self.made(audience.AudienceImported))
+        self.add("audience", self.id(), self.made(audience.AudienceChosen))
         for aggregate, script in (("account", ACCOUNT), ("campaign", CAMPAIGN), ("recipient", RECIPIENT)):
             for length in range(1, len(script) + 1):
                 self.add(aggregate, self.id(), *(self.made(kind) for kind in script[:length]))
@@ -198,6 +204,9 @@ class Histories:
             return tuple(self.value(typing.get_args(hint)[0]) for _ in range(self.rng.randint(1, 3)))
         if isinstance(hint, type) and issubclass(hint, Enum):
             return self.rng.choice(list(hint))
+        if is_dataclass(hint):
+            fields = typing.get_type_hints(hint)
+            return typing.cast("Any", hint)(**{name: self.value(of) for name, of in fields.items()})
         return VALUES[hint](self.rng)
 
     def log(self, position: int = 0) -> list[Recorded]:
@@ -208,9 +217,6 @@ class Histories:
         log = []
         for stream in turns:
             version, event = next(rest[stream])
-        if is_dataclass(hint):
-            fields = typing.get_type_hints(hint)
-            return typing.cast("Any", hint)(**{name: self.value(of) for name, of in fields.items()})
             position += self.rng.choice((1, 1, 1, 2, 7))
             log.append(Recorded(position, stream, version, event, self.envelope(stream, position)))
         return log

@@ -20,7 +20,7 @@ from domain.account import (
     AccountUnlinked,
 )
 from domain.allowance import AllowanceClosed, AllowanceGranted
-from domain.audience import AudienceImported
+from domain.audience import AudienceChosen, AudienceImported
 from domain.campaign import CampaignCreated
 from domain.content import Part, kind_of
 from domain.delivery import Status as Sent
@@ -39,7 +39,7 @@ from domain.job import (
     JobStopped,
 )
 from domain.message import Event, Recorded, StreamId
-from domain.recipient import ConsentRecorded, RecipientOptedOut
+from domain.recipient import ConsentRecorded, RecipientErased, RecipientOptedOut
 from domain.send import (
     DeliveryDelivered,
     DeliveryRead,
@@ -142,18 +142,22 @@ def why(history: Sequence[Recorded]) -> dict[str, Any]:
 
 
 def audience(history: Sequence[Recorded]) -> dict[str, Any]:
-    event = last(history, AudienceImported)
-    values = {name: getattr(event, name) for name in ("title", "count", "rejected", "merged")}
-    return values | {"imported_at": history[0].envelope.time}
+    event = last(history, AudienceImported, AudienceChosen)
+    values = {name: getattr(event, name) for name in ("title", "count")}
+    values |= {name: getattr(event, name, 0) for name in ("rejected", "merged")}
+    return values | {"imported_at": history[0].envelope.time, "filter": getattr(event, "filter", None)}
 
 
 def recipient(history: Sequence[Recorded]) -> dict[str, Any]:
-    consent, opted_out = last(history, ConsentRecorded), last(history, RecipientOptedOut)
+    erased = last(history, RecipientErased)
+    since = history[max((n for n, one in enumerate(history, 1) if isinstance(one.event, RecipientErased)), default=0) :]
+    consent, opted_out = last(since, ConsentRecorded), last(since, RecipientOptedOut)
     return {
         "consented": folded(history).consented,
         "source": consent.source if consent else None,
         "given_at": consent.given_at if consent else None,
         "opted_out_at": opted_out.at if opted_out else None,
+        "erased_at": erased.at if erased else None,
     }
 
 
@@ -279,10 +283,10 @@ def sums(rows: Rows, word: Callable[[dict[str, Any]], str]) -> Rows:
 
 SUMS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "read_accounts": lambda row: row["status"],
-    "read_audiences": lambda _row: "imported",
+    "read_audiences": lambda row: "chosen" if row["filter"] else "imported",
     "read_campaigns": lambda row: "archived" if row["archived"] else "open",
     "read_jobs": lambda row: row["status"],
-    "read_recipients": lambda row: "consented" if row["consented"] else "opted_out",
+    "read_recipients": lambda row: "erased" if row["erased_at"] else "consented" if row["consented"] else "opted_out",
 }
 OF: Mapping[str, Mapping[str, Any]] = {
     "workspace": {"read_workspaces": workspace},
