@@ -82,8 +82,9 @@ class Faults:
         self.armed.append(Armed(name, number, times))
         self.changed()
 
-    def clear(self) -> None:
-        self.armed.clear()
+    def clear(self, name: str | None = None) -> None:
+        """One fault, or none at all, is armed no more."""
+        self.armed = [fault for fault in self.armed if name not in (None, fault.name)]
         self.changed()
 
     def strikes(self, name: str, number: str | None) -> bool:

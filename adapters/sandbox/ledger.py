@@ -13,7 +13,7 @@ NAME = "ledger.jsonl"  # in the sandbox's directory
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message on the wire: `at` in seconds since 1970, numbers in E.164, the body only as its SHA-256."""
+    """One message on the wire: `at` in seconds since 1970, numbers in E.164, what it says only as its SHA-256."""
 
     seq: int
     at: float
@@ -21,6 +21,7 @@ class Entry:
     chat: str
     wa_id: str
     sha256: str
+    kind: str = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ class Ledger:
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")  # a torn last line stays torn, and alone
 
-    def write(self, account: str, chat: str, wa_id: str, body: str) -> Entry:
+    def write(self, account: str, chat: str, wa_id: str, body: str, kind: str = "text") -> Entry:
         self._seq += 1
         digest = hashlib.sha256(body.encode()).hexdigest()
-        entry = Entry(self._seq, round(time.time(), 6), account, chat, wa_id, digest)
+        entry = Entry(self._seq, round(time.time(), 6), account, chat, wa_id, digest, kind)
         os.write(self._file, json.dumps(asdict(entry)).encode() + b"\n")
         if self._durable:
             os.fsync(self._file)

@@ -97,7 +97,10 @@ class InstantMessenger:
             raise SendUncertain("duplicate_id")
         self._profile.rows.add(wa_id)
         answer = self._world.send(self._device, wa_id, lid_of(number), message.text)
-        if "hang" in answer:
+        if "kill" in answer:
+            await self.stop()
+            raise SendUncertain("page_gone")
+        if "hang" in answer or "stuck" in answer:
             raise SendUncertain("deadline")
         if "nack" in answer:
             raise SendRejected("refused_by_server")
@@ -114,10 +117,18 @@ class InstantMessenger:
             case {"type": "receipt", "id": wa_id, "ack": ack}:
                 self._notify(AckChanged((wa_id,), ACKS[ack]))
             case {"type": "message", "id": wa_id, "at": at, "number": number, "lid": lid, "body": body}:
-                self._notify(MessageArrived(wa_id, Arrived.TEXT, at, number, lid, body))
+                kind, answers = Arrived(stanza["content"]["kind"]), stanza["quoted"]
+                self._notify(MessageArrived(wa_id, kind, at, number, lid, body, answers))
+                self._stored(stanza["mail"])
             case {"type": "logout"}:
                 self._profile.linked = False
                 self._become(SessionState.LOGGED_OUT, "unlinked")
+
+    def _stored(self, mail: int) -> None:
+        # What was waiting comes before `connect` has returned.
+        device = self._world.devices.get(self._profile.device)
+        if device is not None:
+            self._world.post.got(device, mail)
 
     def _become(self, state: SessionState, reason: str) -> None:
         if (state, reason) != (self._state, self._reason):

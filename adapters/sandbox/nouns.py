@@ -1,14 +1,15 @@
-"""The words of the sandbox's world: devices and how they greet, sent messages, ids."""
+"""The words of the sandbox's world: devices and how they greet, phones, messages, ids."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.sandbox.contents import Content
+
 Stanza = dict[str, Any]
 Sink = Callable[[Stanza], None]
-SENT, DELIVERED, READ = 1, 2, 3
+TAKEN, SENT, DELIVERED, READ = 0, 1, 2, 3
 
 
 class Refused(Exception):
@@ -21,45 +22,63 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """How a browser comes online. `unacked` are its own messages whose receipts it may have missed."""
+    """How a browser comes online. `unacked` are its own messages whose receipts it may have missed; `started`: this is
+    its page's first greeting."""
 
     device: str
     secret: str
     keys: str
     linked: bool = False
     unacked: tuple[str, ...] = ()
+    started: bool = True
 
 
 @dataclass(slots=True)
 class Device:
-    """A browser that was or wants to be linked. `keys` are the last three parts of its QR payload."""
+    """A browser that was or wants to be linked. `keys` are the last three parts of its QR payload, `got` is how much
+    of its account's mail it has stored."""
 
     id: str
     secret: str
     keys: str
     phone: str | None = None
     since: float = field(default_factory=time.time)
+    got: int = 0
     codes: list[tuple[str, float]] = field(default_factory=list)
     sink: Sink | None = None
-    waiting: deque[Stanza] = field(default_factory=deque)
 
     def push(self, stanza: Stanza) -> None:
+        """Tell the browser, if it is online: what it missed it asks for when it comes back."""
         if self.sink is not None:
             self.sink(stanza)
-        else:
-            self.waiting.append(stanza)
 
 
 @dataclass(slots=True)
-class Sent:
-    """A message as the recipient's phone shows it; bodies are kept in memory only."""
+class Phone:
+    """A number's phone. `id` stands for it in addresses; `held`: a person reads on it, so that it reads nothing by
+    itself; `version` grows with whatever is seen on it."""
 
-    account: str
-    chat: str
+    number: str
+    id: str
+    name: str = ""
+    on: bool = True
+    held: bool = False
+    version: int = 0
+    last: int = 0
+
+
+@dataclass(slots=True)
+class Message:
+    """A message between two phones, as both show it; `seq` orders them all."""
+
+    seq: int
+    sender: str
+    recipient: str
     wa_id: str
-    body: str
+    content: Content
+    quoted: str | None
     at: float
-    ack: int = SENT
+    ack: int
 
 
 def lid_of(number: str) -> str:

@@ -1,85 +1,75 @@
-"""The far side of WhatsApp: phones, the devices linked to them, the server between, and what it delivers."""
+"""The far side of WhatsApp: the devices linked to phones, the server between, and what it takes from them."""
 
-import asyncio
-import hashlib
-import json
 import secrets
 import time
-from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.sandbox.chats import NAME as CHATS
+from adapters.sandbox.chats import Chats
+from adapters.sandbox.contents import Content, Text, hashed
 from adapters.sandbox.faults import Faults
-from adapters.sandbox.ledger import NAME, Ledger, read
-from adapters.sandbox.nouns import (
-    DELIVERED,
-    READ,
-    SENT,
-    Device,
-    Hello,
-    Refused,
-    Sent,
-    Sink,
-    Stanza,
-    lid_of,
-    number_of,
-)
+from adapters.sandbox.ledger import NAME as LEDGER
+from adapters.sandbox.ledger import Ledger, read
+from adapters.sandbox.nouns import SENT, Device, Hello, Refused, Sink, Stanza, lid_of, number_of
+from adapters.sandbox.post import Post, Timings
 
-RECENT = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Seconds: how long the first QR code and each next one stand, and when receipts come after a send.
-
-    `read_share` of the recipients read what they get (which ones is fixed by their numbers).
-    """
-
-    first_code: float = 60.0
-    next_code: float = 20.0
-    codes: int = 6
-    delivered_after: float = 0.5
-    read_after: float = 1.5
-    read_share: float = 0.75
+__all__ = ["Timings", "World"]
 
 
 class World:
-    """All phones and the server. One event loop; linked devices and names survive a restart in `data_dir`."""
+    """All phones and the server. One event loop; what happened survives a restart in `data_dir`."""
 
     def __init__(
         self, data_dir: Path, timings: Timings | None = None, faults: Faults | None = None, *, durable: bool = True
     ) -> None:
-        self.timings = timings or Timings()
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.faults = faults or Faults()
-        self.ledger = Ledger(data_dir / NAME, durable=durable)
-        self.devices: dict[str, Device] = {}
-        self.names: dict[str, str] = {}
-        self.phones: dict[str, float] = {}
-        self.recent: deque[Sent] = deque(maxlen=RECENT)
-        # A server that forgot what it took would have every outbox send it again.
-        self._acks: dict[tuple[str, str], int] = {(entry.account, entry.wa_id): SENT for entry in read(data_dir / NAME)}
-        self._state = data_dir / "phones.json"
-        self._load()
+        self.faults.changed = self._faults_changed
+        self.ledger = Ledger(data_dir / LEDGER, durable=durable)
+        self.chats = Chats(data_dir / CHATS)
+        self.devices = {device.id: device for device in self.chats.devices()}
+        self.post = Post(self.chats, timings or Timings(), self.devices)
+        self._typing: dict[tuple[str, str], float] = {}
+        self._recall(data_dir / LEDGER)
+
+    @property
+    def timings(self) -> Timings:
+        return self.post.timings
+
+    @timings.setter
+    def timings(self, timings: Timings) -> None:
+        self.post.timings = timings
 
     # -- the linked device's side -------------------------------------------------------------------------------
 
     def connect(self, hello: Hello, sink: Sink) -> Device:
         """A browser comes online: a linked one with its secret, or one that wants to be linked. Raises Refused."""
-        if hello.linked:
-            device = self.known(hello.device, hello.secret)
-            assert device.phone is not None
-            device.sink = sink
-            sink({"type": "online", "me": self._contact(device.phone)})
-            sink({"type": "acks", "acks": {i: self._acks.get((device.phone, i), 0) for i in hello.unacked}})
-        else:
-            device = self.devices.setdefault(hello.device, Device(hello.device, hello.secret, hello.keys))
-            if not secrets.compare_digest(device.secret, hello.secret):
-                raise Refused("unknown_companion")
-            device.sink = sink
-            if device.phone is None:
-                self.new_codes(device)
-        while device.waiting:
-            sink(device.waiting.popleft())
+        if not hello.linked:
+            return self._connect_unlinked(hello, sink)
+        device = self.known(hello.device, hello.secret)
+        assert device.phone is not None
+        if hello.started and self.faults.strikes("session_lost", device.phone):
+            sink({"type": "forgotten"})
+            return device
+        device.sink = sink
+        self._tell_faults(device)
+        sink({"type": "online", "me": self.contact(device.phone)})
+        acks = {wa_id: self._ack(device.phone, wa_id) for wa_id in hello.unacked}
+        sink({"type": "acks", "acks": acks})
+        for stanza in self.chats.mail(device.phone, device.got):
+            sink(stanza)
+        return device
+
+    def _connect_unlinked(self, hello: Hello, sink: Sink) -> Device:
+        device = self.devices.setdefault(hello.device, Device(hello.device, hello.secret, hello.keys))
+        if not secrets.compare_digest(device.secret, hello.secret):
+            raise Refused("unknown_companion")
+        device.sink = sink
+        self._tell_faults(device)
+        if device.phone is None:
+            self.new_codes(device)
+        else:  # it was scanned while its line was down
+            sink({"type": "paired", "me": self.contact(device.phone)})
         return device
 
     def disconnect(self, device: Device, sink: Sink) -> None:
@@ -97,9 +87,11 @@ class World:
 
     def new_codes(self, device: Device) -> None:
         """A fresh list of QR codes; each stands for its time, after the last the browser falls idle."""
+        if self.faults.strikes("no_code", None):
+            return
         times, until = self.timings, time.time()
         device.codes = []
-        for index in range(times.codes):
+        for index in range(0 if self.faults.strikes("codes_run_out", None) else times.codes):
             until += times.next_code if index else times.first_code
             device.codes.append((f"2@{secrets.token_urlsafe(48)}", until))
         refs = [ref for ref, _ in device.codes]
@@ -108,29 +100,61 @@ class World:
     def exists(self, number: str) -> dict[str, str] | None:
         if self.faults.strikes("not_on_whatsapp", number):
             return None
-        return self._contact(number)
+        return self.contact(number)
 
-    def send(self, device: Device, wa_id: str, lid: str, body: str) -> Stanza:
+    def chat_of(self, number: str) -> dict[str, str] | None:
+        """The contact to open a chat with, by its LID; None when no LID is found."""
+        return None if self.faults.strikes("no_lid", number) else self.contact(number)
+
+    def send(self, device: Device, wa_id: str, lid: str, content: Content | str, quoted: str | None = None) -> Stanza:
         """A message arrives on the wire: into the ledger, on disk, and only then the answer."""
         assert device.phone is not None
         account, chat = device.phone, number_of(lid)
-        if self.faults.strikes("hang_before_wire", chat):
-            return {"hang": True}
-        if self.faults.strikes("nack", chat):
-            return {"nack": 463}
-        entry = self.ledger.write(account, chat, wa_id, body)
+        content = Text(text=content) if isinstance(content, str) else content
+        refusal = self._refusal(account, chat)
+        if refusal is not None:
+            return refusal
+        message = self.chats.take(account, chat, wa_id, content, quoted)
+        entry = self.ledger.write(account, chat, wa_id, hashed(content), content.kind)
         if self.faults.strikes("wire_doubled", chat):
-            self.ledger.write(account, chat, wa_id, body)
-        message = Sent(account, chat, wa_id, body, entry.at)
-        self.recent.append(message)
-        self._acks[account, wa_id] = SENT
-        if not self.faults.strikes("receipts_lost", chat):
-            self._later(self.timings.delivered_after, device, message, DELIVERED)
-            if int(hashlib.sha256(chat.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF < self.timings.read_share:
-                self._later(self.timings.read_after, device, message, READ)
+            self.ledger.write(account, chat, wa_id, hashed(content), content.kind)
+        self.chats.keep_ack(message, max(message.ack, SENT))
+        self.post.carry(message, told=not self.faults.strikes("receipts_lost", chat))
+        if self.faults.strikes("killed_after_wire", chat):
+            return {"kill": "killed_after_wire"}
+        if self.faults.strikes("navigation", chat):
+            device.push({"type": "reload"})
+            return {"hang": True}
         if self.faults.strikes("hang_after_wire", chat):
             return {"hang": True}
         return {"ack": SENT, "at": entry.at}
+
+    def _refusal(self, account: str, chat: str) -> Stanza | None:
+        """What befalls a message before it is on the wire."""
+        if self.faults.strikes("ack_stuck", chat):
+            return {"stuck": True}
+        if self.faults.strikes("hang_before_wire", chat):
+            return {"hang": True}
+        if self.faults.strikes("profile_locked", chat):
+            return {"kill": "profile_locked"}
+        if self.faults.strikes("nack", chat):
+            return {"nack": 500}
+        if not self.chats.wrote(chat, account):
+            if self.faults.strikes("reachout_locked", chat):
+                return {"nack": 463}
+            if self.faults.strikes("new_chats_capped", chat):
+                return {"nack": "NewChatMessagesCapped"}
+        return None
+
+    def typing(self, device: Device, lid: str, seconds: float) -> None:
+        """The account is seen as typing for so long, or no more."""
+        assert device.phone is not None
+        chat = self.post.phone(number_of(lid))
+        self._typing[device.phone, chat.number] = time.time() + seconds
+        chat.version += 1
+
+    def types(self, account: str, chat: str) -> bool:
+        return time.time() < self._typing.get((account, chat), 0.0)
 
     # -- the phones' side ---------------------------------------------------------------------------------------
 
@@ -140,34 +164,36 @@ class World:
         for device in self.devices.values():
             for code, until in device.codes:
                 if code == ref and device.phone is None:
-                    if time.time() > until:
+                    if time.time() > until or self.faults.strikes("codes_expired", phone):
                         raise Refused("code_expired")
                     if device.keys != keys:
                         raise Refused("code_altered")
+                    if self.faults.stands("banned", phone):
+                        raise Refused("account_locked")
                     return self._link(device, phone, name)
         raise Refused("code_unknown")
 
-    def unlink(self, phone: str, device_id: str | None = None) -> int:
+    def unlink(self, phone: str, device_id: str | None = None, reason: str = "unknown_companion") -> int:
         """The phone logs out one or all of its devices; returns how many."""
-        gone = [d for d in self.devices.values() if d.phone == phone and device_id in (None, d.id)]
+        gone = [device for device in self.post.linked(phone) if device_id in (None, device.id)]
         for device in gone:
-            device.push({"type": "logout"})
+            device.push({"type": "logout", "reason": reason})
             del self.devices[device.id]
-        self._save()
+            self.chats.drop_device(device)
+        if phone in self.post.phones:
+            self.post.phone(phone).version += 1
         return len(gone)
 
     def receive(self, phone: str, sender: str, text: str) -> int:
         """Somebody writes to an account; returns how many linked devices get it."""
-        wa_id = "3A" + secrets.token_hex(9).upper()
-        told = [d for d in self.devices.values() if d.phone == phone]
-        for device in told:
-            device.push({"type": "message", "id": wa_id, "at": time.time(), "body": text, **self._contact(sender)})
-        return len(told)
+        return self.post.write(self.post.phone(sender), phone, text)
 
     def name(self, names: dict[str, str]) -> None:
         """Give numbers names, as a phone's address book does."""
-        self.names.update(names)
-        self._save()
+        for number, name in names.items():
+            phone = self.post.phone(number)
+            phone.name = name
+            self.chats.keep_phone(phone)
 
     def payload(self, device: Device) -> str | None:
         """What the waiting browser's QR code says now."""
@@ -177,49 +203,48 @@ class World:
     def hang_up(self) -> None:
         """End every connection; browsers that are linked come back by themselves when they can."""
         for device in self.devices.values():
-            if device.sink is not None:
-                device.sink({"type": "bye"})
+            device.push({"type": "bye"})
 
     def close(self) -> None:
+        self.post.close()
+        self.chats.close()
         self.ledger.close()
 
-    def _link(self, device: Device, phone: str, name: str) -> Device:
-        device.phone, device.codes = phone, []
-        device.since = time.time()
-        self.phones.setdefault(phone, device.since)
-        if name:
-            self.names[phone] = name
-        self._save()
-        device.push({"type": "paired", "me": self._contact(phone)})
+    def contact(self, number: str) -> dict[str, str]:
+        return {"number": number, "lid": lid_of(number), "name": self.post.phone(number).name}
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _link(self, device: Device, number: str, name: str) -> Device:
+        phone = self.post.phone(number)
+        device.phone, device.codes = number, []
+        device.since, device.got = time.time(), self.chats.last_mail()
+        phone.name, phone.version = name or phone.name, phone.version + 1
+        self.chats.keep_phone(phone)
+        self.chats.keep_device(device)
+        self._tell_faults(device)
+        device.push({"type": "paired", "me": self.contact(number)})
         return device
 
-    def _later(self, seconds: float, device: Device, message: Sent, ack: int) -> None:
-        def arrive() -> None:
-            message.ack = max(message.ack, ack)
-            self._acks[message.account, message.wa_id] = message.ack
-            device.push({"type": "receipt", "id": message.wa_id, "lid": lid_of(message.chat), "ack": ack})
+    def _ack(self, account: str, wa_id: str) -> int:
+        message = self.chats.message(account, wa_id)
+        return 0 if message is None else message.ack
 
-        asyncio.get_running_loop().call_later(seconds, arrive)
+    def _recall(self, ledger: Path) -> None:
+        """A server that forgot what it took would have every outbox send it again: the ledger knows."""
+        taken = {(message.sender, message.wa_id): message for message in self.chats.taken()}
+        if taken:
+            for entry in read(ledger):
+                message = taken.get((entry.account, entry.wa_id))
+                if message is not None:
+                    self.chats.keep_ack(message, SENT)
 
-    def _contact(self, number: str) -> dict[str, str]:
-        return {"number": number, "lid": lid_of(number), "name": self.names.get(number, "")}
+    def _tell_faults(self, device: Device) -> None:
+        device.push({"type": "faults", "armed": self.faults.in_the_page(device.phone)})
 
-    def _load(self) -> None:
-        if not self._state.exists():
-            return
-        state = json.loads(self._state.read_text(encoding="utf-8"))
-        self.phones, self.names = state["phones"], state["names"]
-        self.devices = {d["id"]: Device(**d) for d in state["devices"]}
-
-    def _save(self) -> None:
-        linked = [d for d in self.devices.values() if d.phone is not None]
-        kept = ("id", "secret", "keys", "phone", "since")
-        state = {
-            "phones": self.phones,
-            "names": self.names,
-            "devices": [{key: getattr(device, key) for key in kept} for device in linked],
-        }
-        draft = self._state.with_suffix(".new")
-        draft.write_text(json.dumps(state), encoding="utf-8")
-        draft.chmod(0o600)
-        draft.replace(self._state)
+    def _faults_changed(self) -> None:
+        for device in list(self.devices.values()):
+            if device.phone is not None and self.faults.stands("banned", device.phone):
+                self.unlink(device.phone, reason="account_locked")
+            else:
+                self._tell_faults(device)
