@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from adapters.sandbox.contents import CONTENT, Content, fields
-from adapters.sandbox.nouns import DELIVERED, SENT, TAKEN, Device, Message, Phone, Stanza
+from adapters.sandbox.nouns import DELIVERED, SENT, TAKEN, Device, Group, Message, Phone, Stanza
 
 NAME = "phones.db"  # in the sandbox's directory
 TABLES = """
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS votes (
 );
 CREATE TABLE IF NOT EXISTS mail (seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, stanza TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS mail_of ON mail (account, seq);
+CREATE TABLE IF NOT EXISTS groups (id TEXT PRIMARY KEY, name TEXT NOT NULL, participants TEXT NOT NULL);
 """
 MESSAGE = "seq, sender, recipient, wa_id, content, quoted, at, ack"
 BETWEEN = "(sender = :one AND recipient = :other OR sender = :other AND recipient = :one)"
@@ -73,6 +74,16 @@ class Chats:
 
     def drop_device(self, device: Device) -> None:
         self._db.execute("DELETE FROM devices WHERE id = ?", (device.id,))
+
+    def keep_group(self, group: Group) -> None:
+        row = (group.id, group.name, json.dumps(group.participants))
+        self._db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?, ?)", row)
+
+    def groups_of(self, number: str) -> list[Group]:
+        """The groups that a number takes part in."""
+        found = self._db.execute("SELECT id, name, participants FROM groups ORDER BY name, id")
+        groups = [Group(group_id, name, tuple(json.loads(numbers))) for group_id, name, numbers in found]
+        return [group for group in groups if number in group.participants]
 
     # -- messages -----------------------------------------------------------------------------------------------
 

@@ -36,6 +36,11 @@ class Inbound(BaseModel):
     text: str = Field(max_length=LONGEST)
 
 
+class NewGroup(BaseModel):
+    name: str = Field(min_length=1, max_length=200)
+    participants: list[Number] = Field(min_length=1, max_length=1024)
+
+
 class Arm(BaseModel):
     name: str
     number: Number | None = None
@@ -100,6 +105,11 @@ def control(world: World) -> APIRouter:
     async def names(body: dict[Number, str]) -> dict[str, int]:
         world.name(body)
         return {"names": len(body)}
+
+    @router.post("/groups")
+    async def group(body: NewGroup) -> dict[str, str]:
+        """A group of phones; accounts among them see it."""
+        return {"id": world.new_group(body.name, tuple(body.participants)).id}
 
     @router.get("/faults")
     async def faults() -> dict[str, Any]:

@@ -67,6 +67,15 @@ class Phone:
     last: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of numbers; `id` is the user part of WhatsApp's id."""
+
+    id: str
+    name: str
+    participants: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Message:
     """A message between two phones, as both show it; `seq` orders them all."""

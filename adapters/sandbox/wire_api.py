@@ -89,6 +89,19 @@ def wire(world: World, media: Media) -> APIRouter:
         caller(x_device)
         return {"contact": world.chat_of(number)}
 
+    @router.get("/contacts")
+    async def contacts(x_device: Credential) -> dict[str, Any]:
+        return {"contacts": world.contacts(_account(caller(x_device)))}
+
+    @router.get("/groups")
+    async def groups(x_device: Credential) -> dict[str, Any]:
+        return {
+            "groups": [
+                {"id": group.id, "name": group.name, "participants": [world.contact(n) for n in group.participants]}
+                for group in world.chats.groups_of(_account(caller(x_device)))
+            ]
+        }
+
     @router.post("/send")
     async def send(message: Outgoing, x_device: Credential, request: Request) -> Stanza:
         device = caller(x_device)
@@ -142,10 +155,14 @@ def wire(world: World, media: Media) -> APIRouter:
     @router.post("/logout")
     async def logout(x_device: Credential) -> dict[str, int]:
         device = caller(x_device)
-        assert device.phone is not None
-        return {"gone": world.unlink(device.phone, device.id, "user_initiated")}
+        return {"gone": world.unlink(_account(device), device.id, "user_initiated")}
 
     return router
+
+
+def _account(device: Device) -> str:
+    assert device.phone is not None  # only linked devices are known
+    return device.phone
 
 
 async def _lines(world: World, device: Device, queue: asyncio.Queue[Stanza], sink: Sink) -> AsyncIterator[str]:

@@ -10,7 +10,7 @@ from adapters.sandbox.contents import Content, Text, hashed
 from adapters.sandbox.faults import Faults
 from adapters.sandbox.ledger import NAME as LEDGER
 from adapters.sandbox.ledger import Ledger, read
-from adapters.sandbox.nouns import SENT, Device, Hello, Refused, Sink, Stanza, lid_of, number_of
+from adapters.sandbox.nouns import SENT, Device, Group, Hello, Refused, Sink, Stanza, lid_of, number_of
 from adapters.sandbox.post import Post, Timings
 
 __all__ = ["Timings", "World"]
@@ -194,6 +194,16 @@ class World:
             phone = self.post.phone(number)
             phone.name = name
             self.chats.keep_phone(phone)
+
+    def contacts(self, account: str) -> list[dict[str, str]]:
+        """Whom the address book of an account's phone knows: everybody with a name, but not the account itself."""
+        named = (phone.number for phone in self.post.phones.values() if phone.name and phone.number != account)
+        return [self.contact(number) for number in sorted(named)]
+
+    def new_group(self, name: str, participants: tuple[str, ...]) -> Group:
+        group = Group(f"120363{secrets.randbelow(10**12):012d}", name, participants)
+        self.chats.keep_group(group)
+        return group
 
     def payload(self, device: Device) -> str | None:
         """What the waiting browser's QR code says now."""
