@@ -22,15 +22,9 @@ from domain.message import Digest, Refused, WorkspaceId
 SEGMENT = 4 << 20  # bytes that are sealed, written and held in memory at a time
 USE = "media"
 
-COLUMNS = "id, kind, mimetype, size, width, height, put_at, number"
+COLUMNS = "id, kind, mimetype, size, width, height, put_at"
 ONE = f"SELECT {COLUMNS} FROM media WHERE workspace = %s AND id = %s AND written"  # noqa: S608  # of constants
 SHOWN = f"{ONE} AND deleted_at IS NULL"
-LIST = f"""
-SELECT {COLUMNS} FROM media
-WHERE workspace = %(workspace)s AND written AND deleted_at IS NULL AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(behind)s::bigint IS NULL OR number < %(behind)s)
-ORDER BY number DESC LIMIT %(limit)s
-"""  # noqa: S608  # of constants
 # In the order of their ids: two that ask for the same ones then wait for each other instead of deadlocking.
 USED = f"""
 WITH asked AS (
@@ -81,7 +75,6 @@ class MediaRecord:
     width: int | None  # of an image, in pixels
     height: int | None
     put_at: datetime
-    number: int  # the newest has the highest
 
     @property
     def kinds(self) -> frozenset[MediaKind]:
@@ -142,14 +135,6 @@ class Media:
     async def one(self, workspace: WorkspaceId, media: Digest) -> MediaRecord:
         """What is known of one. Raises MediaGone."""
         return await self._one(SHOWN, workspace, media)
-
-    async def page(
-        self, workspace: WorkspaceId, *, kind: MediaKind | None, behind: int | None, limit: int
-    ) -> Sequence[MediaRecord]:
-        """The newest first; those behind a number, if given."""
-        values = {"workspace": workspace, "kind": kind, "behind": behind, "limit": limit}
-        async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(record)) as cursor:
-            return await (await cursor.execute(LIST, values)).fetchall()
 
     async def content(self, workspace: WorkspaceId, found: MediaRecord) -> AsyncIterator[bytes]:
         """A file's bytes, in segments. Raises SealBroken, SegmentMissing."""

@@ -15,7 +15,7 @@ CREATE TABLE media (                          -- each content once a workspace
     deleted_at timestamptz,
     PRIMARY KEY (workspace, id)
 );
-CREATE INDEX media_newest ON media (workspace, number DESC);
+CREATE INDEX media_shown ON media (workspace, number DESC) WHERE written AND deleted_at IS NULL;
 CREATE INDEX media_unused ON media (used_at);
 
 CREATE TABLE media_uploads (                  -- on their way, in chunks

@@ -14,7 +14,7 @@ from adapters.media_store import Directory
 from adapters.sealing import SealBroken, Sealing
 from domain.content import MediaKind
 from domain.message import Digest, Refused
-from tests.adapters.files import FILES, TEXT, image, movie
+from tests.adapters.files import TEXT, image, movie
 from tests.adapters.vaulted import HERE, MASTER, PEPPER, THERE
 
 LIMITS = Limits(dict.fromkeys(MediaKind, 40_000_000), quota=60_000_000)
@@ -141,25 +141,11 @@ async def test_what_is_deleted_is_shown_no_more_until_it_is_put_again(kept: Kept
     found = await kept.media.put(HERE, [TEXT])
     await kept.media.delete(HERE, found.id)
     assert await kept.media.known(HERE, [found.id]) == {}
-    assert await kept.media.page(HERE, kind=None, behind=None, limit=5) == []
     for ask in (kept.media.one, kept.media.delete):
         with pytest.raises(MediaGone):
             await ask(HERE, found.id)
     assert (await kept.media.put(HERE, [TEXT])).id == found.id
     assert await kept.media.one(HERE, found.id) == found
-
-
-async def test_a_page_has_the_newest_first_and_goes_on_behind(kept: Kept) -> None:
-    ids = [(await kept.media.put(HERE, [data])).id for _, data in FILES.values()][::-1]
-    await kept.media.put(THERE, [TEXT])
-    seen: list[Digest] = []
-    behind = None
-    while page := await kept.media.page(HERE, kind=None, behind=behind, limit=4):
-        seen += [found.id for found in page]
-        behind = page[-1].number
-    assert seen == ids
-    pictures = await kept.media.page(HERE, kind=MediaKind.IMAGE, behind=None, limit=50)
-    assert {found.mimetype for found in pictures} == {"image/jpeg", "image/png"}
 
 
 async def test_it_is_opened_for_a_browser_in_a_private_file(kept: Kept) -> None:
