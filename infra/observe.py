@@ -1,7 +1,6 @@
 """What a worker process lets be seen of itself: logs, traces, and `/metrics`."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,6 @@ from infra.looks import OfHouse, OfProcess, Page, collect
 from infra.settings import Settings
 from infra.targets import OFFSETS, metrics_port
 
-log = logging.getLogger(__name__)
-
 
 @contextmanager
 def traced(settings: Settings, role: str) -> Iterator[None]:
@@ -35,28 +32,30 @@ def traced(settings: Settings, role: str) -> Iterator[None]:
         tracing.stop()
 
 
-def observed(parts: Parts, role: str) -> dict[str, Run]:
-    """Begin to show this process; the loop that serves `/metrics`, where it serves nothing else. Raises ServerError."""
+def observed(parts: Parts, role: str) -> tuple[dict[str, Run], str]:
+    """Begin to show this process; the loop that serves `/metrics`, where it serves nothing else, and the address.
+
+    Raises ServerError.
+    """
     asyncio.get_running_loop().set_exception_handler(logs.untended)
     metrics.know_rules(SENTENCES)
     collect(OfProcess(parts.pool))
     if role not in OFFSETS:
-        return {}
+        return {}, f"{parts.settings.http_host}:{parts.settings.http_port}"
     if role != "core":
-        return {"metrics": serving(Page(), parts.settings, role)}
+        return serving(Page(), parts.settings, role)
     readers = {"projections": parts.models.position, "reactors": Progress(parts.pool).position}
     house = OfHouse(parts.store, parts.bus, Census(parts.pool, parts.bus), readers, clock)
     metrics.REGISTRY.register(house)
-    return {"metrics": serving(Page(house.look), parts.settings, role)}
+    return serving(Page(house.look), parts.settings, role)
 
 
-def serving(page: Page, settings: Settings, role: str) -> Run:
-    """A loop that serves the page."""
+def serving(page: Page, settings: Settings, role: str) -> tuple[dict[str, Run], str]:
+    """A loop that serves the page, and where."""
     host, port = settings.metrics_host, metrics_port(settings, role)
     try:
         listening = socket.create_server((host, port))
     except OSError:
         raise ServerError(f"Port {port} cannot be had on {host}: set DRUMLINE_METRICS_PORT.") from None
-    log.info("serves /metrics", extra={"host": host, "port": port})
     config = uvicorn.Config(page, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    return partial(Server(config).run_until_cancelled, "metrics", [listening])
+    return {"metrics": partial(Server(config).run_until_cancelled, "metrics", [listening])}, f"{host}:{port}"

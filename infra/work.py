@@ -46,7 +46,8 @@ def work(role: str, settings: Settings) -> None:
 
 async def core(settings: Settings) -> None:
     async with bootstrap.connected(settings, "core") as parts, answering(parts.bus, "core"):
-        await until_told(bootstrap.core(parts) | observed(parts, "core"))
+        shown, serves = observed(parts, "core")
+        await until_told(bootstrap.core(parts) | shown, serves=serves)
 
 
 async def sessions(settings: Settings) -> None:
@@ -55,12 +56,14 @@ async def sessions(settings: Settings) -> None:
         bootstrap.sessions(parts) as loops,
         answering(parts.bus, "sessions"),
     ):
-        await until_told(loops | observed(parts, "sessions"), settings.send_deadline + 2 * TIDYING)
+        shown, serves = observed(parts, "sessions")
+        await until_told(loops | shown, settings.send_deadline + 2 * TIDYING, serves=serves)
 
 
 async def api(settings: Settings) -> None:
     async with bootstrap.connected(settings, "api") as parts:
-        await until_told(bootstrap.api(parts) | observed(parts, "api"))
+        shown, serves = observed(parts, "api")
+        await until_told(bootstrap.api(parts) | shown, serves=serves)
 
 
 @asynccontextmanager
@@ -93,13 +96,16 @@ def first(error: BaseException | None) -> BaseException | None:
     return error
 
 
-async def until_told(loops: Mapping[str, Callable[[], Awaitable[None]]], tidying: float = TIDYING) -> None:
+async def until_told(
+    loops: Mapping[str, Callable[[], Awaitable[None]]], tidying: float = TIDYING, *, serves: str = ""
+) -> None:
     """Run loops side by side until a signal; the first that ends by itself ends all, with its reason.
 
     One that has not ended `tidying` seconds after it was asked to is asked again:
     before Python 3.12 it may have lost the first asking (adapters/cancellation.py).
+    `serves` is the address that the log tells.
     """
-    log.info("begins", extra={"version": version("drumline"), "loops": " ".join(loops)})
+    log.info("begins", extra={"version": version("drumline"), "serves": serves, "loops": " ".join(loops)})
     gc.collect()
     gc.freeze()  # what is there now stays: walking it again and again would halt the loops for 0.1 s each time
     told = asyncio.Event()

@@ -208,6 +208,8 @@ class AccountSession:
         while True:
             changed = await self._changes.get()
             metrics.session(self._account, changed.state)
+            told = {"account_id": str(self._account), "reason": changed.reason}
+            log.info("session %s", changed.state, extra=told)
             await through_outages(partial(self._tools.sessions.put_state, self._account, changed))
             command = report(self._account, changed, linking=self._linking)
             if command is not None:

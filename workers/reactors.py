@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from workers.timers import Timers
 
 PAGE = 500
 QUIET = 5.0  # seconds after which the log is looked at without a signal
+
+log = logging.getLogger(__name__)
 
 # A job's status follows from its latest event, but that of one whose approval was withdrawn; so says the domain's fold.
 STATUS: Mapping[type[Event], job.Status] = {
@@ -100,6 +103,7 @@ class Reactors:
         if not await self._progress.move(before, page[-1].position, changes, self._clock()):
             return True
         metrics.READ.labels("reactors").inc(len(page))
+        tell_of_jobs(page)
         crashpoint("after_react")
         if changes.timers or changes.perhaps_over or changes.ready:
             await self._timers.fire()
@@ -117,6 +121,13 @@ class Reactors:
             after = functools.reduce(job.DECIDER.evolve, [one.event for one in told], job.DECIDER.initial)
             statuses[UUID(stream.partition("-")[2])] = after.status
         return statuses
+
+
+def tell_of_jobs(page: Sequence[Recorded]) -> None:
+    """Log what became of jobs."""
+    for recorded in page:
+        if (status := STATUS.get(type(recorded.event))) is not None:
+            log.info("job %s", status, extra={"job_id": recorded.stream.partition("-")[2]})
 
 
 def whole(page: list[Recorded], limit: int) -> list[Recorded]:

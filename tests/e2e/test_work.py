@@ -43,9 +43,12 @@ async def test_a_loop_that_just_returns_is_an_end_too() -> None:
         await until_told({"timers": returning, "intake": forever})
 
 
-async def test_a_signal_ends_a_process_without_an_error() -> None:
+async def test_a_signal_ends_a_process_without_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "drumline")
     asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
-    await until_told({"intake": forever})
+    await until_told({"intake": forever}, serves="127.0.0.1:8180")
+    (begins,) = caplog.records
+    assert (begins.message, vars(begins)["serves"], vars(begins)["loops"]) == ("begins", "127.0.0.1:8180", "intake")
 
 
 def test_a_foreign_error_is_told_by_its_kind_alone() -> None:

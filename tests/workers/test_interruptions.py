@@ -20,7 +20,10 @@ from tests.workers.sending_house import HERE, House, core, house, running, sessi
 from tests.workers.sending_steps import NUMBERS, all_ready, link, open_workspace, scan, sent, status_is, submit, told
 
 
-async def test_a_paused_job_sends_nothing_until_it_is_resumed(database_url: str, nats_url: str, scratch: Path) -> None:
+async def test_a_paused_job_sends_nothing_until_it_is_resumed_and_the_log_tells(
+    database_url: str, nats_url: str, scratch: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "workers")
     async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
         await open_workspace(home, messages=4, seconds=1)
         job = await submit(home, await link(home, 1), NUMBERS[:10])
@@ -38,6 +41,16 @@ async def test_a_paused_job_sends_nothing_until_it_is_resumed(database_url: str,
         await home.give(ResumeJob(job.job_id))
         await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
         assert Counter(entry.chat for entry in home.wire()) == Counter(NUMBERS[:10])
+        await until(lambda: logged(caplog, "job completed"))
+    steps = [one.message for one in caplog.records if getattr(one, "job_id", "") == str(job.job_id)]
+    assert steps == ["job approved", "job running", "job paused", "job running", "job completed"]
+    states = [one.message for one in caplog.records if one.message.startswith("session ")]
+    assert "session ready" in states
+    assert len(states) < 20  # changes, not looks
+
+
+async def logged(caplog: pytest.LogCaptureFixture, message: str) -> bool:
+    return message in caplog.messages
 
 
 async def nothing_queued(home: House) -> bool:
