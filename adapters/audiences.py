@@ -149,7 +149,7 @@ def account_of(recipient_id: UUID, accounts: Sequence[UUID]) -> UUID:
 
 
 class SubmissionFacts:
-    """Gathers what a submission, an import or an erasure is decided on besides the log: the people, as the vault holds them."""
+    """Gathers what a submission, an import or an erasure is decided on besides the log: what the vault holds."""
 
     def __init__(self, audiences: Audiences, contents: Contents) -> None:
         self._audiences = audiences

@@ -1,4 +1,4 @@
-"""An audience: a list of recipients as it was imported, or chosen by a filter. The people themselves lie in the vault."""
+"""An audience: a list of recipients as it was imported, or chosen by a filter. The people lie in the vault."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

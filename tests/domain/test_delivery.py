@@ -158,7 +158,7 @@ def test_whoever_opted_out_is_skipped_even_between_two_parts() -> None:
 def test_whoever_was_erased_is_skipped_even_between_two_parts() -> None:
     for before in (CONSENTED, RecipientOptedOut(NOW)):
         erased = (before, RecipientErased(NOW))
-        assert act(ONE_PART.on(ANA_STREAM, *erased), INTEND).then(skipped(SkipReason.ERASED))
+        act(ONE_PART.on(ANA_STREAM, *erased), INTEND).then(skipped(SkipReason.ERASED))
         act(BETWEEN.on(ANA_STREAM, *erased), SECOND_PART).then(skipped(SkipReason.ERASED, 1))
 
 
