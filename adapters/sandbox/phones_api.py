@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from adapters.sandbox.contents import LONGEST, FileDigest, Number, Poll, fields, written
 from adapters.sandbox.control_api import listed
 from adapters.sandbox.media import Media
-from adapters.sandbox.nouns import Message, Phone
+from adapters.sandbox.nouns import Message, Phone, Refused
 from adapters.sandbox.world import World
 
 CHATS, MESSAGES = 200, 200
@@ -84,6 +84,8 @@ def one_phone(world: World, media: Media) -> APIRouter:
         """Send a text; `devices` is how many linked browsers of the recipient are told."""
         own = post.known(phone_id)
         to = post.known(body.chat) if body.chat else post.phone(body.to or own.number)
+        if to is own:
+            raise Refused("nobody_to_write_to")
         return {"chat": to.id, "devices": post.write(own, to.number, body.text, body.quoted)}
 
     @router.post("/read")
