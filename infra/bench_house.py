@@ -226,10 +226,10 @@ def rows(connection: psycopg.Connection, workspace: str) -> int:
     return int(row[0]) if row else 0
 
 
-async def told(order: Order) -> Report:
-    """Have a client process carry out an order."""
+async def carried_out(module: str, order: object) -> Any:
+    """What a client process reports of an order."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "infra.bench_client", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     try:
         out, _ = await process.communicate(orjson.dumps(order) + b"\n")
@@ -238,7 +238,11 @@ async def told(order: Order) -> Report:
             process.kill()
     if process.returncode:
         raise Lost(f"the client ended with {process.returncode}")
-    return Report(**orjson.loads(out))
+    return orjson.loads(out)
+
+
+async def told(order: Order) -> Report:
+    return Report(**await carried_out("infra.bench_client", order))
 
 
 @asynccontextmanager

@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
-import orjson
 import psycopg
 import uvloop
 from rich.console import Console
@@ -20,7 +18,7 @@ from infra import bootstrap
 from infra.bench_asking import Order, Report
 from infra.bench_beside import Beside
 from infra.bench_fill import Place, fill
-from infra.bench_house import Lost, house, position
+from infra.bench_house import Lost, carried_out, house, position
 from infra.bench_routes import NUMBER, SOME, routes
 from infra.bootstrap import Parts
 
@@ -105,18 +103,7 @@ async def things(parts: Parts) -> dict[str, list[UUID]]:
 
 
 async def asked(order: Order) -> Report:
-    """Have a client process carry out an order."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "infra.bench_asking", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        out, _ = await process.communicate(orjson.dumps(order) + b"\n")
-    finally:
-        if process.returncode is None:
-            process.kill()
-    if process.returncode:
-        raise Lost(f"the client ended with {process.returncode}")
-    return Report(**orjson.loads(out))
+    return Report(**await carried_out("infra.bench_asking", order))
 
 
 def figures(deliveries: int, rate: float, report: Report, events: int, busy: dict[str, int], filled: float) -> Figures:
