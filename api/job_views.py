@@ -128,27 +128,11 @@ class Submitted(BaseModel):
     review_hash: str = Field(description="Approve, reject or request changes of exactly this.")
 
 
-class Counts(BaseModel):
-    """How many recipients are in which state; each is in one, so they add up to `recipients`."""
-
-    pending: int
-    intended: int
-    sent: int
-    delivered: int
-    read: int
-    failed: int
-    partial: int
-    skipped: int
-    unknown: int
-    given_up: int
-    stopped: int
-
-
 class Job(Submitted):
     """A job."""
 
     status: Status
-    counts: Counts
+    counts: jobs.JobCounts
     rejected_by: str | None
     note: str | None = Field(description="Why it was rejected, in the moderator's words.")
     changes: Changes | None = Field(description="What a revision was asked for, until there is one.")
@@ -165,7 +149,7 @@ class Job(Submitted):
         return cls(
             **submitted(row, texts),
             status=Status(row.status),
-            counts=Counts.model_validate(job.counts, from_attributes=True),
+            counts=job.counts,
             rejected_by=row.rejected_by,
             note=texts.of(row.note),
             changes=Changes(by=row.changes_by, note=texts.of(row.changes_note)) if row.changes_by else None,

@@ -121,7 +121,7 @@ COUNTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class JobCounts:
     """How many recipients are in which state: each in exactly one, so that they add up to all of them."""
 
     pending: int
@@ -142,7 +142,7 @@ class Job:
     """A job as it is shown."""
 
     row: Row
-    counts: Counts
+    counts: JobCounts
 
     @property
     def texts(self) -> list[Ref | None]:
@@ -157,7 +157,7 @@ def shown(row: Row, counts: Sequence[int]) -> Job:
     rest, between = row.recipients - sum(began.values()) + began.pop("again"), began.pop("between")
     stopped = row.status in CUT_OFF
     began["partial" if stopped else "intended"] += between
-    return Job(row, Counts(**began, pending=0 if stopped else rest, stopped=rest if stopped else 0))
+    return Job(row, JobCounts(**began, pending=0 if stopped else rest, stopped=rest if stopped else 0))
 
 
 LIST = Listing(
