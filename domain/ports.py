@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from domain.directory import Group, Listed, Person
 from domain.message import Actor, Command, Digest, Frozen, StreamId
 from domain.outgoing import Outgoing
 
@@ -104,6 +105,14 @@ class SendUncertain(Exception):
         self.reason = reason
 
 
+class Unanswered(Exception):
+    """The session cannot tell at the moment. `reason` is an enum-like word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Messenger(Protocol):
     """One account's session with a messaging service. One owner, one browser, no retries inside."""
 
@@ -134,6 +143,24 @@ class Messenger(Protocol):
         `quoted` is the id of an earlier message of ours to the same number, which this one answers.
         Returns the acknowledgement known on return (at least SENT). Raises SendRejected or SendUncertain.
         """
+
+    async def typing(self, number: str, seconds: float) -> None:
+        """Show as typing to an E.164 number; comes back when the time is over. A courtesy: it fails in silence."""
+
+    async def exists(self, number: str) -> bool:
+        """Whether an E.164 number has a WhatsApp account. Raises Unanswered."""
+
+    async def own(self) -> Person:
+        """The number and the linked id of the account itself. Raises Unanswered."""
+
+    async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
+        """The people in the account's address book whose name or id holds the words, by name. Raises Unanswered."""
+
+    async def groups(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Group]:
+        """The account's groups whose name or id holds the words, by name. Raises Unanswered."""
+
+    async def members(self, group: str, offset: int = 0, limit: int = 100) -> Listed[Person]:
+        """The people in a group. Raises Unanswered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
 """A Messenger without a browser: the sandbox's world spoken to directly, in this process, at once."""
 
+import asyncio
 import base64
+import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from adapters.sandbox.nouns import Device, Hello, Refused, Stanza, lid_of
+from adapters.sandbox import contents
+from adapters.sandbox.nouns import Device, Hello, Refused, Stanza, lid_of, number_of
 from adapters.sandbox.world import World
-from domain.outgoing import Outgoing, Text
+from domain.directory import Group, Listed, Person
+from domain.outgoing import Contact, Location, Media, Outgoing, Poll, Text
 from domain.ports import (
     Ack,
     AckChanged,
@@ -18,9 +23,11 @@ from domain.ports import (
     SendUncertain,
     SessionState,
     StateChanged,
+    Unanswered,
 )
 
 Notify = Callable[[Notice], None]
+T = TypeVar("T")
 ACKS = (Ack.PENDING, Ack.SENT, Ack.DELIVERED, Ack.READ)
 
 
@@ -85,8 +92,6 @@ class InstantMessenger:
     async def send(
         self, number: str, message: Outgoing, wa_id: str, deadline: float, *, quoted: str | None = None
     ) -> Ack:
-        if not isinstance(message, Text) or quoted is not None:
-            raise SendRejected("unknown_kind")
         if deadline <= 0:
             raise SendRejected("deadline")
         if self._device is None or self._state is not SessionState.READY:
@@ -95,8 +100,11 @@ class InstantMessenger:
             raise SendRejected("not_on_whatsapp")
         if wa_id in self._profile.rows:
             raise SendUncertain("duplicate_id")
+        if quoted is not None and not self._knows(number, quoted):
+            raise SendRejected("quoted_not_found")
+        content = content_of(message)
         self._profile.rows.add(wa_id)
-        answer = self._world.send(self._device, wa_id, lid_of(number), message.text)
+        answer = self._world.send(self._device, wa_id, lid_of(number), content, quoted)
         if "kill" in answer:
             await self.stop()
             raise SendUncertain("page_gone")
@@ -106,6 +114,45 @@ class InstantMessenger:
             raise SendRejected("refused_by_server")
         self._notify(AckChanged((wa_id,), Ack.SENT))
         return Ack.SENT
+
+    async def typing(self, number: str, seconds: float) -> None:
+        if self._state is SessionState.READY and self._device is not None:
+            self._world.typing(self._device, lid_of(number), seconds)
+            await asyncio.sleep(seconds)
+
+    async def exists(self, number: str) -> bool:
+        self._account()
+        return self._world.exists(number) is not None
+
+    async def own(self) -> Person:
+        account = self._account()
+        return Person(account, lid_of(account))
+
+    async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
+        people = [Person(**contact) for contact in self._world.contacts(self._account())]
+        found = [p for p in people if search.lower() in p.name.lower() or search.removeprefix("+") in p.lid]
+        return _page(sorted(found, key=lambda person: (person.name, person.lid)), offset, limit)
+
+    async def groups(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Group]:
+        known = self._world.chats.groups_of(self._account())
+        groups = [Group(f"{group.id}@g.us", group.name, len(group.participants)) for group in known]
+        found = [group for group in groups if search.lower() in group.name.lower() or search in group.id]
+        return _page(sorted(found, key=lambda group: (group.name, group.id)), offset, limit)
+
+    async def members(self, group: str, offset: int = 0, limit: int = 100) -> Listed[Person]:
+        for known in self._world.chats.groups_of(self._account()):
+            if f"{known.id}@g.us" == group:
+                return _page([Person(**self._world.contact(n)) for n in known.participants], offset, limit)
+        raise Unanswered("page_error")
+
+    def _account(self) -> str:
+        if self._device is None or self._device.phone is None or self._state is not SessionState.READY:
+            raise Unanswered("not_ready")
+        return self._device.phone
+
+    def _knows(self, number: str, wa_id: str) -> bool:
+        account = self._account()
+        return any(self._world.chats.message(sender, wa_id) is not None for sender in (account, number))
 
     def _take(self, stanza: Stanza) -> None:
         match stanza:
@@ -120,9 +167,19 @@ class InstantMessenger:
                 kind, answers = Arrived(stanza["content"]["kind"]), stanza["quoted"]
                 self._notify(MessageArrived(wa_id, kind, at, number, lid, body, answers))
                 self._stored(stanza["mail"])
+            case {"type": "vote", "id": wa_id, "lid": lid, "choices": choices, "at": at}:
+                self._voted(wa_id, lid, choices, at)
+                self._stored(stanza["mail"])
             case {"type": "logout"}:
                 self._profile.linked = False
                 self._become(SessionState.LOGGED_OUT, "unlinked")
+
+    def _voted(self, wa_id: str, lid: str, choices: list[int], at: float) -> None:
+        poll = self._world.chats.message(self._account(), wa_id)
+        if poll is not None and isinstance(poll.content, contents.Poll):
+            chosen = "\n".join(name for at, name in enumerate(poll.content.choices) if at in choices)
+            vote = f"{wa_id}.{round(at * 1000)}"
+            self._notify(MessageArrived(vote, Arrived.VOTE, at, number_of(lid), lid, chosen, wa_id))
 
     def _stored(self, mail: int) -> None:
         # What was waiting comes before `connect` has returned.
@@ -134,6 +191,31 @@ class InstantMessenger:
         if (state, reason) != (self._state, self._reason):
             self._state, self._reason = state, reason
             self._notify(StateChanged(state, reason))
+
+
+def content_of(message: Outgoing) -> contents.Content:
+    """A message of the domain as it goes over the sandbox's wire, a file by its digest. Raises SendRejected."""
+    match message:
+        case Text():
+            return contents.Text(text=message.text, mentions=message.mentions)
+        case Media():
+            try:
+                digest = hashlib.sha256(message.file.read_bytes()).hexdigest()
+            except FileNotFoundError:
+                raise SendRejected("file_missing") from None
+            shown = {"mimetype": message.mimetype, "filename": message.filename, "caption": message.caption}
+            return contents.File(kind=message.kind.value, media=digest, **shown)
+        case Location():
+            latitude, longitude, name, address = message.latitude, message.longitude, message.name, message.address
+            return contents.Place(latitude=latitude, longitude=longitude, name=name, address=address)
+        case Contact():
+            return contents.Card(name=message.name, number=message.number)
+        case Poll():
+            return contents.Poll(question=message.question, choices=message.choices, selectable=message.selectable)
+
+
+def _page(items: Sequence[T], offset: int, limit: int) -> Listed[T]:
+    return Listed(len(items), items[offset : offset + limit])
 
 
 def _key() -> str:

@@ -1,24 +1,11 @@
-// The one piece of drumline inside the page: thin, plain JSON outwards, page models never leave.
-// It listens to wa-js, keeps the last notices in a ring, and runs one send at a time when told to.
+// drumline inside the page: thin, plain JSON outwards, page models never leave. This part listens to wa-js and keeps
+// the last notices in a ring; sending.js and reading.js add what Python tells it to do.
 
 (() => {
-  /** @typedef {typeof import('@wppconnect/wa-js')} Wpp */
-  /** @typedef {import('@wppconnect/wa-js').whatsapp.Wid} Wid */
-  /** @typedef {{kind: 'message', id: string, type: string, at: number, number: string, lid: string, text: string, answers: string | null}} Arrival */
-  /** @typedef {{kind: 'ack', ack: number, ids: string[]} | {kind: 'logout'} | Arrival} News */
   /** @typedef {News & {seq: number}} Notice */
-  /** @typedef {{bridge: string, before: number, number: string, text: string, waId: string}} Order */
-  /** @typedef {{ack: number} | {rejected: string} | {uncertain: string}} Answer */
 
   const KEEP = 1000;
   const ATTACH_EVERY = 250;
-  /** Errors that wa-js throws before it hands anything to WhatsApp's own outbox. */
-  const BEFORE_OUTBOX = [
-    'can_not_send_message_to_this_groupType',
-    'chat_not_found',
-    'message_key_is_not_from_me',
-    'message_key_remote_id_is_not_same_of_chat',
-  ];
   /** What arrives as a message and is none. */
   const SILENT = [
     'broadcast_notification', 'call_log', 'ciphertext', 'e2e_notification', 'gp2', 'group_notification', 'notification',
@@ -29,7 +16,6 @@
     'conn.qrcode_idle', 'conn.require_auth', 'conn.stream_mode_changed', 'conn.stream_info_changed',
   ]);
 
-  const page = /** @type {Window & {WPP?: Wpp, drumlineWake?: () => Promise<void>}} */ (window);
   const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, '0')).join('');
   /** @type {Notice[]} */
   const ring = [];
@@ -45,7 +31,7 @@
     waking = true;
     setTimeout(() => {
       waking = false;
-      page.drumlineWake?.().catch(() => {});
+      window.drumlineWake?.().catch(() => {});
     });
   }
 
@@ -58,7 +44,7 @@
 
   /** Listen to the library, or to another one that took its place since. */
   function attach() {
-    const wpp = page.WPP;
+    const wpp = window.WPP;
     if (!wpp || wpp === attached) return;
     attached = wpp;
     mainReady = false;
@@ -73,7 +59,7 @@
     wpp.on('chat.poll_response', (vote) => void voted(wpp, vote).catch(() => {}));
   }
 
-  /** A person's number and linked id, as far as WhatsApp tells them. @param {Wpp} wpp @param {Wid} wid */
+  /** A person's number and linked id, as far as WhatsApp tells them. @param {Wpp} wpp @param {import('@wppconnect/wa-js').whatsapp.Wid} wid */
   async function person(wpp, wid) {
     const entry = await wpp.contact.getPnLidEntry(wid).catch(() => null);
     const number = entry?.phoneNumber?.id ?? (wid.server === 'c.us' ? wid.user : '');
@@ -109,14 +95,14 @@
   /** @returns {Promise<string | null>} the QR payload on show */
   async function code() {
     try {
-      return (await page.WPP?.conn.getAuthCode())?.fullCode ?? null;
+      return (await window.WPP?.conn.getAuthCode())?.fullCode ?? null;
     } catch {
       return null; // the page's own modules are not loaded yet
     }
   }
 
   function session() {
-    const wpp = page.WPP;
+    const wpp = window.WPP;
     if (!wpp?.isReady) return null;
     try {
       const { mode } = wpp.conn.getStreamData();
@@ -154,43 +140,11 @@
 
   /** A new list of QR codes. Never awaited: wa-js waits for the next code without a deadline. */
   function refresh() {
-    page.WPP?.conn.refreshQR().catch(() => {});
+    window.WPP?.conn.refreshQR().catch(() => {});
   }
 
-  /**
-   * Send one text under our own id. `rejected` says that nothing was handed to the outbox, or that the server refused
-   * it; whatever cannot be known is `uncertain`.
-   * @param {Order} order @returns {Promise<Answer>}
-   */
-  async function send({ bridge, before, number, text, waId }) {
-    let acting = false;
-    try {
-      if (bridge !== id) return { rejected: 'page_reloaded' };
-      const wpp = page.WPP;
-      if (!wpp || session()?.mode !== 'MAIN') return { rejected: 'not_ready' };
-      const known = await wpp.contact.queryWidExists(`${number}@c.us`);
-      if (!known) return { rejected: 'not_on_whatsapp' };
-      const chat = await wpp.chat.find(known.wid);
-      const messageId = `true_${chat.id}_${waId}`;
-      if (performance.now() >= before) return { rejected: 'deadline' };
-      acting = true;
-      const { ack, sendMsgResult } = await wpp.chat.sendTextMessage(chat.id, text, {
-        messageId, waitForAck: true, linkPreview: false, detectMentioned: false, markIsRead: false,
-      });
-      if (ack < 0) return { rejected: 'refused_by_server' };
-      if (sendMsgResult?.messageSendResult === 'OK' || ack > 0) return { ack: Math.max(ack, 1) };
-      return { uncertain: 'no_ack' };
-    } catch (error) {
-      const { name, code: errorCode, message } = /** @type {Error & {code?: string}} */ (error);
-      if (!acting) return { rejected: 'page_error' };
-      if (errorCode && BEFORE_OUTBOX.includes(errorCode)) return { rejected: errorCode };
-      // A row with this id exists already: whether it left is for a look-up to say.
-      if (`${name} ${message}`.includes('DuplicateMessage')) return { uncertain: 'duplicate_id' };
-      return { uncertain: 'page_error' };
-    }
-  }
-
-  Object.defineProperty(window, 'drumline', { value: Object.freeze({ clock, look, refresh, send }) });
+  const drumline = { clock, look, person, refresh, session };
+  Object.defineProperty(window, 'drumline', { value: drumline });
   attach();
   // The sandbox puts its own library in the real one's place, at a moment of its own.
   setInterval(attach, ATTACH_EVERY);

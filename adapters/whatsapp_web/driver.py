@@ -18,7 +18,7 @@ from adapters.whatsapp_web.browser import FLAGS, find_chromium, needs_no_sandbox
 from adapters.whatsapp_web.session import Launched, LaunchFailed, WhatsAppWebSession
 
 REAL_SITE = "https://web.whatsapp.com/"
-BRIDGE = Path(__file__).with_name("bridge.js")
+BRIDGE = [Path(__file__).with_name(name) for name in ("bridge.js", "sending.js", "reading.js")]
 WA_JS = Path(__file__).with_name("vendor") / "wppconnect-wa.js"
 # The library's own defaults send analytics and the links of our texts to third parties.
 WPP_CONFIG = {"disableGoogleAnalytics": True, "linkPreviewApiServers": []}
@@ -61,7 +61,7 @@ class WhatsAppWeb:
     async def __aenter__(self) -> Self:
         self.chromium = find_chromium(self._configured)
         config = f"window.WPPConfig = {json.dumps(WPP_CONFIG)};"
-        self.scripts = [config, *_read((self._wa_js, BRIDGE))]
+        self.scripts = [config, *_read((self._wa_js, *BRIDGE))]
         use_bundled_node()
         self._playwright = await async_playwright().start()
         return self

@@ -2,26 +2,25 @@
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, JSHandle, Page
 from playwright.async_api import Error as PlaywrightError
 
+from adapters.whatsapp_web.asking import Asking
 from adapters.whatsapp_web.browser import kill_former, members_of, process_group_of
 from adapters.whatsapp_web.notices import told_of
+from adapters.whatsapp_web.orders import WA_ID, digits, file_of, said
 from adapters.whatsapp_web.states import ack_of, judge
-from domain.outgoing import Outgoing, Text
+from domain.outgoing import Outgoing
 from domain.ports import Ack, Notice, SendRejected, SendUncertain, SessionState, StateChanged
 
 POLL = 2.0
 LOOK_WITHIN = 10.0
 CLOSE_WITHIN = 5.0
-E164 = re.compile(r"\+[1-9]\d{6,14}")
-WA_ID = re.compile(r"3EB0(?:[0-9A-F]{16}|[0-9A-F]{18})")
 
 Notify = Callable[[Notice], None]
 Launched = Callable[[int], Awaitable[None]]
@@ -43,7 +42,7 @@ class WhatsAppPage(Protocol):
     async def launch(self, profile: Path) -> BrowserContext: ...
 
 
-class WhatsAppWebSession:
+class WhatsAppWebSession(Asking):
     """One account in one browser. It never retries a send and never guesses what became of one."""
 
     def __init__(self, page: WhatsAppPage, profile: Path, launched: Launched | None) -> None:
@@ -138,16 +137,17 @@ class WhatsAppWebSession:
         end = time.monotonic() + deadline
         if not WA_ID.fullmatch(wa_id):
             raise ValueError("wa_id is 3EB0 and 16 or 18 upper-case hex digits")
-        if not E164.fullmatch(number):
-            raise SendRejected("invalid_number")
-        if not isinstance(message, Text) or quoted is not None:
-            raise SendRejected("unknown_kind")
-        page = self._page
-        if page is None or self._state is not SessionState.READY:
+        order = {"number": digits(number), "said": said(message), "waId": wa_id, "quoted": quoted}
+        file = file_of(message)
+        page = self._ready_page()
+        if page is None:
             raise SendRejected("not_ready")
         try:
             async with asyncio.timeout(deadline):
                 clock = await page.evaluate("() => drumline.clock()")
+                # Counted from when its answer arrived, so the page's deadline is never later than ours.
+                order |= {"bridge": clock["bridge"], "before": clock["now"] + (end - time.monotonic()) * 1000}
+                files = None if file is None else await _file_in(page, file)
         except TimeoutError:
             raise SendRejected("deadline") from None
         except PlaywrightError:
@@ -155,17 +155,9 @@ class WhatsAppWebSession:
         remaining = end - time.monotonic()
         if remaining <= 0:
             raise SendRejected("deadline")
-        order = {
-            "bridge": clock["bridge"],
-            # Counted from when its answer arrived, so the page's deadline is never later than ours.
-            "before": clock["now"] + remaining * 1000,
-            "number": number.removeprefix("+"),
-            "text": message.text,
-            "waId": wa_id,
-        }
         try:
             async with asyncio.timeout(remaining):
-                answer = await page.evaluate("order => drumline.send(order)", order)
+                answer = await page.evaluate("([order, files]) => drumline.send(order, files)", [order, files])
         except TimeoutError:
             raise SendUncertain("deadline") from None
         except PlaywrightError:
@@ -175,6 +167,9 @@ class WhatsAppWebSession:
         if "uncertain" in answer:
             raise SendUncertain(answer["uncertain"])
         return ack_of(answer["ack"])
+
+    def _ready_page(self) -> Page | None:
+        return self._page if self._state is SessionState.READY else None
 
     async def _watch(self, page: Page) -> None:
         """Look into the page when it wakes us, and every POLL seconds in any case."""
@@ -243,6 +238,15 @@ class WhatsAppWebSession:
 
 def _ignore(_notice: Notice) -> None:
     """Nobody listens yet."""
+
+
+async def _file_in(page: Page, file: Path) -> JSHandle:
+    """An input of the page with a file in it: Chromium reads that from the disk, no byte crosses the protocol."""
+    files = await page.evaluate_handle("() => drumline.input()")
+    element = files.as_element()
+    assert element is not None
+    await element.set_input_files(file)
+    return files
 
 
 def _private_directory(path: Path) -> None:

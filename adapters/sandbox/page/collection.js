@@ -1,8 +1,10 @@
 // Chats, and the messages in memory: after a restart these are cold until somebody warms them from the profile.
 
-/** @import { Chat, ChatRow, Contact, MessageRow, Msg } from './surface.js' */
+/** @import { Contact } from './stanzas.js' */
+/** @import { Chat, ChatRow, MessageRow, Msg } from './surface.js' */
 /** @import { Store } from './store.js' */
 
+import { model as fields } from './content.js';
 import { parseKey, wid, WppError } from './ids.js';
 
 const OPENED = 200;
@@ -49,8 +51,7 @@ export class Collection {
     const them = wid(`${row.chat}@lid`);
     return {
       id: parseKey(row.key),
-      body: row.body,
-      type: 'chat',
+      ...fields(row),
       t: row.t,
       ack: row.ack,
       isNewMsg: true,
@@ -79,10 +80,10 @@ export class Collection {
     return row;
   }
 
-  /** A new row, on disk before in memory. @param {MessageRow} row @param {ChatRow} chat */
-  async add(row, chat) {
+  /** A new row, on disk before in memory. @param {MessageRow} row @param {ChatRow} chat @param {Blob} [file] */
+  async add(row, chat, file) {
     const updated = { ...chat, t: row.t, last: row.key };
-    await this.store.add(row, updated);
+    await this.store.add(row, updated, file);
     Object.assign(chat, updated);
     this.memory.set(row.key, row);
     this.changed();

@@ -5,6 +5,8 @@
 export class Emitter {
   /** @type {Map<keyof Events, Set<(value: any) => void>>} */
   #listeners = new Map();
+  /** What stands between an event and its listeners. @type {(event: keyof Events, emit: () => void) => void} */
+  through = (_event, emit) => emit();
 
   /** @template {keyof Events} E @param {E} event @param {(value: Events[E]) => void} listener */
   on(event, listener) {
@@ -31,6 +33,11 @@ export class Emitter {
 
   /** @template {keyof Events} E @param {E} event @param {Events[E]} value */
   emit(event, value) {
+    this.through(event, () => this.#tell(event, value));
+  }
+
+  /** @template {keyof Events} E @param {E} event @param {Events[E]} value */
+  #tell(event, value) {
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {
       try {
         listener(value);

@@ -1,6 +1,7 @@
 /** What goes over the wire between the page and the sandbox's server. Types only; nothing loads this file. */
 
 export interface Contact { number: string; lid: string; name: string }
+export interface Group { id: string; name: string; participants: Contact[] }
 
 /** What one message says. A file is named by its SHA-256: uploaded to `/wire/media/<digest>` before the message. */
 export type Content =

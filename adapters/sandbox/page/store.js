@@ -1,10 +1,12 @@
-// The profile's memory in IndexedDB: the session, the chats, the messages.
+// The profile's memory in IndexedDB: the session, the chats, the messages and their files.
 
 /** @import { ChatRow, MessageRow, Session } from './surface.js' */
 
+import { text } from './content.js';
 import { DuplicateMessageError } from './ids.js';
 
 const NAME = 'sandbox';
+const VERSION = 2;
 
 /** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
 function result(request) {
@@ -22,6 +24,17 @@ function committed(transaction) {
   });
 }
 
+/** In the first version each message was a text. @param {IDBObjectStore} messages */
+function onlyTexts(messages) {
+  const request = messages.openCursor();
+  request.onsuccess = () => {
+    const cursor = request.result;
+    if (!cursor) return;
+    cursor.update({ ...cursor.value, content: text(cursor.value.body), quoted: null, votes: [] });
+    cursor.continue();
+  };
+}
+
 export class Store {
   /** @param {IDBDatabase} database */
   constructor(database) {
@@ -29,13 +42,16 @@ export class Store {
   }
 
   static async open() {
-    const request = indexedDB.open(NAME, 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore('session');
-      request.result.createObjectStore('chats', { keyPath: 'lid' });
-      const messages = request.result.createObjectStore('messages', { keyPath: 'key' });
-      messages.createIndex('chat', ['chat', 't']);
-      messages.createIndex('ack', 'ack');
+    const request = indexedDB.open(NAME, VERSION);
+    request.onupgradeneeded = ({ oldVersion }) => {
+      if (oldVersion < 1) {
+        request.result.createObjectStore('session');
+        request.result.createObjectStore('chats', { keyPath: 'lid' });
+        const messages = request.result.createObjectStore('messages', { keyPath: 'key' });
+        messages.createIndex('chat', ['chat', 't']);
+        messages.createIndex('ack', 'ack');
+      } else if (request.transaction) onlyTexts(request.transaction.objectStore('messages'));
+      request.result.createObjectStore('files');
     };
     return new Store(await result(request));
   }
@@ -65,11 +81,15 @@ export class Store {
     return result(this.database.transaction('chats').objectStore('chats').getAll());
   }
 
-  /** A new row, with its chat; a second one with the same key is refused. @param {MessageRow} row @param {ChatRow} chat */
-  async add(row, chat) {
-    const transaction = this.database.transaction(['messages', 'chats'], 'readwrite');
+  /**
+   * A new row, with its chat and its file; a second one with the same key is refused.
+   * @param {MessageRow} row @param {ChatRow} chat @param {Blob} [file]
+   */
+  async add(row, chat, file) {
+    const transaction = this.database.transaction(['messages', 'chats', 'files'], 'readwrite');
     transaction.objectStore('messages').add(row);
     transaction.objectStore('chats').put(chat);
+    if (file && 'media' in row.content) transaction.objectStore('files').put(file, row.content.media);
     try {
       await committed(transaction);
     } catch (error) {
@@ -82,6 +102,18 @@ export class Store {
   async update(row) {
     const transaction = this.database.transaction('messages', 'readwrite');
     transaction.objectStore('messages').put(row);
+    await committed(transaction);
+  }
+
+  /** @param {string} digest @returns {Promise<Blob | undefined>} */
+  file(digest) {
+    return result(this.database.transaction('files').objectStore('files').get(digest));
+  }
+
+  /** @param {string} digest @param {Blob} file */
+  async saveFile(digest, file) {
+    const transaction = this.database.transaction('files', 'readwrite');
+    transaction.objectStore('files').put(file, digest);
     await committed(transaction);
   }
 

@@ -3,27 +3,37 @@
  * are there, results with the parts of each page model that the sandbox has. Types only; nothing loads this file.
  */
 import type * as Wpp from '@wppconnect/wa-js';
+import type { Contact, Content } from './stanzas.js';
 
 type RealWid = Wpp.whatsapp.Wid;
 type RealKey = Wpp.whatsapp.MsgKey;
 type RealMsg = Wpp.whatsapp.MsgModel;
 type RealChat = Wpp.whatsapp.ChatModel;
+type RealContact = Wpp.whatsapp.ContactModel;
+type RealParticipant = Wpp.whatsapp.ParticipantModel;
 
 export type Wid = Pick<RealWid, 'user' | 'server' | '_serialized' | 'toString' | 'equals' | 'isLid' | 'isUser' | 'isGroup'>;
 export type MsgKey = Pick<RealKey, 'fromMe' | 'id' | '_serialized' | 'toString'> & { remote: Wid };
-export type Msg = Pick<RealMsg, 'body' | 'type' | 't' | 'isNewMsg' | 'isSendFailure' | 'caption' | 'quotedStanzaID'> & {
+export type Msg = Pick<RealMsg, 'body' | 'type' | 't' | 'isNewMsg' | 'isSendFailure'> & Partial<Pick<RealMsg,
+  | 'caption' | 'mimetype' | 'filename' | 'lat' | 'lng' | 'loc' | 'vcardFormattedName' | 'quotedStanzaID' | 'pollName'
+  | 'pollOptions' | 'pollSelectableOptionsCount'
+>> & {
   id: MsgKey;
   ack: NonNullable<RealMsg['ack']>;
   from: Wid;
   to: Wid;
 };
 export type Chat = Pick<RealChat, 'name' | 'formattedTitle' | 'unreadCount' | 't'> & { id: Wid };
+export type Person = Pick<RealContact, 'name' | 'pushname' | 'isMe' | 'isUser'> & { id: Wid };
+export type Participant = Pick<RealParticipant, 'isAdmin' | 'isSuperAdmin'> & { id: Wid };
 
 /** A real type with its page models cut down to ours, enums opened to their values. */
 export type Part<T> = T extends RealWid ? Wid
   : T extends RealKey ? MsgKey
   : T extends RealMsg ? Msg
   : T extends RealChat ? Chat
+  : T extends RealContact ? Person
+  : T extends RealParticipant ? Participant
   : T extends number | boolean | null | undefined | symbol | bigint ? T
   : T extends string ? `${T}`
   : T extends (infer E)[] ? Part<E>[]
@@ -40,6 +50,13 @@ export type Events = {
   [E in Exclude<keyof RealEvents, 'conn.backend_event' | 'conn.link_code_error'>]: Part<RealEvents[E]>;
 };
 
+export type ChatSurface = Namespace<
+  typeof Wpp.chat,
+  | 'find' | 'getMessageACK' | 'list' | 'markIsComposing' | 'markIsPaused' | 'sendCreatePollMessage' | 'sendFileMessage'
+  | 'sendLocationMessage' | 'sendTextMessage' | 'sendVCardContactMessage'
+> & { getMessageById(id: string | RealKey): Promise<Msg> };
+export type Options = Wpp.chat.SendMessageOptions;
+
 export interface Surface {
   version: typeof Wpp.version;
   isInjected: typeof Wpp.isInjected;
@@ -52,15 +69,14 @@ export interface Surface {
   conn: Namespace<
     typeof Wpp.conn,
     | 'getAuthCode' | 'getHistorySyncProgress' | 'getMyUserId' | 'getStreamData' | 'isAuthenticated' | 'isIdle'
-    | 'isMainReady' | 'isOnline' | 'isRegistered' | 'logout' | 'needsUpdate' | 'refreshQR'
+    | 'getMyUserLid' | 'isMainReady' | 'isOnline' | 'isRegistered' | 'logout' | 'needsUpdate' | 'refreshQR'
   >;
-  chat: Namespace<typeof Wpp.chat, 'find' | 'list' | 'sendTextMessage' | 'getMessageACK'> & {
-    getMessageById(id: string | RealKey): Promise<Msg>;
-  };
-  contact: Namespace<typeof Wpp.contact, 'getPnLidEntry' | 'queryWidExists'>;
+  chat: ChatSurface;
+  contact: Namespace<typeof Wpp.contact, 'getPnLidEntry' | 'list' | 'queryWidExists'>;
+  group: Namespace<typeof Wpp.group, 'getAllGroups' | 'getParticipants'>;
 }
 
-/** What a linked browser keeps of itself, and what the phone tells it. */
+/** What a linked browser keeps of itself. */
 export interface Identity {
   device: string;
   secret: string;
@@ -68,21 +84,11 @@ export interface Identity {
   identityKeyPair: string;
   secretKey: string;
 }
-export interface Contact { number: string; lid: string; name: string }
 export interface Session extends Identity { me: Contact }
 
-/** Rows in IndexedDB. `key` is WhatsApp's serialized message key. */
+/** Rows in IndexedDB. `key` is WhatsApp's serialized message key, `votes` the numbers of the choices voted for. */
 export interface MessageRow {
-  key: string; chat: string; id: string; fromMe: boolean; body: string; t: number; ack: number; isSendFailure: boolean;
+  key: string; chat: string; id: string; fromMe: boolean; body: string; content: Content; quoted: string | null;
+  votes: number[]; t: number; ack: number; isSendFailure: boolean;
 }
 export interface ChatRow { lid: string; number: string; name: string; t: number; unread: number; last: string | null }
-
-/** What the server pushes, a line each. */
-export type Stanza =
-  | { type: 'ping' } | { type: 'bye' } | { type: 'logout' }
-  | { type: 'codes'; refs: string[]; first: number; next: number }
-  | { type: 'paired'; me: Contact } | { type: 'online'; me: Contact }
-  | { type: 'acks'; acks: Record<string, number> }
-  | { type: 'receipt'; id: string; lid: string; ack: number }
-  | ({ type: 'message'; id: string; at: number; body: string } & Contact);
-export type SendAnswer = { ack: number; at: number } | { nack: number } | { hang: true };

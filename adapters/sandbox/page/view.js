@@ -3,9 +3,15 @@
 /** @import { Companion } from './companion.js' */
 /** @import { ChatRow, MessageRow } from './surface.js' */
 
+import { text } from './content.js';
 import { draw } from './qr.js';
 
 const SHOWN = 300;
+/** @type {{[mode: string]: string}} */
+const STATES = {
+  SYNCING: 'Updating…', OFFLINE: 'Offline, trying again…', QR: '', CONFLICT: 'In use in another window',
+  TOS_BLOCK: 'Blocked for its terms of service', DEPRECATED_VERSION: 'This version is too old',
+};
 const TICK = 'M1.500 6.500 5 10 12.500 2';
 const SECOND_TICK = 'M8.500 10 16 2';
 
@@ -106,11 +112,11 @@ export class View {
     byId('back').addEventListener('click', () => this.#show(null));
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
-      const text = /** @type {HTMLInputElement} */ (byId('text'));
-      const body = text.value.trim();
+      const field = /** @type {HTMLInputElement} */ (byId('text'));
+      const body = field.value.trim();
       if (!this.#open || !body) return;
-      text.value = '';
-      void this.companion.send(this.#open, body, undefined);
+      field.value = '';
+      void this.companion.outbox.send(this.#open, text(body), {});
     });
     setInterval(() => this.#countdown(), 500);
     this.#render();
@@ -165,9 +171,8 @@ export class View {
     if (!me) return;
     paint(byId('my-avatar'), me.name, me.number);
     byId('my-name').textContent = me.name || pretty(me.number);
-    const words = { MAIN: me.name ? pretty(me.number) : 'Online', SYNCING: 'Updating…', OFFLINE: 'Offline, trying again…', QR: '' };
-    byId('my-state').textContent = words[mode];
-    byId('my-state').classList.toggle('offline', mode === 'OFFLINE');
+    byId('my-state').textContent = STATES[mode] ?? (me.name ? pretty(me.number) : 'Online');
+    byId('my-state').classList.toggle('offline', mode !== 'MAIN' && mode !== 'SYNCING');
   }
 
   #renderChats() {

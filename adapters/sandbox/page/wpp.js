@@ -1,25 +1,23 @@
 // window.WPP: wa-js' surface on top of the companion, held to the package's own declarations.
 
 /** @import { Companion } from './companion.js' */
-/** @import { Surface } from './surface.js' */
+/** @import { Chat, Surface } from './surface.js' */
 
+import { chatSurface } from './chat.js';
 import { wid, WppError } from './ids.js';
 
 /** @param {Companion} companion */
 export function surface(companion) {
   const { events } = companion;
 
-  /** @param {unknown} id */
-  async function find(id) {
-    return companion.find(String(id));
-  }
-
   return /** @satisfies {Surface} */ ({
     version: '4.6.0',
     isInjected: true,
-    isReady: true,
+    get isReady() {
+      return !companion.faults.armed.has('never_ready');
+    },
     get isFullReady() {
-      return companion.mode === 'MAIN' || companion.mode === 'QR';
+      return this.isReady && (companion.mode === 'MAIN' || companion.mode === 'QR');
     },
     loader: {
       onReady: (listener, delay = 0) => void setTimeout(listener, delay),
@@ -33,10 +31,11 @@ export function surface(companion) {
       getAuthCode: async () => companion.authCode,
       getHistorySyncProgress: () => ({ progress: null, paused: false, inProgress: companion.mode === 'SYNCING' }),
       getMyUserId: () => (companion.me ? wid(`${companion.me.number.slice(1)}@c.us`) : undefined),
+      getMyUserLid: () => wid(`${companion.me?.lid}@lid`),
       getStreamData: () => ({ mode: companion.mode, info: companion.info }),
       isAuthenticated: () => companion.linked,
       isIdle: () => companion.codes.idle,
-      isMainReady: () => companion.mainReady,
+      isMainReady: () => companion.mainReady && !companion.faults.armed.has('never_ready'),
       isOnline: () => companion.online,
       isRegistered: () => companion.linked,
       logout: async () => {
@@ -54,48 +53,45 @@ export function surface(companion) {
       },
     },
 
-    chat: {
-      find: async (id) => companion.collection.model(await find(id)),
-      list: async () => [...companion.collection.chats.values()].sort((a, b) => b.t - a.t).map((row) => companion.collection.model(row)),
-      sendTextMessage: async (id, content, options = {}) => {
-        const chat = await find(id).catch(() => {
-          throw new WppError('chat_not_found', `Chat not found for ${id}`);
-        });
-        const { row, result } = await companion.send(chat, String(content), options.messageId?.toString());
-        const messageSendResult = options.waitForAck === false ? null : await result;
-        return {
-          id: row.key,
-          from: `${companion.me?.lid}@lid`,
-          to: `${chat.lid}@lid`,
-          ack: row.ack,
-          sendMsgResult: messageSendResult && { messageSendResult, t: Math.floor(Date.now() / 1000) },
-        };
-      },
-      getMessageById: async (id) => companion.message(companion.collection.get(String(id))),
-      getMessageACK: async (id) => {
-        const { ack, fromMe } = companion.collection.get(String(id));
-        return {
-          ack,
-          fromMe,
-          deliveryRemaining: ack < 2 ? 1 : 0,
-          readRemaining: ack < 3 ? 1 : 0,
-          playedRemaining: 0,
-          participants: [],
-        };
-      },
-    },
+    chat: chatSurface(companion),
 
     contact: {
       getPnLidEntry: async (id) => {
-        const chat = await find(id);
-        const lid = { id: chat.lid, server: 'lid', _serialized: `${chat.lid}@lid` };
-        const user = chat.number.slice(1);
-        return { lid, phoneNumber: { id: user, server: 'c.us', _serialized: `${user}@c.us` }, contact: { name: chat.name } };
+        const { lid, number, name } = await companion.person(String(id));
+        const user = number.slice(1);
+        return {
+          lid: { id: lid, server: 'lid', _serialized: `${lid}@lid` },
+          phoneNumber: { id: user, server: 'c.us', _serialized: `${user}@c.us` },
+          contact: { name },
+        };
+      },
+      list: async (options = {}) => {
+        const people = await companion.wire.contacts();
+        const known = people.map(({ number, lid, name }) => ({
+          id: wid(`${lid}@lid`), name, pushname: name, isMe: number === companion.me?.number, isUser: true,
+        }));
+        return options.onlyMyContacts ? known.filter((person) => !person.isMe) : known;
       },
       queryWidExists: async (id) => {
         const contact = await companion.wire.exists(`+${wid(String(id)).user}`);
         if (!contact) return null;
         return { wid: wid(`${contact.number.slice(1)}@c.us`), lid: wid(`${contact.lid}@lid`), biz: false };
+      },
+    },
+
+    group: {
+      // Like the real one, it answers with an array of promises, whatever its type says.
+      getAllGroups: async () => {
+        const models = (await companion.wire.groups()).map(async ({ id, name }) => ({
+          id: wid(`${id}@g.us`), name, formattedTitle: name, unreadCount: 0, t: 0,
+        }));
+        return /** @type {Chat[]} */ (/** @type {unknown[]} */ (models));
+      },
+      getParticipants: async (id) => {
+        const { user } = wid(String(id));
+        const group = (await companion.wire.groups()).find((known) => known.id === user);
+        if (!group) throw new WppError('group_not_exist', `Group ${id} not exist`);
+        return group.participants.map(({ lid }) => ({ id: wid(`${lid}@lid`), isAdmin: false, isSuperAdmin: false }));
       },
     },
   });

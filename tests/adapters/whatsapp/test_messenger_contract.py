@@ -3,102 +3,17 @@
 import hashlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from adapters.sandbox.ledger import Entry, read, recount
-from adapters.sandbox.memory import InstantMessenger
+from adapters.sandbox.ledger import recount
 from adapters.sandbox.nouns import lid_of
-from adapters.sandbox.world import Timings, World
-from adapters.whatsapp_web.driver import WhatsAppWeb
 from domain.outgoing import Text
-from domain.ports import (
-    Ack,
-    AckChanged,
-    Arrived,
-    MessageArrived,
-    Messenger,
-    Notice,
-    SendRejected,
-    SendUncertain,
-    SessionState,
-    StateChanged,
-)
-from tests.adapters.whatsapp.running import Sandbox, link, new_id, new_number, until, until_state
+from domain.ports import Ack, Arrived, SendRejected, SendUncertain, SessionState, StateChanged
+from tests.adapters.whatsapp.rig import ACCOUNT, Rig
+from tests.adapters.whatsapp.running import link, new_id, new_number, until, until_state
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-ACCOUNT = "+12025550100"
-
-
-@dataclass
-class Rig:
-    """A messenger, the phone at its other end, and what it said."""
-
-    messenger: Messenger
-    scan: Callable[[str, str], Awaitable[object]]
-    arm: Callable[[str, str], Awaitable[object]]
-    unlink: Callable[[str], Awaitable[object]]
-    inbound: Callable[[str, str, str], Awaitable[object]]
-    ledger: Path
-    notices: list[Notice] = field(default_factory=list)
-
-    def wire(self, wa_id: str) -> list[Entry]:
-        return [entry for entry in read(self.ledger) if entry.wa_id == wa_id]
-
-    def acks(self, wa_id: str) -> list[Ack]:
-        return [n.ack for n in self.notices if isinstance(n, AckChanged) and wa_id in n.wa_ids]
-
-    def arrived(self, number: str) -> list[MessageArrived]:
-        return [n for n in self.notices if isinstance(n, MessageArrived) and n.number == number]
-
-
-def in_memory(tmp_path: Path) -> Rig:
-    world = World(tmp_path, Timings(delivered_after=0.01, read_after=0.02, read_share=1.0), durable=False)
-
-    async def scan(payload: str, phone: str) -> None:
-        world.scan(payload, phone)
-
-    async def arm(fault: str, number: str) -> None:
-        world.faults.arm(fault, number)
-
-    async def unlink(phone: str) -> None:
-        world.unlink(phone)
-
-    async def inbound(phone: str, sender: str, text: str) -> None:
-        world.receive(phone, sender, text)
-
-    return Rig(InstantMessenger(world), scan, arm, unlink, inbound, world.ledger.path)
-
-
-def in_browser(web: WhatsAppWeb, sandbox: Sandbox, tmp_path: Path) -> Rig:
-    control = sandbox.control
-    session = web.session(tmp_path / "profile")
-    return Rig(session, control.scan, control.arm, control.unlink, control.inbound, sandbox.ledger)
-
-
-@pytest_asyncio.fixture(params=["memory", "browser"], loop_scope="session")
-async def rig(request: pytest.FixtureRequest, web: WhatsAppWeb, sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Rig]:
-    """A messenger that was not started yet."""
-    made = in_memory(tmp_path) if request.param == "memory" else in_browser(web, sandbox, tmp_path)
-    yield made
-    await made.messenger.stop()
-
-
-@pytest_asyncio.fixture(params=["memory", "browser"], scope="session", loop_scope="session")
-async def linked(
-    request: pytest.FixtureRequest, web: WhatsAppWeb, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Rig]:
-    """One linked messenger that the tests below share: each takes a number and ids of its own."""
-    path = tmp_path_factory.mktemp(request.param)
-    made = in_memory(path) if request.param == "memory" else in_browser(web, sandbox, path)
-    await made.messenger.start(made.notices.append)
-    await link(made.messenger, made.scan, ACCOUNT)
-    yield made
-    await made.messenger.stop()
 
 
 async def test_a_new_session_waits_for_a_scan_and_sends_nothing_before(rig: Rig) -> None:
@@ -116,7 +31,7 @@ async def test_scanned_stopped_and_started_it_is_ready_without_another_scan_unti
 ) -> None:
     phone = f"+1416555{random.randint(100, 199):04d}"
     await rig.messenger.start(rig.notices.append)
-    await link(rig.messenger, rig.scan, phone)
+    await link(rig.messenger, rig.far.scan, phone)
     assert await rig.messenger.qr() is None
     await rig.messenger.stop()
     assert rig.messenger.state is SessionState.DEAD
@@ -126,7 +41,7 @@ async def test_scanned_stopped_and_started_it_is_ready_without_another_scan_unti
     await until_state(rig.messenger, SessionState.READY)
     assert SessionState.QR not in [n.state for n in rig.notices if isinstance(n, StateChanged)]
 
-    await rig.unlink(phone)
+    await rig.far.unlink(phone)
     await until_state(rig.messenger, SessionState.LOGGED_OUT)
     with pytest.raises(SendRejected, match="not_ready"):
         await rig.messenger.send(new_number(), Text("Hello"), new_id(), 5)
@@ -153,7 +68,7 @@ async def test_an_id_used_twice_is_uncertain_and_does_not_reach_the_wire_again(l
 @pytest.mark.parametrize(("fault", "reason"), [("not_on_whatsapp", "not_on_whatsapp"), ("nack", "refused_by_server")])
 async def test_a_definite_refusal_is_rejected_and_nothing_is_on_the_wire(linked: Rig, fault: str, reason: str) -> None:
     number, wa_id = f"+4670174060{5 if fault == 'nack' else 6}", new_id()
-    await linked.arm(fault, number)
+    await linked.far.arm(fault, number)
     with pytest.raises(SendRejected, match=reason):
         await linked.messenger.send(number, Text("Hello"), wa_id, 10)
     assert linked.wire(wa_id) == []
@@ -162,7 +77,8 @@ async def test_a_definite_refusal_is_rejected_and_nothing_is_on_the_wire(linked:
 @pytest.mark.parametrize(("fault", "entries"), [("hang_before_wire", 0), ("hang_after_wire", 1)])
 async def test_a_send_that_never_settles_is_uncertain_by_its_deadline(linked: Rig, fault: str, entries: int) -> None:
     number, wa_id = f"+6149157000{6 if entries else 7}", new_id()
-    await linked.arm(fault, number)
+    await linked.far.arm("receipts_lost", number)  # else one tells, before the deadline
+    await linked.far.arm(fault, number)
     started = time.monotonic()
     with pytest.raises(SendUncertain, match="deadline"):
         await linked.messenger.send(number, Text("Hello"), wa_id, 0.6)
@@ -179,7 +95,7 @@ async def test_no_time_left_means_no_act(linked: Rig) -> None:
 
 async def test_the_ledger_tells_when_the_wire_was_doubled(linked: Rig) -> None:
     number, wa_id = "+4915228817386", new_id()
-    await linked.arm("wire_doubled", number)
+    await linked.far.arm("wire_doubled", number)
     before = recount(linked.ledger).duplicates
     await linked.messenger.send(number, Text("Twice"), wa_id, 10)
     assert len(linked.wire(wa_id)) == 2
@@ -190,7 +106,7 @@ async def test_what_a_person_writes_arrives_with_its_words_and_who_wrote_it_but_
     linked: Rig,
 ) -> None:
     number = "+525512345678"
-    await linked.inbound(ACCOUNT, number, "Bitte STOP\nund Grüße")
+    await linked.far.write(number, ACCOUNT, "Bitte STOP\nund Grüße")
     await until(lambda: len(linked.arrived(number)) == 1)
     [told] = linked.arrived(number)
     assert (told.kind, told.text, told.lid) == (Arrived.TEXT, "Bitte STOP\nund Grüße", lid_of(number))
@@ -202,6 +118,6 @@ async def test_what_a_person_writes_arrives_with_its_words_and_who_wrote_it_but_
 async def test_what_this_account_sends_itself_does_not_arrive(linked: Rig) -> None:
     number = "+525512345679"
     await linked.messenger.send(number, Text("Hello"), new_id(), 10)
-    await linked.inbound(ACCOUNT, number, "Hello yourself")
+    await linked.far.write(number, ACCOUNT, "Hello yourself")
     await until(lambda: len(linked.arrived(number)) > 0)
     assert [told.text for told in linked.arrived(number)] == ["Hello yourself"]
