@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +13,7 @@ from adapters import streams
 from adapters.bus import BatchRefused, Bus, Message, deliveries, stored_as
 from adapters.pulls import Pulls
 from infra.embedded import EmbeddedNats
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -205,14 +206,6 @@ async def test_an_accounts_sends_are_repeated_only_under_another_id(bus: Bus) ->
     for name in ("a", "a", "b"):
         await bus.send(UUID(int=1), b"{}", name)
     assert (await bus.js.stream_info("SENDS")).state.messages == 2
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def connected(bus: Bus) -> None:

@@ -14,6 +14,7 @@ from domain import catalog, hearing
 from domain.message import Actor, PrincipalId, Refused, Role, WorkspaceId
 from tests.api.house import House, Tenant
 from tests.api.listeners import Listener, blocks
+from tests.waiting import until
 
 WAYS = pytest.mark.parametrize("way", ["by_sse", "by_websocket"])
 
@@ -41,14 +42,6 @@ async def listening(one: Listener, way: str) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError, ConnectionClosed, httpx.TransportError):
             await task
-
-
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def told(one: Listener, count: int, seconds: float = 30.0) -> list[str]:

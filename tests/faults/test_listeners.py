@@ -34,6 +34,7 @@ from infra.settings import Settings, read
 from infra.supervisor import Supervisor
 from tests.api.listeners import Listener
 from tests.faults.cut_tcp import CuttableTcp, cuttable
+from tests.waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "follow_events.py"
 SHOP = WorkspaceId("shop")
@@ -157,14 +158,6 @@ async def cut(how: str, proxy: CuttableTcp, shop: Shop) -> None:
         await answers(shop.settings.http_port)
     else:
         await proxy.cut(after=120 if how == "within" else 0)  # an event has more than 400 bytes
-
-
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.timeout(180)

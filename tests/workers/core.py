@@ -27,6 +27,7 @@ from adapters.log_signal import LogSignal
 from adapters.sealing import Sealing
 from domain.message import Actor, PrincipalId, Role, WorkspaceId
 from domain.workspace import CreateWorkspace
+from tests.waiting import until as until
 from workers.commands import TOGETHER, TRIES, Intake
 from workers.decisions import Decisions, Request
 from workers.relay import Relay
@@ -181,12 +182,3 @@ class Client:
 def campaign(text: str = "Hello {{name}}", **more: Any) -> dict[str, Any]:
     """A body of `campaign.create`."""
     return {"campaign_id": str(uuid4()), "title": "Spring", "parts": [{"text": text}], **more}
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    """Wait for a condition; TimeoutError after the seconds."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.01)

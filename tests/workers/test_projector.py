@@ -1,7 +1,7 @@
 """The projector on the real log: soon after a commit it shows; two of them, an outage or a rebuild do no harm."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -19,6 +19,7 @@ from projections import campaigns
 from projections.apply import ReadModels
 from tests.adapters.logs import an_item, opened
 from tests.builders import HERE
+from tests.waiting import until
 from workers.projector import Projector
 
 TEXT = Ref("a" * 64)
@@ -78,14 +79,6 @@ async def running(*projectors: Projector) -> AsyncIterator[None]:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
-
-
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while True:
-            if await true():
-                return
-            await asyncio.sleep(0.005)
 
 
 async def test_what_is_committed_is_soon_shown(log: Log) -> None:
