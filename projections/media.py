@@ -1,11 +1,16 @@
-"""What is asked of media: the files a workspace has, the newest first."""
+"""What is asked of media: the files a workspace has, the newest first, and which of them something refers to."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from domain.message import WorkspaceId
+from psycopg import AsyncConnection
+
+from domain.lifecycle import Status
+from domain.message import Digest, WorkspaceId
 from projections.listing import Filter, Listing, in_time
+
+OVER = (Status.COMPLETED, Status.STOPPED, Status.REJECTED, Status.EXPIRED)
 
 Kind = Literal["image", "video", "audio", "document", "sticker"]
 
@@ -35,3 +40,25 @@ LIST = Listing(
     order=("number",),
     only="written AND deleted_at IS NULL",  # in the words of the index
 )
+
+# What messages carry: of campaigns their newest version, of jobs the version that was submitted, until they are over.
+IN_USE = """
+SELECT workspace, part ->> 'media' FROM read_campaigns CROSS JOIN jsonb_array_elements(parts) AS part
+WHERE NOT archived AND part ->> 'media' IS NOT NULL{which}
+UNION
+SELECT workspace, part ->> 'media' FROM read_jobs CROSS JOIN jsonb_array_elements(parts) AS part
+WHERE status <> ALL(%(over)s) AND part ->> 'media' IS NOT NULL{which}
+"""
+OF_ONE = " AND workspace = %(workspace)s AND part ->> 'media' = %(media)s"
+
+
+async def in_use(connection: AsyncConnection) -> set[tuple[WorkspaceId, Digest]]:
+    """All media that something refers to, as of the last projected event."""
+    rows = await (await connection.execute(IN_USE.format(which=""), {"over": list(OVER)})).fetchall()
+    return {(WorkspaceId(workspace), Digest(media)) for workspace, media in rows}
+
+
+async def is_in_use(connection: AsyncConnection, workspace: WorkspaceId, media: Digest) -> bool:
+    """Whether something refers to one."""
+    values = {"over": list(OVER), "workspace": workspace, "media": media}
+    return await (await connection.execute(IN_USE.format(which=OF_ONE), values)).fetchone() is not None
