@@ -39,6 +39,9 @@ RELEASE = """
 UPDATE leases SET owner = NULL, pid = NULL, started = NULL, browser_group = NULL, expires_at = NULL
 WHERE account = %s AND fence = %s
 """
+# Processes of one host count together, one after the other.
+ONE_BY_ONE = "SELECT pg_advisory_xact_lock(hashtextextended('sessions|' || %s, 0))"
+HELD_HERE = "SELECT count(*) FROM leases WHERE owner = %s AND account <> %s AND expires_at > clock_timestamp()"
 DROP = "DELETE FROM leases WHERE account = %s AND fence = %s"
 PERMITS = "SELECT account, permits FROM leases WHERE account = ANY(%s)"
 
@@ -71,6 +74,10 @@ class Claim:
     former_browser: int | None
 
 
+class NoRoom(Exception):
+    """This host holds as many accounts as it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """What a lease row says of its holder."""
@@ -96,8 +103,11 @@ class Leases:
         self._ttl = ttl
         self._sure: dict[UUID, tuple[int, float]] = {}  # account -> fence, until when by our own clock
 
-    async def claim(self, account: UUID) -> Claim | None:
-        """Take the lease and put every former holder out; None while another process holds it that lives and renews."""
+    async def claim(self, account: UUID, *, most: int | None = None) -> Claim | None:
+        """Take the lease and put every former holder out; None while another process holds it that lives and renews.
+
+        Raises NoRoom when this host holds `most` others already.
+        """
         asked = time.monotonic()
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(ADD, [account])
@@ -109,6 +119,11 @@ class Leases:
             if process is not None and not held.expired and self._at_work(process):
                 return None
             mine = self._owner
+            if most is not None:
+                await connection.execute(ONE_BY_ONE, [mine.boot])
+                row = await (await connection.execute(HELD_HERE, [mine.boot, account])).fetchone()
+                if row is not None and row[0] >= most:
+                    raise NoRoom
             taken = await connection.execute(TAKE, [mine.boot, mine.pid, mine.started, self._ttl, account])
             row = await taken.fetchone()
             assert row is not None

@@ -71,6 +71,7 @@ BURIED = counter("buried_messages_total", "Messages put aside that nobody could 
 SENDS = counter("sends_total", "Outcomes of sends as recorded in the log, by result and reason.", "result", "reason")
 SEND_TIME = histogram("send_duration_seconds", "Handing one text to WhatsApp, until it answered.", SEND_SECONDS)
 RECEIVED = counter("receipts_total", "Receipts of phones that moved a delivery on.", "receipt")
+ARRIVED = counter("messages_received_total", "Messages that people wrote to accounts, by what became of them.", "result")
 REQUESTS = histogram(
     "http_request_duration_seconds",
     "HTTP requests, by method, the route's template and the class of the status.",
@@ -79,6 +80,7 @@ REQUESTS = histogram(
 )
 SESSIONS = gauge("sessions", "Sessions that this worker holds, by state.", "state")
 SESSION_READY = gauge("session_ready", "Whether an account's session here can send (1) or not (0).", "account")
+UNPLACED = gauge("accounts_without_place", "Accounts without a session, for this host holds as many as it may.")
 BROWSERS = gauge("browsers", "Browsers that this worker has open.")
 ERASED = counter("people_erased_total", "People of whom all was destroyed that was kept of them.")
 LISTENERS = gauge("event_listeners", "Who listens to events now, over server-sent events or a WebSocket.")

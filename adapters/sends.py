@@ -13,6 +13,7 @@ from adapters.streams import SENDS, declared
 
 WORK = "ctl.work"  # there may be something to dispatch
 ACCOUNTS = "ctl.accounts"  # an account may want a session
+QR, LINK_CODE, RESTART = "qr", "link-code", "restart"  # what an account's session is asked live
 PATIENCE = 10.0  # seconds for the server to take a message out
 TOGETHER = 256  # queue messages taken at a time
 
@@ -69,11 +70,16 @@ class Sends:
         finally:
             await stop()
 
-    async def serve_qr(
-        self, account: UUID, answer: Callable[[bytes], Awaitable[bytes]]
+    async def serve(
+        self, account: UUID, verb: str, answer: Callable[[bytes], Awaitable[bytes]]
     ) -> Callable[[], Awaitable[None]]:
-        """Answer who asks for an account's QR code now; call what is returned to stop."""
-        return await self._bus.serve(f"ctl.session.{account}.qr", answer)
+        """Answer what an account's session is asked live; call what is returned to stop."""
+        return await self._bus.serve(live(account, verb), answer)
+
+
+def live(account: UUID, verb: str) -> str:
+    """The subject on which an account's session is asked something."""
+    return f"ctl.session.{account}.{verb}"
 
 
 def account_of(subject: str) -> UUID | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +12,11 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.progress import SentMessage
 from domain.message import WorkspaceId
-from domain.ports import StateChanged
+from domain.ports import SessionState, StateChanged
 
 # Tenants take turns where there are fewer places than accounts.
 ACCOUNTS = """
-SELECT account_id, workspace, removed FROM session_accounts
+SELECT account_id, workspace, removed, leaving FROM session_accounts
 ORDER BY removed DESC, row_number() OVER (PARTITION BY workspace ORDER BY position), position
 """
 FORGET = "DELETE FROM session_accounts WHERE account_id = %s AND removed"
@@ -23,19 +24,44 @@ PUT_STATE = """
 INSERT INTO session_states (account_id, state, reason) VALUES (%s, %s, %s)
 ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, at = excluded.at
 """
+STATES = "SELECT account_id, state, reason, at FROM session_states WHERE account_id = ANY(%s)"
+# Of those whom nobody holds, where all places are taken.
+NO_ROOM = """
+INSERT INTO session_states (account_id, state, reason)
+SELECT a.account_id, %s, %s FROM session_accounts a
+LEFT JOIN leases l ON l.account = a.account_id AND l.expires_at > clock_timestamp()
+WHERE l.account IS NULL AND NOT a.removed
+ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, at = excluded.at
+WHERE (session_states.state, session_states.reason) <> (excluded.state, excluded.reason)
+"""
+WITHOUT_ROOM = "SELECT count(*) FROM session_states WHERE (state, reason) = (%s, %s)"
 OPEN = """
 SELECT delivery_id, part FROM send_progress WHERE account_id = %s AND state = 'intended' AND fence < %s
 """
 MESSAGES = "SELECT wa_id, delivery_id, part, workspace FROM sent_messages WHERE wa_id = ANY(%s)"
 
+NO_PLACE = (SessionState.DEAD, "no_room")
+
 
 @dataclass(frozen=True, slots=True)
 class WantedSession:
-    """A registered account; of one that was removed, only what its last session left open is to be told."""
+    """A registered account, or one that is to be logged out; of one that was removed, only what its last session left
+    open is to be told."""
 
     account_id: UUID
     workspace: WorkspaceId
     removed: bool = False
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionNow:
+    """How an account's session stands, or stood last."""
+
+    account_id: UUID
+    state: SessionState
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +70,12 @@ class OpenIntent:
 
     delivery_id: UUID
     part: int
+
+
+async def states(connection: AsyncConnection[Any], accounts: Collection[UUID]) -> dict[UUID, SessionNow]:
+    """How the sessions of these accounts stand; one that never had any is left out."""
+    rows = await (await connection.execute(STATES, [list(accounts)])).fetchall()
+    return {account: SessionNow(account, SessionState(state), reason, at) for account, state, reason, at in rows}
 
 
 class Sessions:
@@ -70,6 +102,14 @@ class Sessions:
         """Note how a session stands now."""
         async with self._pool.connection() as connection:
             await connection.execute(PUT_STATE, [account, changed.state, changed.reason])
+
+    async def no_room(self) -> int:
+        """Note which accounts have no session because all places are taken; how many there are."""
+        async with self._pool.connection() as connection:
+            await connection.execute(NO_ROOM, NO_PLACE)
+            row = await (await connection.execute(WITHOUT_ROOM, NO_PLACE)).fetchone()
+        assert row is not None
+        return int(row[0])
 
     async def open_intents(self, account: UUID, fence: int) -> Sequence[OpenIntent]:
         """What former holders of this account's lease intended and never said the outcome of."""

@@ -135,6 +135,12 @@ class Messenger(Protocol):
     async def qr(self) -> str | None:
         """The payload to scan now, or None when the session does not wait for one. A secret: never stored."""
 
+    async def link_code(self, number: str) -> str:
+        """The code to type on the phone that has this E.164 number, instead of a scan. A secret. Raises Unanswered."""
+
+    async def log_out(self) -> None:
+        """Unlink the phone; the state follows as a notice. Raises Unanswered when WhatsApp was not told."""
+
     async def send(
         self, number: str, message: Outgoing, wa_id: str, deadline: float, *, quoted: str | None = None
     ) -> Ack:

@@ -1,9 +1,10 @@
 """The composition root: the only place that builds objects, and knows which worker needs what."""
 
 import asyncio
+import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,6 +26,8 @@ from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
+from adapters.imports import Imports
+from adapters.inbound import Inbound
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.leader import Leader
@@ -45,7 +48,6 @@ from domain.ports import Messenger
 from infra.deploy import addresses
 from infra.settings import Settings
 from projections.apply import ReadModels
-from workers.account_session import Tools
 from workers.batches import Batches
 from workers.commands import Intake
 from workers.decisions import Decisions
@@ -56,6 +58,7 @@ from workers.reactors import Reactors
 from workers.receipts import Receipts
 from workers.relay import Relay
 from workers.session import SessionWorker
+from workers.session_tools import Tools
 from workers.sweeper import Sweeper
 from workers.timers import Timers
 
@@ -241,6 +244,14 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
         async def kill(account: UUID, process_group: int | None) -> None:
             await kill_former(profile(account), process_group)
 
+        async def erase(account: UUID) -> None:
+            with suppress(FileNotFoundError):
+                await asyncio.to_thread(shutil.rmtree, profile(account))
+
+        opened = Opened(parts.settings.data_dir / "opened", most=OPENED)
+        files = Media(
+            parts.pool, parts.sealing, Directory(parts.settings.data_dir / "media"), Limits({}, quota=0), opened
+        )  # nothing is put in here
         states = Sessions(parts.pool)
         receipts = Receipts(states, parts.decisions)
         tools = Tools(
@@ -249,11 +260,13 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             batches=Batches(parts.store, parts.audiences, parts.contents, parts.vault),
             progress=Progress(parts.pool),
             sessions=states,
+            inbound=Inbound(parts.pool, parts.sealing, parts.vault),
             leases=Leases(parts.pool, Owner.here()),
             sends=Sends(parts.bus),
             receipts=receipts,
             open_messenger=open_messenger,
             kill_former=kill,
+            erase_profile=erase,
             deadline=parts.settings.send_deadline,
         )
         yield {

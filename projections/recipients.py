@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.message import Event, Recorded
-from domain.recipient import ConsentRecorded, ConsentSource, RecipientErased, RecipientOptedOut
+from domain.recipient import (
+    ConsentRecorded,
+    ConsentSource,
+    MessageReceived,
+    OptOutSource,
+    RecipientErased,
+    RecipientOptedOut,
+)
 from projections.listing import Filter, Listing, Way, by_id
 from projections.projection import Handler, Projection
 from projections.sums import Sums
@@ -21,6 +28,8 @@ class Row(Keyed):
     given_at: datetime | None = None
     opted_out_at: datetime | None = None
     erased_at: datetime | None = None
+    opted_out_source: OptOutSource | None = None
+    heard_at: datetime | None = None
 
 
 def consent_recorded(row: Row | None, event: ConsentRecorded, recorded: Recorded) -> Row:
@@ -31,7 +40,13 @@ def consent_recorded(row: Row | None, event: ConsentRecorded, recorded: Recorded
 
 def opted_out(row: Row | None, event: RecipientOptedOut, recorded: Recorded) -> Row:
     row = row or Row(*stamp_keyed(recorded), consented=False)
-    row.consented, row.opted_out_at = False, event.at
+    row.consented, row.opted_out_at, row.opted_out_source = False, event.at, event.source
+    return row
+
+
+def heard(row: Row | None, event: MessageReceived, recorded: Recorded) -> Row:
+    row = row or Row(*stamp_keyed(recorded), consented=False)
+    row.heard_at = event.sent_at
     return row
 
 
@@ -44,13 +59,16 @@ def word(row: Row) -> str:
     """By which a person is counted."""
     if row.erased_at is not None:
         return "erased"
-    return "consented" if row.consented else "opted_out"
+    if row.consented:
+        return "consented"
+    return "opted_out" if row.opted_out_at else "heard"
 
 
 TABLE = Table("read_recipients", Row)
 ON: Mapping[type[Event], Handler] = {
     ConsentRecorded: consent_recorded,
     RecipientOptedOut: opted_out,
+    MessageReceived: heard,
     RecipientErased: erased,
 }
 SUMS = Sums("read_recipients_sums", word)

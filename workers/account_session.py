@@ -2,80 +2,45 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
-from typing import Protocol
-from uuid import UUID
 
-import orjson
 from nats.aio.msg import Msg
 
 from adapters import cloudevents, metrics, tracing
-from adapters.event_store import EventStore
-from adapters.leases import Claim, Leases
+from adapters.leases import Claim
 from adapters.outages import OUTAGES
-from adapters.progress import Progress
-from adapters.sends import Sends
-from adapters.sessions import Sessions, WantedSession
+from adapters.sessions import WantedSession
 from adapters.streams import SENDS
 from adapters.whatsapp_web.browser import FormerBrowserAlive
 from adapters.whatsapp_web.session import LaunchFailed
 from domain.account import ReportTrouble, Trouble
-from domain.ports import AckChanged, Messenger, Notice, SessionState, StateChanged
-from domain.quota import LONGEST_ACT
-from workers.batches import Batch, Batches, NotABatch
+from domain.ports import AckChanged, MessageArrived, Notice, SessionState, StateChanged, Unanswered
+from workers.arrivals import Arrivals
+from workers.batches import Batch, NotABatch
 from workers.crashpoints import crashpoint
-from workers.decisions import Contended, Decisions, Unstorable
+from workers.decisions import Contended, Unstorable
 from workers.persevering import through_outages
-from workers.receipts import Receipts
 from workers.sending import LeaseLost, NotReady, Sender
+from workers.session_live import Live
 from workers.session_reports import Report, report
+from workers.session_tools import Tools
 
 NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
 MUCH_LATER = 10.0  # the same when a decision of it failed
 PARTING = 5.0  # seconds for last words
 STILL_WORKING = 2.0  # seconds between words to the queue; it repeats a delivery after 8 of silence
+LEAVING = 20.0  # seconds for WhatsApp to be told that an account leaves; its profile is destroyed in any case
 LOOK_AGAIN = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
 OVER = (SessionState.DEAD, SessionState.LOGGED_OUT)  # opened anew, it may be linked again
+SETTLED = (SessionState.READY, SessionState.QR, *OVER)
 UNDECIDED = (Contended, Unstorable)
 SPEECHLESS: tuple[type[Exception], ...] = (LeaseLost, *UNDECIDED, *OUTAGES)
 log = logging.getLogger(__name__)
 
-Launched = Callable[[int], Awaitable[None]]
-
-
-class OpenMessenger(Protocol):
-    """Makes an account's messenger; `launched` is to be awaited with its browser's process group."""
-
-    def __call__(self, account: UUID, launched: Launched) -> Messenger: ...
-
-
-class KillFormer(Protocol):
-    """Ends what a former holder left at work on an account's profile. Raises FormerBrowserAlive."""
-
-    async def __call__(self, account: UUID, process_group: int | None) -> None: ...
-
 
 class SessionOver(Exception):
-    """The browser is gone, the account was logged out, or it was removed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every session works with."""
-
-    store: EventStore
-    decisions: Decisions
-    batches: Batches
-    progress: Progress
-    sessions: Sessions
-    leases: Leases
-    sends: Sends
-    receipts: Receipts
-    open_messenger: OpenMessenger
-    kill_former: KillFormer
-    deadline: float = LONGEST_ACT.total_seconds()
+    """The browser is gone, the account was logged out or removed, or somebody wants its session opened anew."""
 
 
 class AccountSession:
@@ -94,8 +59,17 @@ class AccountSession:
         self._reports = 0
         self._linking = False
         self._closing = False
-        self.was_ready = False
+        self._leaving = asyncio.Event()
+        self._settled, self._linked = asyncio.Event(), asyncio.Event()
+        self._acting = asyncio.Lock()
+        self._erase = wanted.removed
+        self.at_once = False  # whether it is to be opened anew without a pause
         self._messenger = tools.open_messenger(self._account, self._launched)
+        self._live = Live(self._account, tools.sends, self._messenger, self.restart)
+        self._arrivals = Arrivals(tools.inbound, tools.decisions, wanted.workspace, self._account)
+        self._workspace = wanted.workspace
+        if wanted.leaving:
+            self._leaving.set()
         self._sender = Sender(
             tools.decisions,
             tools.batches,
@@ -111,6 +85,15 @@ class AccountSession:
         """Let the session come to its end: its lease was lost (LeaseLost), or the account removed (SessionOver)."""
         self._reason = reason
         self._ending.set()
+
+    def restart(self) -> None:
+        """Close the browser and let the session be opened anew."""
+        self.at_once = True
+        self.end(SessionOver())
+
+    def leave(self) -> None:
+        """Log the account out, once nothing is being sent."""
+        self._leaving.set()
 
     def offer(self, message: Msg) -> bool:
         """Take a queue message for this account; False when the session is closing.
@@ -131,7 +114,6 @@ class AccountSession:
             crashpoint("after_evict")
             if self.removed:
                 await through_outages(self._doubt_left)
-                await through_outages(partial(self._tools.sessions.forget, self._account))
                 return
             await self._report(ReportTrouble(self._account, Trouble.STALLED))  # whatever the log says, it is not ready
             await self._messenger.start(self._notice)
@@ -142,16 +124,18 @@ class AccountSession:
         except SessionOver:
             trouble = Trouble.CRASHED
         except LeaseLost:
+            self._erase = False  # the profile may be another's by now
             log.warning("lease lost", extra={"account_id": str(self._account)})
         finally:
             await self._close(trouble)
 
     async def _hold(self) -> None:
-        stop_answering = await self._tools.sends.serve_qr(self._account, self._answer)
+        stop_answering = await self._live.serve()
         over: type[Exception] | None = None  # what is raised inside `except*` comes out in a group before Python 3.11.4
         try:
             async with asyncio.TaskGroup() as group:
-                for task in (self._feed(), self._serve(), self._keep(), through_outages(self._doubt_left)):
+                works = (self._feed(), self._serve(), self._keep(), self._arrivals.run(), self._leave())
+                for task in (*works, self._know_number(), through_outages(self._doubt_left)):
                     group.create_task(task)
                 await self._ending.wait()
                 raise self._reason
@@ -172,12 +156,18 @@ class AccountSession:
         self._closing = True
         gone = await self._stop()
         metrics.session(self._account, None)
+        if self._erase and gone:
+            gone = await self._erase_profile()
+            trouble = Trouble.LOGGED_OUT if gone else trouble
         try:
             async with asyncio.timeout(PARTING):
+                await self._arrivals.finish()
                 for message in self._taken.values():
                     await self._tools.sends.again(message, 0.0)
                 await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
                 await self._report(ReportTrouble(self._account, trouble))
+                if gone and self.removed:
+                    await self._tools.sessions.forget(self._account)
                 if gone:
                     await (self._tools.leases.drop if self.removed else self._tools.leases.release)(self.claim)
         except SPEECHLESS as error:  # whoever claims the account next finds all this out
@@ -192,6 +182,17 @@ class AccountSession:
             return False
         return True
 
+    async def _erase_profile(self) -> bool:
+        """Whether the profile is gone: what is left of it would still be the account."""
+        try:
+            await self._tools.erase_profile(self._account)
+            await through_outages(partial(self._tools.inbound.forget_number, self._account))
+        except OSError as error:
+            errno = error.errno  # its text names the directory
+            log.warning("a profile was not destroyed", extra={"account_id": str(self._account), "errno": errno})
+            return False
+        return True
+
     async def _launched(self, group: int) -> None:
         metrics.browser(self._account)
         await through_outages(partial(self._tools.leases.browser, self.claim, group))
@@ -200,6 +201,8 @@ class AccountSession:
         match notice:
             case AckChanged():
                 self._tools.receipts.take(notice)
+            case MessageArrived():
+                self._arrivals.tell(notice)
             case StateChanged():
                 self._changes.put_nowait(notice)
 
@@ -215,9 +218,34 @@ class AccountSession:
             if command is not None:
                 await self._report(command)
             self._linking = changed.state is SessionState.QR
-            self.was_ready = self.was_ready or changed.state is SessionState.READY
+            if changed.state is SessionState.READY:
+                self.at_once = True
+                self._linked.set()
+            if changed.state in SETTLED:
+                self._settled.set()
             if changed.state in OVER:
                 raise SessionOver
+
+    async def _know_number(self) -> None:
+        """Keep whose phone this is. Not to know is no trouble: the next session asks again."""
+        await self._linked.wait()
+        with suppress(Unanswered):
+            own = await self._messenger.own()
+            await through_outages(
+                partial(self._tools.inbound.put_number, self._workspace, self._account, own.number, own.lid)
+            )
+
+    async def _leave(self) -> None:
+        """When asked to, log out as far as WhatsApp listens; the profile goes with the browser."""
+        await self._leaving.wait()
+        async with self._acting:
+            with suppress(TimeoutError, Unanswered):
+                async with asyncio.timeout(LEAVING):
+                    await self._settled.wait()
+                    if self._messenger.state is SessionState.READY:
+                        await self._messenger.log_out()
+            self._erase = self.at_once = True
+            raise SessionOver
 
     async def _report(self, command: Report) -> None:
         self._reports += 1
@@ -230,7 +258,8 @@ class AccountSession:
             try:
                 trace = cloudevents.traceparent(message.headers or {})
                 with tracing.span("process SENDS", tracing.CONSUMER, tracing.messaging("process", SENDS), trace):
-                    await self._sender.work(Batch.parse(message.data))
+                    async with self._acting:
+                        await self._sender.work(Batch.parse(message.data))
             except NotReady:
                 await self._tools.sends.again(message, NOT_NOW)
             except OUTAGES as error:
@@ -263,8 +292,3 @@ class AccountSession:
             pause = min(pause * 2, longest)
         for left in await self._tools.sessions.open_intents(self._account, self.claim.fence):
             await self._sender.doubt(left.delivery_id, left.part)
-
-    async def _answer(self, _body: bytes) -> bytes:
-        """How the session stands now, and the QR code on show: for the asker's eyes, kept nowhere."""
-        now = {"state": self._messenger.state, "reason": self._messenger.reason, "qr": await self._messenger.qr()}
-        return orjson.dumps(now)

@@ -5,11 +5,14 @@ import logging
 from functools import partial
 from uuid import UUID
 
+from adapters import metrics
 from adapters.heartbeats import beat
+from adapters.leases import NoRoom
 from adapters.sends import ACCOUNTS, account_of
-from workers.account_session import AccountSession, SessionOver, Tools
+from workers.account_session import AccountSession, SessionOver
 from workers.persevering import through_outages
 from workers.sending import LeaseLost
+from workers.session_tools import Tools
 
 LOOK_AGAIN = 2.0  # seconds; a nudge tells of a new account earlier
 NOT_HERE = (0.2, 3.0)  # seconds until a message comes again whose account another worker may hold: first, at most
@@ -19,7 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class SessionWorker:
-    """Holds up to `most` accounts, opens new ones as they are registered, and shares out the queue among them."""
+    """Holds accounts, opens new ones as they are registered, and shares out the queue among them.
+
+    This host holds up to `most`, in all its processes together.
+    """
 
     def __init__(self, tools: Tools, *, most: int = 20) -> None:
         self._tools = tools
@@ -29,6 +35,7 @@ class SessionWorker:
         self._pauses: dict[UUID, float] = {}
         self._not_before: dict[UUID, float] = {}
         self._nudged = asyncio.Event()
+        self._unplaced = 0
 
     async def run(self) -> None:
         """Work until cancelled; then each session comes to the outcome of what it is doing, and closes its browser."""
@@ -54,16 +61,29 @@ class SessionWorker:
         for account, session in self._held.items():
             if account not in self._wanted and not session.removed:
                 session.end(SessionOver())
+        full = False
         for wanted in every:
             account = wanted.account_id
-            if len(self._held) >= self._most:
-                return
-            if account in self._held or now < self._not_before.get(account, now):
+            if wanted.leaving and account in self._held:
+                self._held[account].leave()
+            if full or account in self._held or now < self._not_before.get(account, now):
                 continue
-            claim = await self._tools.leases.claim(account)
+            try:
+                claim = await self._tools.leases.claim(account, most=None if wanted.removed else self._most)
+            except NoRoom:
+                full = True
+                continue
             if claim is not None:
                 session = self._held[account] = AccountSession(self._tools, wanted, claim)
                 group.create_task(self._hold(account, session))
+        self._tell(await self._tools.sessions.no_room() if full else 0)
+
+    def _tell(self, unplaced: int) -> None:
+        """Say how many accounts have no place here, when that changes."""
+        metrics.UNPLACED.set(unplaced)
+        if unplaced != self._unplaced:
+            self._unplaced = unplaced
+            log.warning("accounts without a place: %s (sessions_max is %s)", unplaced, self._most)
 
     async def _hold(self, account: UUID, session: AccountSession) -> None:
         """Run a session to its end; then the account waits, longer each time that it did not become ready."""
@@ -71,7 +91,7 @@ class SessionWorker:
             await session.run()
         finally:
             del self._held[account]
-            pause = FIRST_PAUSE if session.was_ready else self._pauses.get(account, FIRST_PAUSE)
+            pause = FIRST_PAUSE if session.at_once else self._pauses.get(account, FIRST_PAUSE)
             self._pauses[account] = min(pause * 2, LONGEST_PAUSE)
             self._not_before[account] = asyncio.get_running_loop().time() + pause
 

@@ -46,6 +46,10 @@ class SandboxControl:
         answer = await self.call("POST", "/control/scan", {"payload": payload, "phone": phone, "name": name})
         return str(answer["device"])
 
+    async def enter_code(self, code: str, phone: str) -> str:
+        """Somebody types a link code on a phone; returns the linked device's id. Raises ControlRefused."""
+        return str((await self.call("POST", "/control/enter-code", {"code": code, "phone": phone}))["device"])
+
     async def phone(self, number: str, name: str = "") -> "SandboxPhone":
         """The phone of a number, made if need be."""
         answer = await self.call("POST", "/control/phones", {"phone": number, "name": name})

@@ -25,6 +25,13 @@ class Scan(BaseModel):
     name: str = Field("", max_length=200)
 
 
+class Typed(BaseModel):
+    """A code that somebody types on a phone."""
+
+    code: str = Field(max_length=20)
+    phone: Number
+
+
 class Unlink(BaseModel):
     phone: Number
     device: str | None = None
@@ -92,6 +99,10 @@ def control(world: World) -> APIRouter:
     @router.post("/scan")
     async def scan(body: Scan) -> dict[str, str]:
         return {"device": world.scan(body.payload.strip(), body.phone, body.name).id}
+
+    @router.post("/enter-code")
+    async def enter_code(body: Typed) -> dict[str, str]:
+        return {"device": world.enter_code(body.phone, body.code).id}
 
     @router.post("/unlink")
     async def unlink(body: Unlink) -> dict[str, int]:

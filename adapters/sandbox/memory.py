@@ -89,6 +89,14 @@ class InstantMessenger:
             self._world.new_codes(self._device)
         return self._world.payload(self._device)
 
+    async def link_code(self, number: str) -> str:
+        if self._state is not SessionState.QR or self._device is None:
+            raise Unanswered("not_waiting")
+        return self._world.link_code(self._device, number)
+
+    async def log_out(self) -> None:
+        self._world.unlink(self._account(), self._profile.device)
+
     async def send(
         self, number: str, message: Outgoing, wa_id: str, deadline: float, *, quoted: str | None = None
     ) -> Ack:

@@ -45,6 +45,7 @@ class Device:
     since: float = field(default_factory=time.time)
     got: int = 0
     codes: list[tuple[str, float]] = field(default_factory=list)
+    typed: tuple[str, str] | None = None  # the phone that is to link it, and the code to type there
     sink: Sink | None = None
 
     def push(self, stanza: Stanza) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Request
+from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -77,6 +77,14 @@ def wire(world: World, media: Media) -> APIRouter:
             raise Refused("unknown_companion")
         world.new_codes(device)
         return {"ok": True}
+
+    @router.post("/link-code")
+    async def link_code(greeting: Greeting, phone: Annotated[Number, Query()]) -> dict[str, str]:
+        """The code that the phone of this number is to type."""
+        device = world.devices.get(greeting.device)
+        if device is None or device.secret != greeting.secret or device.phone is not None:
+            raise Refused("unknown_companion")
+        return {"code": world.link_code(device, phone)}
 
     @router.post("/exists")
     async def exists(number: Annotated[str, Body(embed=True)], x_device: Credential) -> dict[str, Any]:

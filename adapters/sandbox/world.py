@@ -15,6 +15,8 @@ from adapters.sandbox.post import Post, Timings
 
 __all__ = ["Timings", "World"]
 
+LETTERS = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"  # of codes that people type
+
 
 class World:
     """All phones and the server. One event loop; what happened survives a restart in `data_dir`."""
@@ -156,6 +158,11 @@ class World:
     def types(self, account: str, chat: str) -> bool:
         return time.time() < self._typing.get((account, chat), 0.0)
 
+    def link_code(self, device: Device, phone: str) -> str:
+        """A code for a waiting browser, to be typed on the phone of this number instead of a scan."""
+        device.typed = phone, "".join(secrets.choice(LETTERS) for _ in range(8))
+        return device.typed[1]
+
     # -- the phones' side ---------------------------------------------------------------------------------------
 
     def scan(self, payload: str, phone: str, name: str = "") -> Device:
@@ -171,6 +178,16 @@ class World:
                     if self.faults.stands("banned", phone):
                         raise Refused("account_locked")
                     return self._link(device, phone, name)
+        raise Refused("code_unknown")
+
+    def enter_code(self, phone: str, code: str) -> Device:
+        """Somebody types a code on a phone, and so links the browser that asked for it. Raises Refused."""
+        wanted = (phone, code.replace("-", "").strip().upper())
+        for device in self.devices.values():
+            if device.phone is None and device.typed == wanted:
+                if self.faults.stands("banned", phone):
+                    raise Refused("account_locked")
+                return self._link(device, phone, "")
         raise Refused("code_unknown")
 
     def unlink(self, phone: str, device_id: str | None = None, reason: str = "unknown_companion") -> int:
@@ -227,7 +244,7 @@ class World:
 
     def _link(self, device: Device, number: str, name: str) -> Device:
         phone = self.post.phone(number)
-        device.phone, device.codes = number, []
+        device.phone, device.codes, device.typed = number, [], None
         device.since, device.got = time.time(), self.chats.last_mail()
         phone.name, phone.version = name or phone.name, phone.version + 1
         self.chats.keep_phone(phone)

@@ -18,7 +18,7 @@ from adapters.whatsapp_web.browser import FLAGS, find_chromium, needs_no_sandbox
 from adapters.whatsapp_web.session import Launched, LaunchFailed, WhatsAppWebSession
 
 REAL_SITE = "https://web.whatsapp.com/"
-BRIDGE = [Path(__file__).with_name(name) for name in ("bridge.js", "sending.js", "reading.js")]
+BRIDGE = [Path(__file__).with_name(name) for name in ("bridge.js", "sending.js", "reading.js", "linking.js")]
 WA_JS = Path(__file__).with_name("vendor") / "wppconnect-wa.js"
 # The library's own defaults send analytics and the links of our texts to third parties.
 WPP_CONFIG = {"disableGoogleAnalytics": True, "linkPreviewApiServers": []}

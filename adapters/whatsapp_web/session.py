@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from playwright.async_api import BrowserContext, JSHandle, Page
 from playwright.async_api import Error as PlaywrightError
 
+from adapters.whatsapp_web import linking
 from adapters.whatsapp_web.asking import Asking
 from adapters.whatsapp_web.browser import kill_former, members_of, process_group_of
 from adapters.whatsapp_web.notices import told_of
@@ -126,6 +127,14 @@ class WhatsAppWebSession(Asking):
     async def qr(self) -> str | None:
         """The QR payload on show, or None. It links a device: for the asking client's eyes, never for a log."""
         return self._code if self._state is SessionState.QR else None
+
+    async def link_code(self, number: str) -> str:
+        """The code to type on the phone that has this number. A secret, as the QR payload. Raises Unanswered."""
+        return await linking.link_code(self._page if self._state is SessionState.QR else None, number)
+
+    async def log_out(self) -> None:
+        """Unlink the phone. Raises Unanswered when WhatsApp was not told."""
+        await linking.log_out(self._ready_page())
 
     async def send(
         self, number: str, message: Outgoing, wa_id: str, deadline: float, *, quoted: str | None = None

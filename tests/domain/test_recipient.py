@@ -6,18 +6,36 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from domain.message import Command
+from domain.ports import Arrived
 from domain.recipient import (
     EARLIEST,
     ConsentRecorded,
     ConsentSource,
     EraseRecipient,
+    MessageReceived,
     OptOut,
+    OptOutSource,
+    ReceiveMessage,
     Recipient,
     RecipientErased,
     RecipientOptedOut,
     RecordConsent,
 )
-from tests.builders import ADMIN, ANA, ANA_STREAM, CONSENTED, CREATED, DAY, NOW, RULES_STREAM, SECOND, a_ref
+from tests.builders import (
+    ADMIN,
+    ANA,
+    ANA_STREAM,
+    CONSENTED,
+    CREATED,
+    DAY,
+    NORTH,
+    NOW,
+    RULES_STREAM,
+    SECOND,
+    SYSTEM,
+    a_ref,
+    an_id,
+)
 from tests.given import Given
 
 UNHEARD_OF = Given().on(RULES_STREAM, CREATED)
@@ -99,3 +117,27 @@ def test_no_consent_brings_an_erased_person_back() -> None:
 @pytest.mark.parametrize("command", [CONSENT, OptOut(ANA), EraseRecipient(ANA)])
 def test_there_are_no_recipients_without_a_workspace(command: Command) -> None:
     Given().when(command).then_refused("unknown_workspace", "workspace")
+
+
+WROTE = ReceiveMessage(ANA, NORTH, an_id("message"), Arrived.TEXT, NOW - SECOND, None, opts_out=False)
+RECEIVED = MessageReceived(NORTH, an_id("message"), Arrived.TEXT, NOW - SECOND, None)
+
+
+def test_a_message_of_anybody_is_received_and_changes_no_consent() -> None:
+    for given in (UNHEARD_OF, AGREED, OPTED_OUT):
+        before = given.state(ANA_STREAM)
+        assert given.when(WROTE, by=SYSTEM).then(RECEIVED).state(ANA_STREAM) == before
+
+
+def test_who_writes_that_they_want_no_more_has_opted_out() -> None:
+    stop = replace(WROTE, opts_out=True)
+    for given in (UNHEARD_OF, AGREED):
+        after = given.when(stop, by=SYSTEM).then(RECEIVED, RecipientOptedOut(NOW, OptOutSource.MESSAGE))
+        assert after.state(ANA_STREAM).opted_out
+        assert not after.state(ANA_STREAM).consented
+    OPTED_OUT.when(stop, by=SYSTEM).then(RECEIVED)
+
+
+def test_of_whoever_was_erased_nothing_is_received() -> None:
+    erased = AGREED.on(ANA_STREAM, RecipientErased(NOW))
+    erased.when(replace(WROTE, opts_out=True), by=SYSTEM).then_nothing()

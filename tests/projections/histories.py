@@ -45,7 +45,9 @@ ACCOUNT = (
 CAMPAIGN = (campaign.CampaignCreated, campaign.CampaignRevised, campaign.CampaignArchived)
 WORKSPACE = (workspace.WorkspaceCreated, workspace.ModerationPolicySet, workspace.SendingPolicySet)
 RECIPIENT = (
+    recipient.MessageReceived,
     recipient.ConsentRecorded,
+    recipient.MessageReceived,
     recipient.RecipientOptedOut,
     recipient.ConsentRecorded,
     recipient.RecipientErased,

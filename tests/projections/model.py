@@ -39,7 +39,7 @@ from domain.job import (
     JobStopped,
 )
 from domain.message import Event, Recorded, StreamId
-from domain.recipient import ConsentRecorded, RecipientErased, RecipientOptedOut
+from domain.recipient import ConsentRecorded, MessageReceived, RecipientErased, RecipientOptedOut
 from domain.send import (
     DeliveryDelivered,
     DeliveryRead,
@@ -151,14 +151,22 @@ def audience(history: Sequence[Recorded]) -> dict[str, Any]:
 def recipient(history: Sequence[Recorded]) -> dict[str, Any]:
     erased = last(history, RecipientErased)
     since = history[max((n for n, one in enumerate(history, 1) if isinstance(one.event, RecipientErased)), default=0) :]
-    consent, opted_out = last(since, ConsentRecorded), last(since, RecipientOptedOut)
+    consent, opted_out, heard = (last(since, kind) for kind in (ConsentRecorded, RecipientOptedOut, MessageReceived))
     return {
         "consented": folded(history).consented,
         "source": consent.source if consent else None,
         "given_at": consent.given_at if consent else None,
         "opted_out_at": opted_out.at if opted_out else None,
+        "opted_out_source": opted_out.source if opted_out else None,
+        "heard_at": heard.sent_at if heard else None,
         "erased_at": erased.at if erased else None,
     }
+
+
+def of_person(row: Mapping[str, Any]) -> str:
+    """The word by which a person is counted."""
+    named = ("erased", row["erased_at"]), ("consented", row["consented"]), ("opted_out", row["opted_out_at"])
+    return next((word for word, so in named if so), "heard")
 
 
 def kept(parts: Sequence[Part]) -> list[dict[str, Any]]:
@@ -286,7 +294,7 @@ SUMS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "read_audiences": lambda row: "chosen" if row["filter"] else "imported",
     "read_campaigns": lambda row: "archived" if row["archived"] else "open",
     "read_jobs": lambda row: row["status"],
-    "read_recipients": lambda row: "erased" if row["erased_at"] else "consented" if row["consented"] else "opted_out",
+    "read_recipients": of_person,
 }
 OF: Mapping[str, Mapping[str, Any]] = {
     "workspace": {"read_workspaces": workspace},

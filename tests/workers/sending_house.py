@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from adapters.bus import Bus
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.event_store import EventStore
+from adapters.inbound import Inbound
 from adapters.leader import Leader
 from adapters.leases import Leases, Owner
 from adapters.log_signal import LogSignal
@@ -37,13 +39,13 @@ from adapters.whatsapp_web.driver import WhatsAppWeb
 from domain import job as jobs
 from domain.message import Actor, Command, PrincipalId, Recorded, Role, WorkspaceId
 from domain.ports import Messenger
-from workers.account_session import Launched, Tools
 from workers.batches import Batches
 from workers.decisions import Decisions, Outcome, Request
 from workers.dispatch import Dispatch
 from workers.reactors import Reactors
 from workers.receipts import Receipts
 from workers.session import SessionWorker
+from workers.session_tools import Launched, Tools
 from workers.timers import Timers
 
 HERE = WorkspaceId("here")
@@ -129,7 +131,7 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
         contents, vault, audiences = Contents(pool, sealing), Vault(pool, sealing), Audiences(pool)
         decisions = Decisions(store, SubmissionFacts(audiences, contents), now)
         sends, progress, sessions = Sends(bus), Progress(pool), Sessions(pool)
-        leases = Leases(pool, Owner.here())
+        leases, inbound = Leases(pool, Owner.here()), Inbound(pool, sealing, vault)
         timers = Timers(TimerTable(pool), decisions, now)
         world = World(data, TIMINGS, durable=False)  # what is killed here are processes, not the machine
         stack.callback(world.close)
@@ -149,17 +151,24 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
             elif account in used:
                 await used[account].stop()
 
+        async def erase_profile(account: UUID) -> None:
+            if web is not None:
+                shutil.rmtree(data / "profiles" / str(account), ignore_errors=True)
+            world.devices.pop(profile_of(world, account).device, None)
+
         tools = Tools(
             store,
             decisions,
             Batches(store, audiences, contents, vault),
             progress,
             sessions,
+            inbound,
             leases,
             sends,
             Receipts(sessions, decisions),
             open_messenger,
             kill_former,
+            erase_profile,
         )
         yield House(
             database_url,

@@ -20,7 +20,8 @@ from domain.ports import Messenger
 from tests.workers.sending_house import HERE, House, core, house, profile_of, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, link, open_workspace, status_is, submit
 from workers import session as session_worker
-from workers.account_session import AccountSession, Launched
+from workers.account_session import AccountSession
+from workers.session_tools import Launched
 
 BROWSER = 4_000_001  # a process group that no system hands out
 

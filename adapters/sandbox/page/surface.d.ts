@@ -70,6 +70,7 @@ export interface Surface {
     typeof Wpp.conn,
     | 'getAuthCode' | 'getHistorySyncProgress' | 'getMyUserId' | 'getStreamData' | 'isAuthenticated' | 'isIdle'
     | 'getMyUserLid' | 'isMainReady' | 'isOnline' | 'isRegistered' | 'logout' | 'needsUpdate' | 'refreshQR'
+    | 'startLinkDeviceCodeForPhoneNumber'
   >;
   chat: ChatSurface;
   contact: Namespace<typeof Wpp.contact, 'getPnLidEntry' | 'list' | 'queryWidExists'>;

@@ -43,6 +43,12 @@ export class Wire {
     await this.#post('/wire/codes', this.#greeting());
   }
 
+  /** The code that the phone of this number is to type. @param {string} number @returns {Promise<string>} */
+  async linkCode(number) {
+    const path = `/wire/link-code?phone=${encodeURIComponent(number)}`;
+    return (await (await this.#post(path, this.#greeting())).json()).code;
+  }
+
   /** @param {string} number @returns {Promise<Contact | null>} */
   async exists(number) {
     return (await (await this.#post('/wire/exists', { number })).json()).contact;

@@ -43,6 +43,7 @@ export function surface(companion) {
         return true;
       },
       needsUpdate: () => false,
+      startLinkDeviceCodeForPhoneNumber: async (phone) => companion.wire.linkCode(`+${phone}`),
       // Like the real one, it answers with the next code, whenever that comes.
       refreshQR: async () => {
         if (companion.linked) return null;

@@ -1,0 +1,75 @@
+"""Messages that came in: each is kept sealed, then decided on once, however often it is told."""
+
+import asyncio
+import logging
+import re
+from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID
+
+from adapters import metrics
+from adapters.inbound import Inbound
+from domain.message import Actor, PrincipalId, Role, WaId, WorkspaceId, derive
+from domain.opting_out import opts_out
+from domain.ports import Arrived, MessageArrived
+from domain.recipient import ReceiveMessage
+from workers.decisions import Contended, Decisions, Request, Unstorable
+from workers.persevering import through_outages
+
+OURS = re.compile(r"3EB0[0-9A-F]{18}")
+log = logging.getLogger(__name__)
+
+
+class Arrivals:
+    """Takes in what people write to one account, in order."""
+
+    def __init__(self, inbound: Inbound, decisions: Decisions, workspace: WorkspaceId, account: UUID) -> None:
+        self._inbound = inbound
+        self._decisions = decisions
+        self._workspace = workspace
+        self._account = account
+        self._told: asyncio.Queue[MessageArrived] = asyncio.Queue()
+        self._cut: MessageArrived | None = None
+
+    def tell(self, arrived: MessageArrived) -> None:
+        """A message came in."""
+        self._told.put_nowait(arrived)
+
+    async def run(self) -> None:
+        """Take in what comes until cancelled."""
+        while True:
+            await self._record(await self._told.get())
+
+    async def finish(self) -> None:
+        """Take in what has come, at the end of a session."""
+        if self._cut is not None:
+            await self._record(self._cut)
+        while not self._told.empty():
+            await self._record(self._told.get_nowait())
+
+    async def _record(self, arrived: MessageArrived) -> None:
+        self._cut = arrived  # until it is recorded: we may be cancelled meanwhile
+        try:
+            await through_outages(partial(self._take, arrived))
+        except (Contended, Unstorable):
+            log.exception("a message that came in cannot be recorded", extra={"account_id": str(self._account)})
+        self._cut = None
+
+    async def _take(self, arrived: MessageArrived) -> None:
+        kept = await self._inbound.keep(self._workspace, self._account, arrived)
+        if kept is None:  # of an erased person, or of one whose number WhatsApp does not tell
+            metrics.ARRIVED.labels("dropped").inc()
+            return
+        command = ReceiveMessage(
+            kept.recipient_id,
+            self._account,
+            kept.message_id,
+            arrived.kind,
+            datetime.fromtimestamp(arrived.at, UTC),
+            WaId(arrived.answers) if arrived.answers and OURS.fullmatch(arrived.answers) else None,
+            opts_out=arrived.kind is Arrived.TEXT and opts_out(arrived.text),
+        )
+        actor = Actor(PrincipalId("system-session"), self._workspace, frozenset({Role.SYSTEM}))
+        outcome = await self._decisions.one(Request(command, actor, derive("receive", kept.message_id)))
+        heard = "opt_out" if len(outcome.events) > 1 else "kept"
+        metrics.ARRIVED.labels("repeated" if outcome.repeated else heard).inc()
