@@ -119,6 +119,10 @@ class Sealing:
         """What a number (E.164) is looked up by."""
         return self.mac(workspace, "number", number.encode())
 
+    def word_hmac(self, workspace: WorkspaceId, word: str) -> int:
+        """What a word of a name is looked for by: 32 bits, so it may be another word's, too."""
+        return int.from_bytes(self.mac(workspace, "word", word.encode())[:4], "big", signed=True)
+
     def recipient_id(self, workspace: WorkspaceId, number: str) -> UUID:
         """The id of whoever has this number (E.164): the same number is the same recipient in a workspace."""
         raw = bytearray(self.mac(workspace, "recipient", number.encode())[:16])

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +13,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.sealing import PersonKey, Sealing
+from domain.attributes import Kind, values_of
 from domain.message import WorkspaceId
 
 BATCH = 2_000  # people sealed and written at a time
+WORD = re.compile(r"\w+")
+MOST_WORDS = 8  # of a name that it can be found by
 NUMBER, NAME = "number", "name"  # fields every list has a column for; the others are its variables
 
 # One import a workspace at a time: two lists that share people would else seal the same version twice.
@@ -24,10 +29,12 @@ FROM people p JOIN person_versions v USING (recipient_id, version)
 WHERE p.recipient_id = ANY(%s)
 """
 WHOSE = "SELECT recipient_id FROM people WHERE workspace = %s AND number_hmac = %s"
+KINDS = "SELECT name, kind FROM attributes WHERE workspace = %s"
 ADD_PEOPLE = """
-INSERT INTO people (recipient_id, workspace, number_hmac, wrapped_key, country, version)
-SELECT recipient_id, %s, number_hmac, wrapped_key, country, 1
-FROM unnest(%b::uuid[], %b::bytea[], %b::bytea[], %b::text[]) AS t (recipient_id, number_hmac, wrapped_key, country)
+INSERT INTO people (recipient_id, workspace, number_hmac, wrapped_key, country, version, attributes, words)
+SELECT recipient_id, %s, number_hmac, wrapped_key, country, 1, attributes, words::int[]
+FROM unnest(%b::uuid[], %b::bytea[], %b::bytea[], %b::text[], %s::jsonb[], %s::text[])
+    AS t (recipient_id, number_hmac, wrapped_key, country, attributes, words)
 """
 ADD_VERSIONS = """
 INSERT INTO person_versions (recipient_id, version, commitment, sealed)
@@ -35,7 +42,8 @@ SELECT * FROM unnest(%b::uuid[], %b::int[], %b::bytea[], %s::jsonb[])
 """
 SUPPRESSED = "SELECT number_hmac FROM suppressed WHERE workspace = %s AND number_hmac = ANY(%b::bytea[])"
 RAISE = """
-UPDATE people SET version = t.version FROM unnest(%s::uuid[], %s::int[]) AS t (recipient_id, version)
+UPDATE people SET version = t.version, attributes = t.attributes, words = t.words::int[]
+FROM unnest(%s::uuid[], %s::int[], %s::jsonb[], %s::text[]) AS t (recipient_id, version, attributes, words)
 WHERE people.recipient_id = t.recipient_id AND people.version <> t.version
 """
 # Whoever imports holds the lock for long: an erasure comes again rather than hold up the others.
@@ -106,6 +114,8 @@ class Sealed:
     fields: str
     entry: Entry
     wrapped: bytes | None
+    attributes: str  # JSON
+    words: str  # an array
 
 
 class Vault:
@@ -118,20 +128,24 @@ class Vault:
     async def store(self, connection: AsyncConnection, workspace: WorkspaceId, entries: Sequence[Entry]) -> list[Kept]:
         """Keep these people (each number once) in the caller's transaction; whose fields changed gets a new version."""
         await connection.execute(LOCK, [workspace])
+        kinds = {name: Kind(kind) for name, kind in await (await connection.execute(KINDS, [workspace])).fetchall()}
         kept: list[Kept] = []
         for start in range(0, len(entries), BATCH):
-            kept += await self._store_batch(connection, workspace, entries[start : start + BATCH])
+            kept += await self._store_batch(connection, workspace, kinds, entries[start : start + BATCH])
         return kept
 
     async def _store_batch(
-        self, connection: AsyncConnection, workspace: WorkspaceId, entries: Sequence[Entry]
+        self,
+        connection: AsyncConnection,
+        workspace: WorkspaceId,
+        kinds: Mapping[str, Kind],
+        entries: Sequence[Entry],
     ) -> list[Kept]:
         ids = [self._sealing.recipient_id(workspace, entry.number) for entry in entries]
         rows = await (await connection.execute(KNOWN, [ids])).fetchall()
         known = {row[0]: (row[1], row[2], row[3]) for row in rows}
-        sealed = await asyncio.to_thread(self._seal_all, workspace, ids, entries, known)
+        sealed = await asyncio.to_thread(self._seal_all, workspace, kinds, ids, entries, known)
         new = [row for row in sealed if row.wrapped is not None]
-        gone: set[UUID] = set()
         if new:
             numbers = [self._sealing.number_hmac(workspace, row.entry.number) for row in new]
             cursor = await connection.execute(SUPPRESSED, [workspace, numbers])
@@ -140,15 +154,26 @@ class Vault:
                 sealed = [row for row in sealed if row.recipient_id not in gone]
                 new = [row for row in new if row.recipient_id not in gone]
                 numbers = [number for number in numbers if number not in erased]
-            keys, countries = [row.wrapped for row in new], [row.entry.country for row in new]
             await connection.execute(
-                ADD_PEOPLE, [workspace, [row.recipient_id for row in new], numbers, keys, countries]
+                ADD_PEOPLE,
+                [
+                    workspace,
+                    [row.recipient_id for row in new],
+                    numbers,
+                    [row.wrapped for row in new],
+                    [row.entry.country for row in new],
+                    [row.attributes for row in new],
+                    [row.words for row in new],
+                ],
             )
         if sealed:
             written, versions = [row.recipient_id for row in sealed], [row.version for row in sealed]
             commitments, fields = [row.commitment for row in sealed], [row.fields for row in sealed]
             await connection.execute(ADD_VERSIONS, [written, versions, commitments, fields])
-            await connection.execute(RAISE, [written, versions])
+            changed = [row for row in sealed if row.wrapped is None]
+            plain = [[row.attributes for row in changed], [row.words for row in changed]]
+            ids_changed, raised = [row.recipient_id for row in changed], [row.version for row in changed]
+            await connection.execute(RAISE, [ids_changed, raised, *plain])
         newest = {recipient: version for recipient, (_, version, _) in known.items()}
         newest |= {row.recipient_id: row.version for row in sealed}
         return [Kept(recipient, newest.get(recipient, 0)) for recipient in ids]
@@ -156,6 +181,7 @@ class Vault:
     def _seal_all(
         self,
         workspace: WorkspaceId,
+        kinds: Mapping[str, Kind],
         ids: Sequence[UUID],
         entries: Sequence[Entry],
         known: Mapping[UUID, tuple[bytes, int, bytes]],
@@ -172,9 +198,17 @@ class Vault:
                 key, to_keep = self._sealing.person(workspace, recipient, wrapped), None
             said_as = key.commit(said)
             if said_as != commitment:
-                rows = seal_fields(key, version + 1, fields)
-                sealed.append(Sealed(recipient, version + 1, said_as, rows, entry, to_keep))
+                rows, (plain, words) = (
+                    seal_fields(key, version + 1, fields),
+                    self.facets(workspace, kinds, entry.fields),
+                )
+                sealed.append(Sealed(recipient, version + 1, said_as, rows, entry, to_keep, plain, words))
         return sealed
+
+    def facets(self, workspace: WorkspaceId, kinds: Mapping[str, Kind], fields: Mapping[str, str]) -> tuple[str, str]:
+        """What a person can be filtered and searched by, as `people` has it: attributes, and the words of the name."""
+        words = sorted({self._sealing.word_hmac(workspace, word) for word in words_of(fields.get(NAME, ""))})
+        return json.dumps(values_of(kinds, fields)), f"{{{','.join(map(str, words))}}}"
 
     async def erasures(self, limit: int = BATCH) -> list[tuple[UUID, WorkspaceId]]:
         """People whose erasure the log tells, and who are still here."""
@@ -212,13 +246,25 @@ class Vault:
 
     async def people(self, wanted: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], Person]:
         """Many people at once, by (recipient id, version); who is gone is left out. Raises SealBroken."""
-        ids, versions = [recipient for recipient, _ in wanted], [version for _, version in wanted]
         async with self._pool.connection() as connection:
-            rows = await (await connection.execute(OPEN, [ids, versions])).fetchall()
+            return await self.opened(connection, wanted)
+
+    async def opened(
+        self, connection: AsyncConnection, wanted: Collection[tuple[UUID, int]]
+    ) -> dict[tuple[UUID, int], Person]:
+        """The same, for who holds a connection."""
+        ids, versions = [recipient for recipient, _ in wanted], [version for _, version in wanted]
+        rows = await (await connection.execute(OPEN, [ids, versions])).fetchall()
         return {
             (recipient, version): open_person(self._sealing.person(workspace, recipient, wrapped), version, sealed)
             for recipient, version, workspace, wrapped, sealed in rows
         }
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name as they are searched for: without case and accents, the first few."""
+    plain = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
+    return WORD.findall(plain.casefold())[:MOST_WORDS]
 
 
 def seal_fields(key: PersonKey, version: int, fields: Mapping[str, str]) -> str:

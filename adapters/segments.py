@@ -1,0 +1,268 @@
+"""Whom a filter finds: declared attributes, how many there are, an audience of them, and filters to be kept."""
+
+import hashlib
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil, sqrt
+from uuid import UUID
+
+import orjson
+from psycopg import AsyncConnection, sql
+from psycopg.errors import QueryCanceled
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.filter_sql import Condition
+from adapters.sealing import Sealing
+from adapters.vault import LOCK_NOW, Vault
+from domain.attributes import MOST, NAME, TAKEN, Kind
+from domain.filter_language import parse
+from domain.filters import Filter
+from domain.message import Digest, Refused, WorkspaceId
+
+EXACTLY = "SET LOCAL statement_timeout = '120ms'"
+NO_JIT = "SET LOCAL jit = off"  # compiling takes longer than counting
+COUNT = sql.SQL("SELECT count(*) FROM people p WHERE p.workspace = %(workspace)s AND {}")
+# Numbers' HMACs are spread evenly: those that begin so are a fair sample of the workspace's people.
+SHARE = 64
+SAMPLE = sql.SQL("""
+SELECT count(*) FROM (
+    SELECT * FROM people WHERE workspace = %(workspace)s AND number_hmac < '\\x04'::bytea OFFSET 0
+) p WHERE {}
+""")
+SURE = 1.96  # standard deviations: right 19 times of 20
+
+KINDS = "SELECT name, kind, filled IS NULL FROM attributes WHERE workspace = %s ORDER BY name"
+DECLARE = """
+INSERT INTO attributes (workspace, name, kind, filled) VALUES (%(workspace)s, %(name)s, %(kind)s, 0)
+ON CONFLICT (workspace, name) DO UPDATE SET kind = excluded.kind, filled = 0 WHERE attributes.kind <> excluded.kind
+"""
+FORGET = "DELETE FROM attributes WHERE workspace = %s AND name = %s"
+WAITING = "SELECT workspace FROM attributes WHERE filled IS NOT NULL ORDER BY workspace LIMIT 1"
+UNFILLED = "SELECT name, kind, filled FROM attributes WHERE workspace = %s ORDER BY name FOR UPDATE"
+NEXT = "SELECT recipient_id, version, added FROM people WHERE workspace = %s AND added > %s ORDER BY added LIMIT %s"
+FILL = """
+UPDATE people p SET attributes = t.attributes, words = t.words::int[]
+FROM unnest(%s::uuid[], %s::int[], %s::jsonb[], %s::text[]) AS t (recipient_id, version, attributes, words)
+WHERE p.recipient_id = t.recipient_id AND p.version = t.version
+"""
+FILLED = "UPDATE attributes SET filled = %s WHERE workspace = %s AND name = ANY(%s)"
+
+PREVIOUS = "SELECT workspace, source, count, digest FROM audience_imports WHERE audience_id = %s"
+BEGIN = """
+INSERT INTO audience_imports (audience_id, workspace, count, rejected, merged, digest, source, imported_at)
+VALUES (%s, %s, 0, 0, 0, '', %s, %s)
+"""
+CHOOSE = sql.SQL("""
+INSERT INTO audience_members (audience_id, ordinal, recipient_id, vault_version)
+SELECT %(audience)s, row_number() OVER (ORDER BY p.added), p.recipient_id, p.version
+FROM people p WHERE p.workspace = %(workspace)s AND {}
+""")
+MEMBERS = "SELECT ordinal, recipient_id, vault_version FROM audience_members WHERE audience_id = %s ORDER BY ordinal"
+END = "UPDATE audience_imports SET count = %s, digest = %s WHERE audience_id = %s"
+MEMBER = struct.Struct(">Q16sI")
+PAGE = 10_000
+
+SEGMENT = "segment"
+PUT = """
+INSERT INTO segments (id, workspace, sealed, changed_at) VALUES (%(id)s, %(workspace)s, %(sealed)s, %(at)s)
+ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed, changed_at = excluded.changed_at
+WHERE segments.workspace = excluded.workspace
+"""
+LIST = """
+SELECT id, number, sealed, changed_at FROM segments
+WHERE workspace = %s AND (%s::bigint IS NULL OR number < %s) ORDER BY number DESC LIMIT %s
+"""
+GET = "SELECT id, number, sealed, changed_at FROM segments WHERE workspace = %s AND id = %s"
+DELETE = "DELETE FROM segments WHERE workspace = %s AND id = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A declared attribute; `ready` when everybody can be filtered by it."""
+
+    name: str
+    kind: Kind
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many people fit. When it is not exact, it is a guess from one in 64, and 19 times of 20 within `margin`."""
+
+    count: int
+    exact: bool
+    margin: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What was chosen, as the command to make an audience of it says."""
+
+    count: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A filter that somebody keeps."""
+
+    id: UUID
+    number: int
+    title: str
+    filter: str
+    changed_at: datetime
+
+
+class Segments:
+    """Filters of a workspace, and whom they find."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool, vault: Vault, sealing: Sealing, clock: Callable[[], datetime]
+    ) -> None:
+        self._pool = pool
+        self._vault = vault
+        self._sealing = sealing
+        self._clock = clock
+
+    async def attributes(self, workspace: WorkspaceId) -> list[Declared]:
+        """The attributes that people can be filtered by."""
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(KINDS, [workspace])).fetchall()
+        return [Declared(name, Kind(kind), ready) for name, kind, ready in rows]
+
+    async def declare(self, workspace: WorkspaceId, name: str, kind: Kind) -> None:
+        """Let people be filtered by a variable; those who are here already follow within a while. Raises Refused."""
+        if not NAME.fullmatch(name):
+            raise Refused("malformed", field="name")
+        if name in TAKEN:
+            raise Refused("reserved", field="name")
+        declared = await self.attributes(workspace)
+        if len(declared) >= MOST and all(one.name != name for one in declared):
+            raise Refused("too_many", field="name", maximum=MOST)
+        async with self._pool.connection() as connection:
+            await connection.execute(DECLARE, {"workspace": workspace, "name": name, "kind": kind})
+
+    async def withdraw(self, workspace: WorkspaceId, name: str) -> bool:
+        """Let nobody be filtered by it any more; False when nobody was."""
+        async with self._pool.connection() as connection:
+            return bool((await connection.execute(FORGET, [workspace, name])).rowcount)
+
+    async def fill(self, limit: int = 1_000) -> bool:
+        """Give the next people the values of what was declared after they came; False when there is nobody to be given
+        any, or somebody is adding people just now, of whom nobody can say what they were given."""
+        async with self._pool.connection() as connection, connection.transaction():
+            row = await (await connection.execute(WAITING)).fetchone()
+            if row is None:
+                return False
+            workspace = WorkspaceId(row[0])
+            free = await (await connection.execute(LOCK_NOW, [workspace])).fetchone()
+            if free is None or not free[0]:
+                return False
+            declared = await (await connection.execute(UNFILLED, [workspace])).fetchall()
+            kinds = {name: Kind(kind) for name, kind, _ in declared}
+            late = [name for name, _, filled in declared if filled is not None]
+            after = min((filled for _, _, filled in declared if filled is not None), default=0)
+            rows = await (await connection.execute(NEXT, [workspace, after, limit])).fetchall()
+            people = await self._vault.opened(connection, [(person, version) for person, version, _ in rows])
+            facets = [self._vault.facets(workspace, kinds, person.variables) for person in people.values()]
+            if people:
+                ids, versions = zip(*people, strict=True)
+                plain, words = zip(*facets, strict=True)
+                await connection.execute(FILL, [list(ids), list(versions), list(plain), list(words)])
+            await connection.execute(FILLED, [rows[-1][2] if len(rows) == limit else None, workspace, late])
+        return True
+
+    async def read(self, workspace: WorkspaceId, text: str) -> Filter:
+        """A filter as this workspace's attributes let it be read. Raises Refused."""
+        kinds = {one.name: one.kind for one in await self.attributes(workspace)}
+        return parse(text, kinds, self._clock())
+
+    async def count(self, workspace: WorkspaceId, text: str) -> Count:
+        """How many people fit a filter, within a moment: else a guess. Raises Refused."""
+        condition = Condition()
+        fits = condition.of(await self.read(workspace, text))
+        values = {"workspace": workspace, **condition.values}
+        async with self._pool.connection() as connection:
+            try:
+                async with connection.transaction():
+                    await connection.execute(EXACTLY)
+                    return Count(await number(connection, COUNT.format(fits), values), exact=True)
+            except QueryCanceled:
+                async with connection.transaction():
+                    seen = await number(connection, SAMPLE.format(fits), values)
+        return Count(seen * SHARE, exact=False, margin=ceil(SURE * sqrt(seen + 1) * SHARE))
+
+    async def choose(self, workspace: WorkspaceId, audience_id: UUID, text: str) -> Chosen:
+        """Write down who fits a filter now, each at their present version, as an audience; again changes nothing.
+
+        Raises Refused when the filter cannot be read, or the id is another audience's.
+        """
+        condition = Condition()
+        fits = condition.of(await self.read(workspace, text))
+        same = self._sealing.mac(workspace, "choice", text.encode())
+        async with self._pool.connection() as connection, connection.transaction():
+            previous = await (await connection.execute(PREVIOUS, [audience_id])).fetchone()
+            if previous is not None:
+                if (previous[0], previous[1]) != (workspace, same):
+                    raise Refused("id_taken", field="audience_id")
+                return Chosen(previous[2], Digest(previous[3]))
+            await connection.execute(NO_JIT)
+            await connection.execute(BEGIN, [audience_id, workspace, same, self._clock()])
+            values = {"workspace": workspace, "audience": audience_id, **condition.values}
+            count = (await connection.execute(CHOOSE.format(fits), values)).rowcount
+            digest = await digest_of(connection, audience_id, count)
+            await connection.execute(END, [count, digest, audience_id])
+        return Chosen(count, digest)
+
+    async def keep(self, workspace: WorkspaceId, segment_id: UUID, title: str, text: str) -> bool:
+        """Keep a filter under an id; False when the id is another workspace's. Raises Refused."""
+        await self.read(workspace, text)
+        body = orjson.dumps({"title": title, "filter": text})
+        sealed = self._sealing.seal(workspace, SEGMENT, str(segment_id), body)
+        values = {"id": segment_id, "workspace": workspace, "sealed": sealed, "at": self._clock()}
+        async with self._pool.connection() as connection:
+            return bool((await connection.execute(PUT, values)).rowcount)
+
+    async def page(self, workspace: WorkspaceId, behind: int | None, limit: int) -> list[Segment]:
+        """Kept filters, the newest first."""
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(LIST, [workspace, behind, behind, limit])).fetchall()
+        return [self._opened(workspace, *row) for row in rows]
+
+    async def one(self, workspace: WorkspaceId, segment_id: UUID) -> Segment | None:
+        """A kept filter."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(GET, [workspace, segment_id])).fetchone()
+        return self._opened(workspace, *row) if row else None
+
+    async def drop(self, workspace: WorkspaceId, segment_id: UUID) -> bool:
+        """Keep a filter no longer; False when there was none."""
+        async with self._pool.connection() as connection:
+            return bool((await connection.execute(DELETE, [workspace, segment_id])).rowcount)
+
+    def _opened(
+        self, workspace: WorkspaceId, segment_id: UUID, number: int, sealed: bytes, changed_at: datetime
+    ) -> Segment:
+        said = orjson.loads(self._sealing.open(workspace, SEGMENT, str(segment_id), sealed))
+        return Segment(segment_id, number, said["title"], said["filter"], changed_at)
+
+
+async def number(connection: AsyncConnection, statement: sql.Composed, values: dict[str, object]) -> int:
+    """What a statement counts."""
+    await connection.execute(NO_JIT)
+    row = await (await connection.execute(statement, values)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def digest_of(connection: AsyncConnection, audience_id: UUID, count: int) -> Digest:
+    """SHA-256 over the members in order; ids come from keyed hashes, so it gives nobody away."""
+    sha = hashlib.sha256(struct.pack(">Q", count))
+    async with connection.cursor(name="members", binary=True) as cursor:
+        await cursor.execute(MEMBERS, [audience_id])
+        while rows := await cursor.fetchmany(PAGE):
+            for ordinal, person, version in rows:
+                sha.update(MEMBER.pack(ordinal, person.bytes, version))
+    return Digest(sha.hexdigest())
