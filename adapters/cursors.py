@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,8 @@ CURSOR = "SELECT ordinal, queued FROM send_cursors WHERE job_id = %s AND audienc
 BETWEEN = """
 SELECT s.ordinal, s.delivery_id FROM send_progress s
 JOIN frozen_audience f ON f.root = %s AND f.ordinal = s.ordinal AND f.account_id = %s
-WHERE s.job_id = %s AND s.state = 'between' AND s.ordinal <= %s ORDER BY s.ordinal LIMIT %s
+WHERE s.job_id = %s AND s.state = 'between' AND s.ordinal <= %s AND (s.not_before IS NULL OR s.not_before <= %s)
+ORDER BY s.ordinal LIMIT %s
 """
 PUT = """
 INSERT INTO send_cursors (job_id, audience, account_id, ordinal, queued) VALUES (%s, %s, %s, %s, %s)
@@ -74,10 +76,10 @@ class Cursors:
             await cursor.execute(CURSOR, [job.job_id, job.audience, account])
             return await cursor.fetchone() or Cursor()
 
-    async def between(self, job: RunningJob, account: UUID, upto: int, limit: int) -> dict[int, UUID]:
-        """Deliveries that have parts left, by ordinal, behind the cursor."""
+    async def between(self, job: RunningJob, account: UUID, upto: int, now: datetime, limit: int) -> dict[int, UUID]:
+        """Deliveries whose next part may be sent now, by ordinal, behind the cursor."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(BETWEEN, [job.audience, account, job.job_id, upto, limit])
+            cursor = await connection.execute(BETWEEN, [job.audience, account, job.job_id, upto, now, limit])
             return dict(await cursor.fetchall())
 
     async def put(self, job: RunningJob, account: UUID, cursor: Cursor) -> None:

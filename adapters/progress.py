@@ -17,14 +17,17 @@ from domain.reactors import Kind
 POSITION = "SELECT position FROM reactor_position"
 MOVE = "UPDATE reactor_position SET position = %s WHERE position = %s"
 SENDS = """
-SELECT delivery_id, job_id, ordinal, account_id, recipient_id, part, fence, state FROM send_progress
+SELECT delivery_id, job_id, ordinal, account_id, recipient_id, part, fence, state, not_before FROM send_progress
 WHERE delivery_id = ANY(%s)
 """
 PUT_SENDS = """
-INSERT INTO send_progress (delivery_id, job_id, ordinal, account_id, recipient_id, part, fence, state)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::text[])
+INSERT INTO send_progress (delivery_id, job_id, ordinal, account_id, recipient_id, part, fence, state,
+    not_before)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::text[],
+    %s::timestamptz[])
 ON CONFLICT (delivery_id) DO UPDATE
-SET account_id = excluded.account_id, part = excluded.part, fence = excluded.fence, state = excluded.state
+SET account_id = excluded.account_id, part = excluded.part, fence = excluded.fence, state = excluded.state,
+    not_before = excluded.not_before
 """
 PUT_MESSAGES = """
 INSERT INTO sent_messages (wa_id, delivery_id, part, workspace)
@@ -81,6 +84,7 @@ class Send:
     part: int
     fence: int
     state: State
+    not_before: datetime | None = None  # when its next part may be intended, if that has to wait
 
 
 @dataclass(frozen=True, slots=True)

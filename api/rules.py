@@ -139,6 +139,7 @@ SENTENCES = {
     "another_campaign": "A job stays with its campaign.",
     "not_the_newest": "The campaign's newest version is {newest}.",
     "faster_than_allowed": "The workspace's policy allows no faster pace than {messages} in {seconds} s.",
+    "too_early": "The part waits for its time.",
     "too_many_steps": "A job has at most {maximum} steps, and the rest is for starting and ending it: submit another.",
     "both_given": "Give one of `start`, `start_at` and (in a revision) `at_once`.",
     "not_a_local_time": "A local time names no offset: the zone tells it.",

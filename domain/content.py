@@ -121,6 +121,15 @@ def words(part: Part) -> Iterator[Ref]:
             yield from (part.question, *part.choices)
 
 
+def at_once(parts: Sequence[Part]) -> int:
+    """How many messages a person gets at most without a pause between them."""
+    run = longest = 0
+    for part in parts:
+        run = 1 if part.delay else run + 1
+        longest = max(longest, run)
+    return longest
+
+
 def check(parts: Sequence[Part]) -> None:
     """Refuse parts that no messenger would take, or that quote what is not there."""
     if not parts:

@@ -6,6 +6,7 @@ outcome means that nobody knows: it becomes SendUnknown, and is never acted on a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -68,10 +69,16 @@ class Delivery:
     part: int = 0  # the part intended, or to be intended next
     parts: int = 0
     attempt: int = 0  # at that part
+    pause: int = 0  # seconds between that part and the next
+    not_before: datetime | None = None  # when the next part may be intended, if it has to wait
     wa_id: WaId | None = None
     resolved: Resolution | None = None  # what its last part, being unknown, was taken for
     delivered: frozenset[int] = frozenset()
     read: frozenset[int] = frozenset()
+
+    def may_go_on(self, now: datetime) -> bool:
+        """Whether its next part may be intended now."""
+        return self.status in OPEN and (self.not_before is None or now >= self.not_before)
 
 
 def decide(delivery: Delivery, command: Command, facts: Facts) -> Sequence[Event]:
@@ -88,7 +95,7 @@ def decide(delivery: Delivery, command: Command, facts: Facts) -> Sequence[Event
             if is_past(delivery, part):
                 return []
             open_part(delivery, part)
-            return [SendConfirmed(job_id, part, attempt, sent_as, final)]
+            return [SendConfirmed(job_id, part, attempt, sent_as, final, next_time(delivery, facts))]
         case RejectSend(part=part, reason=reason):
             open_part(delivery, part)
             again = delivery.status is Status.INTENDED and reason in RETRIED and attempt < MOST_TRIES
@@ -103,7 +110,7 @@ def decide(delivery: Delivery, command: Command, facts: Facts) -> Sequence[Event
                 return []  # it was resolved meanwhile
             return [SendResolved(job_id, part, attempt, sent_as, Resolution.GIVEN_UP, final=True)]
         case ReportReceipt():
-            return receipt(delivery, command, final)
+            return receipt(delivery, command, facts)
     raise TypeError(type(command))
 
 
@@ -114,6 +121,8 @@ def intend(delivery: Delivery, command: IntendSend, facts: Facts) -> Sequence[Ev
     account = facts.state(accounts.DECIDER.stream(command.account_id), accounts.DECIDER.initial)
     if delivery.status not in OPEN or command.part != delivery.part:
         raise Refused("already_acted_on", field="delivery_id", status=delivery.status)
+    if not delivery.may_go_on(facts.now):
+        raise Refused("too_early", field="part")
     if job.status is not jobs.Status.RUNNING:
         raise Refused("job_not_running", field="job_id", status=job.status)
     if command.audience not in (None, job.audience):
@@ -144,6 +153,7 @@ def intend(delivery: Delivery, command: IntendSend, facts: Facts) -> Sequence[Ev
             wa_id=wa_id(command.delivery_id, command.part),
             fence=command.fence,
             block=block,
+            pause=job.parts[command.part + 1].delay if command.part + 1 < len(job.parts) else 0,
         )
     ]
 
@@ -175,17 +185,24 @@ def open_part(delivery: Delivery, part: int) -> None:
         raise Refused("no_open_intent", field="part", status=delivery.status)
 
 
-def receipt(delivery: Delivery, command: ReportReceipt, final: bool) -> Sequence[Event]:
+def next_time(delivery: Delivery, facts: Facts) -> datetime | None:
+    """Before when the part after the one that was confirmed now is not to be sent."""
+    return facts.now + timedelta(seconds=delivery.pause) if delivery.pause else None
+
+
+def receipt(delivery: Delivery, command: ReportReceipt, facts: Facts) -> Sequence[Event]:
     """A receipt proves the send: it also confirms what was open or unknown."""
     assert delivery.job_id is not None
     assert delivery.wa_id is not None
     part, events = command.part, list[Event]()
+    final = delivery.part + 1 == delivery.parts
     corrects = part == delivery.part and delivery.resolved in (Resolution.NOT_SENT, Resolution.GIVEN_UP)
     unsent = part == delivery.part and delivery.status in NOT_SENT and delivery.resolved is not Resolution.SENT
     if part > delivery.part or (unsent and not corrects):
         raise Refused("not_sent", field="part", status=delivery.status)
     if part == delivery.part and delivery.status in (Status.INTENDED, Status.UNKNOWN):
-        events.append(SendConfirmed(delivery.job_id, part, delivery.attempt, delivery.wa_id, final))
+        later = next_time(delivery, facts)
+        events.append(SendConfirmed(delivery.job_id, part, delivery.attempt, delivery.wa_id, final, later))
     elif corrects:
         events.append(
             SendResolved(delivery.job_id, part, delivery.attempt, delivery.wa_id, Resolution.SENT, final=True)
@@ -200,19 +217,21 @@ def receipt(delivery: Delivery, command: ReportReceipt, final: bool) -> Sequence
 
 def evolve(delivery: Delivery, event: Event) -> Delivery:
     match event:
-        case SendIntended(job_id=job_id, account_id=account_id, part=part, parts=parts, attempt=attempt, wa_id=sent_as):
+        case SendIntended():
             return replace(
                 delivery,
                 status=Status.INTENDED,
-                job_id=job_id,
-                account_id=account_id,
-                part=part,
-                parts=parts,
-                attempt=attempt,
-                wa_id=sent_as,
+                job_id=event.job_id,
+                account_id=event.account_id,
+                part=event.part,
+                parts=event.parts,
+                attempt=event.attempt,
+                wa_id=event.wa_id,
+                pause=event.pause,
+                not_before=None,
             )
-        case SendConfirmed(part=part, final=final):
-            return sent(delivery, part, final)
+        case SendConfirmed(part=part, final=final, not_before=not_before):
+            return replace(sent(delivery, part, final), not_before=not_before)
         case SendRejected(part=part, final=final):
             return replace(delivery, status=not_sent(part) if final else Status.AGAIN)
         case SendUnknown():

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -23,6 +24,7 @@ class Rejection(StrEnum):
     REFUSED = "refused"
     TOO_LONG = "too_long"
     UNRENDERABLE = "unrenderable"
+    MEDIA_GONE = "media_gone"
     NOT_READY = "not_ready"
 
 
@@ -142,7 +144,8 @@ class GiveUpSend(Command):
 
 @dataclass(frozen=True, slots=True)
 class SendIntended(Event):
-    """From here on a message may be on its way. `fence` is the lease's, `block` the allowance it was spent from."""
+    """From here on a message may be on its way. `fence` is the lease's, `block` the allowance it was spent from,
+    `pause` how many seconds the part after it then has to wait."""
 
     job_id: UUID
     recipient_id: UUID
@@ -154,17 +157,19 @@ class SendIntended(Event):
     wa_id: WaId
     fence: int
     block: UUID
+    pause: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SendConfirmed(Event):
-    """WhatsApp's server has the message; `final` when it was the last part."""
+    """WhatsApp's server has the message; `final` when it was the last part, else the next one is for `not_before`."""
 
     job_id: UUID
     part: int
     attempt: int
     wa_id: WaId
     final: bool
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

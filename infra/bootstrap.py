@@ -33,6 +33,9 @@ from adapters.keys import Keys
 from adapters.leader import Leader
 from adapters.leases import Leases, Owner
 from adapters.log_signal import LogSignal
+from adapters.media import Limits, Media
+from adapters.media_opened import Opened
+from adapters.media_store import Directory
 from adapters.progress import Progress
 from adapters.sealing import Sealing
 from adapters.sends import Sends
@@ -62,6 +65,8 @@ from workers.session_tools import Tools
 from workers.sweeper import Sweeper
 from workers.timers import Timers
 
+OPENED = 2_000_000_000  # bytes of media that lie open for browsers
+LIMITS = Limits({kind: 100_000_000 if kind is MediaKind.DOCUMENT else 16_000_000 for kind in MediaKind}, OPENED)
 POOL = 12  # connections of one process, beside those of the log and of leaders
 
 
@@ -81,6 +86,7 @@ class Parts:
     contents: Contents
     vault: Vault
     audiences: Audiences
+    media: Media
     imports: AudienceImport
     models: ReadModels
     decisions: Decisions
@@ -119,6 +125,8 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
         stack.push_async_callback(store.stop)
         sealing = Sealing(settings.master_key(), settings.pepper())
         contents, vault, audiences = Contents(pool, sealing), Vault(pool, sealing), Audiences(pool)
+        opened = Opened(settings.data_dir / "opened", most=OPENED)
+        stack.callback(opened.close)
         yield Parts(
             settings=settings,
             database_url=database_url,
@@ -132,6 +140,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             contents=contents,
             vault=vault,
             audiences=audiences,
+            media=Media(pool, sealing, Directory(settings.data_dir / "media"), LIMITS, opened),
             imports=AudienceImport(pool, vault, sealing, clock),
             models=ReadModels(pool),
             decisions=Decisions(store, SubmissionFacts(audiences, contents), clock),
@@ -257,7 +266,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
         tools = Tools(
             store=parts.store,
             decisions=parts.decisions,
-            batches=Batches(parts.store, parts.audiences, parts.contents, parts.vault),
+            batches=Batches(parts.store, parts.audiences, parts.contents, parts.vault, parts.media),
             progress=Progress(parts.pool),
             sessions=states,
             inbound=Inbound(parts.pool, parts.sealing, parts.vault),

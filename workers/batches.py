@@ -1,6 +1,6 @@
 """A queue message of sends, and all that sending it takes: the people, their deliveries, the words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
@@ -11,12 +11,16 @@ from adapters.audiences import Audiences, FrozenRow
 from adapters.contents import Contents
 from adapters.event_store import EventStore
 from adapters.vault import Person, Vault
-from domain import content, wording
+from domain import content
 from domain import delivery as deliveries
 from domain import job as jobs
+from domain.content import Part
 from domain.delivery import Delivery
-from domain.message import Digest, Ref, WorkspaceId
-from domain.send import Rejection, delivery_id
+from domain.message import Digest, Ref, WaId, WorkspaceId
+from domain.outgoing import Outgoing
+from domain.rendering import Said, Unsendable, said
+from domain.send import Rejection, delivery_id, wa_id
+from workers.outgoing import Files, outgoing
 
 
 class NotABatch(ValueError):
@@ -49,7 +53,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One recipient of a batch: the delivery as it stands, the number, and each part's text or why there is none."""
+    """One recipient of a batch: the delivery as it stands, the number, and each part's words or why there are none."""
 
     delivery_id: UUID
     recipient_id: UUID
@@ -57,17 +61,24 @@ class Recipient:
     state: Delivery
     audience: Digest  # the frozen one that the row was read from
     number: str
-    texts: Sequence[str | Rejection]
+    messages: Sequence[Said | Rejection]
+
+    def quoted(self, part: int) -> WaId | None:
+        """The message that a part replies to."""
+        message = self.messages[part]
+        earlier = message.part.reply_to if isinstance(message, Said) else None
+        return None if earlier is None else wa_id(self.delivery_id, earlier)
 
 
 class Batches:
     """Opens batches."""
 
-    def __init__(self, store: EventStore, audiences: Audiences, contents: Contents, vault: Vault) -> None:
+    def __init__(self, store: EventStore, audiences: Audiences, contents: Contents, vault: Vault, files: Files) -> None:
         self._store = store
         self._audiences = audiences
         self._contents = contents
         self._vault = vault
+        self._files = files
 
     async def open(self, batch: Batch, workspace: WorkspaceId) -> list[Recipient]:
         """The recipients in order; none when the job does not run (the intent would be refused)."""
@@ -90,10 +101,21 @@ class Batches:
                 job.audience,
                 one.state if (one := begun.get(deliveries.DECIDER.stream(delivery))) and one.version else Delivery(),
                 people.get((row.recipient_id, row.vault_version)),
-                [words[part.text] if isinstance(part, content.TextPart) else None for part in job.parts],
+                job.parts,
+                words,
             )
             for delivery, row in zip(ids, rows, strict=True)
         ]
+
+    async def outgoing(self, recipient: Recipient, part: int, workspace: WorkspaceId) -> Outgoing | Rejection:
+        """What a messenger is to be handed for a part, its file opened; or why it cannot be sent."""
+        message = recipient.messages[part]
+        if isinstance(message, Rejection):
+            return message
+        try:
+            return await outgoing(message, workspace, self._files)
+        except Unsendable as unsendable:
+            return unsendable.reason
 
     async def _rows(self, batch: Batch, audience: Digest) -> list[FrozenRow]:
         """The account's rows with these ordinals, read in stretches."""
@@ -114,18 +136,18 @@ def recipient(
     audience: Digest,
     state: Delivery,
     person: Person | None,
-    templates: Sequence[str | None],
+    parts: Sequence[Part],
+    words: Mapping[Ref, str],
 ) -> Recipient:
-    """A recipient with the texts they are to get; a person who is in the vault no more gets none."""
-    texts = [Rejection.UNRENDERABLE if person is None or text is None else rendered(text, person) for text in templates]
+    """A recipient with what they are to get; a person who is in the vault no more gets nothing."""
+    messages = [Rejection.UNRENDERABLE if person is None else worded(part, words, person) for part in parts]
     number = person.number if person else ""
-    return Recipient(delivery, row.recipient_id, row.ordinal, state, audience, number, texts)
+    return Recipient(delivery, row.recipient_id, row.ordinal, state, audience, number, messages)
 
 
-def rendered(template: str, person: Person) -> str | Rejection:
-    """The words for one person, or why they cannot be sent."""
+def worded(part: Part, words: Mapping[Ref, str], person: Person) -> Said | Rejection:
+    """A part's words for one person, or why it cannot be sent."""
     try:
-        text = wording.render(template, person.variables)
-    except (KeyError, ValueError):
-        return Rejection.UNRENDERABLE
-    return text if len(text) <= content.LONGEST_TEXT else Rejection.TOO_LONG
+        return said(part, words, person.variables)
+    except Unsendable as unsendable:
+        return unsendable.reason

@@ -22,6 +22,7 @@ from domain import job as jobs
 from domain import quota
 from domain import workspace as ws
 from domain.allowance import Allowance, AllowanceGranted, GrantAllowance
+from domain.content import at_once
 from domain.message import Actor, PrincipalId, Role, StreamId, WorkspaceId, derive
 from domain.send import delivery_id
 from domain.workspace import Workspace
@@ -124,11 +125,9 @@ class Dispatch:
         for job in listed:
             one = loaded.get(jobs.DECIDER.stream(job.job_id))
             if one is not None and one.state.status is jobs.Status.RUNNING:
-                now = (
-                    one.state
-                )  # revised while it was paused, it may have other people's rows, accounts, parts and pace
+                now = one.state  # revised while it was paused, it may have other people's rows, accounts and pace
                 pace = {"messages": now.pace.messages, "seconds": now.pace.seconds}
-                parts = len(now.parts)
+                parts = at_once(now.parts)
                 found.append(replace(job, audience=now.audience, accounts=now.accounts, parts=parts, **pace))
         return found
 
@@ -211,7 +210,7 @@ class Dispatch:
     async def _look(self, job: RunningJob, account_id: UUID) -> Work:
         """A job's next recipients on an account; moves the cursor past those that have their delivery."""
         cursor = await self._cursors.read(job, account_id)
-        behind = await self._cursors.between(job, account_id, cursor.ordinal, MOST)
+        behind = await self._cursors.between(job, account_id, cursor.ordinal, self._clock(), MOST)
         found = await self._open(behind)
         while True:
             rows = await self._audiences.rows(job.audience, account_id, cursor.ordinal + 1, CHUNK)
@@ -230,7 +229,7 @@ class Dispatch:
         return [
             ordinal
             for ordinal, stream in sorted(streams.items())
-            if (one := loaded.get(stream)) is None or not one.version or one.state.status in deliveries.OPEN
+            if (one := loaded.get(stream)) is None or not one.version or one.state.may_go_on(self._clock())
         ]
 
 

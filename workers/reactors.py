@@ -21,7 +21,7 @@ from domain import account, job, submission
 from domain.message import Event, Recorded, derive
 from domain.reactors import COMPLETE_WHEN_OVER, POINTLESS, REACTIONS, START_WHEN_READY, Due, Kind, Moment, Reaction
 from domain.recipient import RecipientErased
-from domain.send import DeliverySkipped, SendIntended, doubtful_step, next_part, terminal_step
+from domain.send import DeliverySkipped, SendConfirmed, SendIntended, doubtful_step, next_part, terminal_step
 from workers.crashpoints import crashpoint
 from workers.leading import while_leading
 from workers.timers import Timers
@@ -256,7 +256,8 @@ def step(delivery_id: UUID, before: Send | None, event: Event) -> Send | None:
         case _ if terminal_step(event):
             return replace(before, state="terminal")
         case _ if (part := next_part(event)) is not None:
-            return replace(before, state="between", part=part)
+            not_before = event.not_before if isinstance(event, SendConfirmed) else None
+            return replace(before, state="between", part=part, not_before=not_before)
         case _ if doubtful_step(event):
             return replace(before, state="unknown")
     return None

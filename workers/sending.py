@@ -13,10 +13,20 @@ from adapters.progress import SentMessage
 from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.delivery import OPEN, Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
-from domain.outgoing import Text
+from domain.outgoing import Outgoing
 from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
 from domain.quota import LONGEST_ACT
-from domain.send import ConfirmSend, DeliverySkipped, Doubt, DoubtSend, IntendSend, Rejection, RejectSend, SendIntended
+from domain.send import (
+    ConfirmSend,
+    DeliverySkipped,
+    Doubt,
+    DoubtSend,
+    IntendSend,
+    Rejection,
+    RejectSend,
+    SendConfirmed,
+    SendIntended,
+)
 from domain.send import SendRejected as Rejected
 from workers.batches import Batch, Batches, Recipient
 from workers.crashpoints import crashpoint
@@ -32,6 +42,7 @@ REJECTIONS = {
     "page_gone": Rejection.NOT_READY,
     "page_error": Rejection.NOT_READY,
     "page_reloaded": Rejection.NOT_READY,
+    "file_missing": Rejection.NOT_READY,  # opened anew, it will be there
 }
 DOUBTS = {"deadline": Doubt.DEADLINE, "page_gone": Doubt.BROWSER_GONE, "duplicate_id": Doubt.DUPLICATE_ID}
 # After these nothing more of a batch may be sent now; the dispatcher queues the rest again when it may be.
@@ -110,18 +121,21 @@ class Sender:
             return
         if state.status not in OPEN:
             return
-        for part in range(state.part, len(recipient.texts)):
+        for part in range(state.part, len(recipient.messages)):
             if self._messenger.state is not SessionState.READY:
                 raise NotReady
             told = {"drumline.account_id": str(self._claim.account), "drumline.delivery_id": str(recipient.delivery_id)}
             with tracing.span("send text", tracing.CLIENT, told | {"drumline.part": part}):
                 attempt = state.attempt + 1 if part == state.part else 1
-                sent = await unbroken(self._send(recipient, job_id, part, attempt))
-            if not sent:
+                message = await self._batches.outgoing(recipient, part, self._workspace)
+                go_on = await unbroken(self._send(recipient, job_id, part, attempt, message))
+            if not go_on:
                 return
 
-    async def _send(self, recipient: Recipient, job_id: UUID, part: int, attempt: int) -> bool:
-        """One part: intent, act, outcome. True when the server has it, so that the next part may follow.
+    async def _send(
+        self, recipient: Recipient, job_id: UUID, part: int, attempt: int, message: Outgoing | Rejection
+    ) -> bool:
+        """One part: intent, act, outcome. True when the server has it, and the next part may follow at once.
 
         Raises NotReady when it did not leave for a reason that lies in the session, and may be tried again.
         """
@@ -149,18 +163,19 @@ class Sender:
             return False
         match outcome.events:
             case [SendIntended() as intended]:
-                result = await self._act(intended, recipient, begun + self._deadline)
+                result = await self._act(intended, recipient, message, begun + self._deadline)
                 crashpoint("after_act")
                 told = await self.decide(result, "outcome", recipient.delivery_id, part, attempt)
                 crashpoint("after_outcome")
                 if any(isinstance(event, Rejected) and not event.final for event in told.events):
                     raise NotReady
-                return isinstance(result, ConfirmSend)
+                waits = any(isinstance(event, SendConfirmed) and event.not_before for event in told.events)
+                return isinstance(result, ConfirmSend) and not waits  # the dispatcher queues it again in time
             case [DeliverySkipped()]:
                 return False
         if outcome.rule in HALTING:
             raise Halted
-        if outcome.rule == "already_acted_on":
+        if outcome.rule in ("already_acted_on", "too_early"):
             return False
         raise RuntimeError(f"An intent came to nothing: {outcome.rule}.")
 
@@ -172,19 +187,20 @@ class Sender:
         return any(isinstance(event, AllowanceGranted) for event in outcome.events)
 
     async def _act(
-        self, intended: SendIntended, recipient: Recipient, end: float
+        self, intended: SendIntended, recipient: Recipient, message: Outgoing | Rejection, end: float
     ) -> ConfirmSend | RejectSend | DoubtSend:
         """Hand one message to the messenger, once, to be sent before `end`; what came of it."""
-        delivery, part, text = recipient.delivery_id, intended.part, recipient.texts[intended.part]
-        if isinstance(text, Rejection):
-            return RejectSend(delivery, part, text)
+        delivery, part = recipient.delivery_id, intended.part
+        if isinstance(message, Rejection):
+            return RejectSend(delivery, part, message)
         left = end - time.monotonic()
         if left <= 0 or not self._leases.sure(self._claim):  # we stood still too long: another may be at work by now
             return RejectSend(delivery, part, Rejection.NOT_READY)
         live = self._receipts.begin(SentMessage(intended.wa_id, delivery, part, self._workspace))
         try:
             with metrics.SEND_TIME.time():
-                await self._messenger.send(recipient.number, Text(text), intended.wa_id, left)
+                quoted = recipient.quoted(part)
+                await self._messenger.send(recipient.number, message, intended.wa_id, left, quoted=quoted)
         except SendRejected as rejected:
             return RejectSend(delivery, part, REJECTIONS.get(rejected.reason, Rejection.REFUSED))
         except SendUncertain as uncertain:

@@ -120,6 +120,30 @@ def test_the_next_part_is_intended_once_the_one_before_is_confirmed() -> None:
     act(BETWEEN, INTEND).then_refused("already_acted_on", "delivery_id", status=Status.BETWEEN)
 
 
+PAUSED = AGREED.on(JOB_STREAM, *running((HELLO, replace(BYE, delay=90), HELLO)))
+
+
+def test_a_part_with_a_delay_waits_from_the_moment_the_one_before_was_confirmed() -> None:
+    first = act(PAUSED, INTEND).then(replace(intended(parts=3), pause=90))
+    due = NOW + 95 * SECOND
+    waiting = first.when(CONFIRM, by=SYSTEM, at=NOW + 5 * SECOND).then(replace(confirmed(final=False), not_before=due))
+    late = waiting.on(NORTH_STREAM, granted(due - SECOND, block=2))
+    late.when(SECOND_PART, by=SYSTEM, at=due - SECOND).then_refused("too_early", "part")
+    again = replace(intended(1, parts=3), block=granted(due, block=2).block)
+    after = late.when(SECOND_PART, by=SYSTEM, at=due).then(again)
+    after.when(replace(CONFIRM, part=1), by=SYSTEM, at=due).then(confirmed(1, final=False))
+
+
+def test_a_late_receipt_begins_the_wait_and_a_persons_word_ends_it() -> None:
+    doubtful = act(act(PAUSED, INTEND).then(replace(intended(parts=3), pause=90)), DOUBT).then(UNCERTAIN)
+    due = NOW + 90 * SECOND
+    act(doubtful, ReportReceipt(DELIVERY, 0, Receipt.SENT)).then(replace(confirmed(final=False), not_before=due))
+    settled = doubtful.when(ResolveUnknown(DELIVERY, Finding.SENT)).then(
+        SendResolved(JOB, 0, 1, wa_id(DELIVERY, 0), Resolution.SENT, final=False)
+    )
+    act(settled, SECOND_PART).then(intended(1, parts=3))
+
+
 @pytest.mark.parametrize("given", [INTENDED, SENT, FAILED, UNKNOWN, SKIPPED, CUT_SHORT, SECOND_INTENDED, BOTH_SENT])
 def test_nothing_that_was_acted_on_is_intended_again(given: Given) -> None:
     for command in (INTEND, SECOND_PART, replace(INTEND, part=2), replace(INTEND, fence=8)):

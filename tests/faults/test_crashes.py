@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ from uuid import UUID
 
 import pytest
 
+from domain.content import Part, TextPart
 from domain.job import JobCompleted, JobStarted, Status
+from domain.message import Ref
 from domain.send import SendConfirmed, SendIntended, SendUnknown
 from tests.workers.sending_house import House, core, house, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, Submitted, link, open_workspace, status_is, submit
@@ -113,6 +115,38 @@ async def test_a_session_worker_killed_at_any_step_sends_nothing_twice(
             if not unknown:
                 await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
         await check(home, job, unknown)
+
+
+@pytest.mark.parametrize(
+    ("role", "crashpoint", "unknown"),
+    [
+        ("sessions", "after_outcome:4", 0),  # while parts of others wait
+        pytest.param("sessions", f"before_intent:{len(PEOPLE) + 1}", 0, marks=pytest.mark.long),  # what has waited
+        ("sessions", f"after_act:{len(PEOPLE) + 1}", 1),
+        pytest.param("core", "before_queue:2", 0, marks=pytest.mark.long),
+        pytest.param("core", "after_queue:2", 0, marks=pytest.mark.long),
+    ],
+)
+async def test_whoever_is_killed_while_parts_wait_for_their_time_sends_each_once(
+    victim: Victim, role: str, crashpoint: str, unknown: int
+) -> None:
+    async with house(victim.database_url, victim.nats_url, victim.data) as home:
+        async with running(*core(home), *sessions(home)):
+            await open_workspace(home)
+            accounts = await link(home, 1)
+        async with running(*(sessions(home) if role == "core" else core(home))):
+            async with victim.process(role, crashpoint) as process:
+                job = await submit(home, accounts, PEOPLE, texts=PARTS, make=with_pauses)
+                await victim.dies(process)
+            async with victim.process(role):
+                await until(lambda: over(home, job.job_id))
+                if not unknown:
+                    await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
+        await check(home, job, unknown)
+
+
+def with_pauses(refs: Sequence[Ref]) -> Sequence[Part]:
+    return [TextPart(ref, delay=1 if number else 0) for number, ref in enumerate(refs)]
 
 
 async def test_an_open_intent_whose_queue_message_is_lost_too_becomes_unknown(victim: Victim) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import media
 from adapters.audience_import import AudienceImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
@@ -24,6 +25,8 @@ from adapters.inbound import Inbound
 from adapters.leader import Leader
 from adapters.leases import Leases, Owner
 from adapters.log_signal import LogSignal
+from adapters.media_opened import Opened
+from adapters.media_store import Directory
 from adapters.progress import Progress
 from adapters.sandbox import ledger
 from adapters.sandbox.memory import InstantMessenger, Profile
@@ -37,6 +40,7 @@ from adapters.vault import Vault
 from adapters.whatsapp_web import browser
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from domain import job as jobs
+from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Recorded, Role, WorkspaceId
 from domain.ports import Messenger
 from workers.batches import Batches
@@ -68,6 +72,7 @@ class House:
     store: EventStore
     decisions: Decisions
     contents: Contents
+    media: media.Media
     imports: AudienceImport
     bus: Bus
     sends: Sends
@@ -129,6 +134,11 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
         stack.push_async_callback(signal.stop)
         sealing = Sealing(bytes(range(32)), bytes(range(32, 64)))
         contents, vault, audiences = Contents(pool, sealing), Vault(pool, sealing), Audiences(pool)
+        opened = Opened(data / "opened", most=10**8)
+        stack.callback(opened.close)
+        files = media.Media(
+            pool, sealing, Directory(data / "media"), media.Limits(dict.fromkeys(MediaKind, 10**7), 10**8), opened
+        )
         decisions = Decisions(store, SubmissionFacts(audiences, contents), now)
         sends, progress, sessions = Sends(bus), Progress(pool), Sessions(pool)
         leases, inbound = Leases(pool, Owner.here()), Inbound(pool, sealing, vault)
@@ -159,7 +169,7 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
         tools = Tools(
             store,
             decisions,
-            Batches(store, audiences, contents, vault),
+            Batches(store, audiences, contents, vault, files),
             progress,
             sessions,
             inbound,
@@ -177,6 +187,7 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
             store,
             decisions,
             contents,
+            files,
             AudienceImport(pool, vault, sealing, now),
             bus,
             sends,

@@ -12,7 +12,7 @@ from domain import job as jobs
 from domain.account import RegisterAccount
 from domain.audience import ImportAudience
 from domain.campaign import CreateCampaign
-from domain.content import TextPart
+from domain.content import Part, TextPart
 from domain.job import ApproveJob
 from domain.message import Actor, Event, PrincipalId, Ref, Role
 from domain.recipient import RecordConsent
@@ -74,11 +74,12 @@ async def submit(
     numbers: Sequence[str],
     *,
     texts: Sequence[str] = ("Hello {{name}}",),
+    make: Callable[[Sequence[Ref]], Sequence[Part]] = lambda refs: [TextPart(ref) for ref in refs],
     consented: Callable[[int], bool] = lambda index: True,
     start_at: datetime | None = None,
     approve: bool = True,
 ) -> Submitted:
-    """A list, a campaign, a job of it, approved by another than its submitter."""
+    """A list, a campaign of the parts made of the texts, a job of it, approved by another than its submitter."""
     audience_id, campaign_id, job_id = uuid4(), uuid4(), uuid4()
     report = await home.imports.run(HERE, audience_id, csv(numbers, consented))
     refs = await home.contents.put_many(HERE, ["Title", *texts])
@@ -88,7 +89,7 @@ async def submit(
         assert {outcome.state for outcome in await home.decisions.make(made)} == {"applied"}
     imported = ImportAudience(audience_id, refs[0], report.recipients, report.bad, report.merged, report.digest)
     await home.give(imported)
-    parts = tuple(TextPart(Ref(ref)) for ref in refs[1:])
+    parts = tuple(make([Ref(ref) for ref in refs[1:]]))
     await home.give(CreateCampaign(campaign_id, refs[0], parts, audience_id))
     await home.give(SubmitJob(job_id, campaign_id, tuple(accounts), start_at))
     if approve:
