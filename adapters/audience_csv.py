@@ -14,7 +14,7 @@ from adapters.audience_columns import Column, columns_of
 from adapters.audience_rows import COUNTRIES, Given, Reason, Row, RowRefused, read_row
 from adapters.audience_text import ImportRefused, read_rows
 
-__all__ = ["LARGEST", "BadRow", "ImportRefused", "Listed", "Parsed", "Reading", "parse"]
+__all__ = ["LARGEST", "BadRow", "ImportRefused", "Listed", "Parsed", "Reading", "check_country", "parse"]
 
 LARGEST = 5_000_000  # bytes of a list that is read whole
 SAMPLE = 100  # rows by which a column is guessed
@@ -65,13 +65,10 @@ class Reading:
     def __init__(
         self, pieces: Iterable[bytes], country: str | None, now: datetime, owner: Mapping[str, str] | None = None
     ) -> None:
-        if country is not None and country not in COUNTRIES:
-            raise ImportRefused(
-                "unknown_country", "country", "The country is not a two-letter code that has telephone numbers."
-            )
+        check_country(country)
         self._country = country
         self._now = now
-        rows = ((line, cells) for line, cells in read_rows(pieces))
+        rows = read_rows(pieces)
         header = next((cells for _, cells in rows if any(cell.strip() for cell in cells)), None)
         if header is None:
             raise ImportRefused("empty", "file", "The file is empty.")
@@ -81,13 +78,21 @@ class Reading:
             raise ImportRefused("empty", "file", "The file names its columns and has no row below them.")
         self._rows = chain(sample, rows)
 
-    def __iter__(self) -> Iterator[Row | BadRow]:
+    def __iter__(self) -> Iterator[tuple[int, Row | BadRow]]:
+        """Each row with the line it begins on."""
         names = [column.name for column in self.columns]
         for line, cells in self._rows:
             try:
-                yield read_row(names, cells, self._country, self._now)
+                yield line, read_row(names, cells, self._country, self._now)
             except RowRefused as refused:
-                yield BadRow(line, refused.reason, refused.column)
+                yield line, BadRow(line, refused.reason, refused.column)
+
+
+def check_country(country: str | None) -> None:
+    """Raise ImportRefused for what is no country to assume."""
+    if country is not None and country not in COUNTRIES:
+        sentence = "The country is not a two-letter code that has telephone numbers."
+        raise ImportRefused("unknown_country", "country", sentence)
 
 
 def parse(data: bytes, country: str | None, now: datetime) -> Parsed:
@@ -97,7 +102,7 @@ def parse(data: bytes, country: str | None, now: datetime) -> Parsed:
             "too_large", "file", f"The file is larger than {LARGEST:,} bytes; split it.", maximum=LARGEST
         )
     parsed, by_number = Parsed(), dict[str, Listed]()
-    for row in Reading([data], country, now):
+    for _, row in Reading([data], country, now):
         parsed.rows += 1
         if isinstance(row, BadRow):
             parsed.bad.append(row)

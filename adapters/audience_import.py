@@ -150,7 +150,12 @@ def read(path: Path) -> bytes:
 
 def digest_of(kept: Sequence[Kept], rejected: int, merged: int) -> Digest:
     """SHA-256 over the counts and the members in order; ids come from keyed hashes, so it gives nobody away."""
-    sha = hashlib.sha256(COUNTS.pack(len(kept), rejected, merged))
+    members = hashlib.sha256()
     for ordinal, person in enumerate(kept, start=1):
-        sha.update(MEMBER.pack(ordinal, person.recipient_id.bytes, person.version))
-    return Digest(sha.hexdigest())
+        members.update(MEMBER.pack(ordinal, person.recipient_id.bytes, person.version))
+    return digest_over(len(kept), rejected, merged, members.digest())
+
+
+def digest_over(count: int, rejected: int, merged: int, members: bytes) -> Digest:
+    """The digest, of counts and the members' own."""
+    return Digest(hashlib.sha256(COUNTS.pack(count, rejected, merged) + members).hexdigest())

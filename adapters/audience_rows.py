@@ -35,6 +35,24 @@ class Reason(StrEnum):
     VALUE_UNREADABLE = "value_unreadable"  # control characters
     TOO_MANY_VALUES = "too_many_values"  # more cells than the first row has
     FORMULA = "formula"  # begins with =: what it comes to is not in the file
+    ERASED = "erased"  # the person wanted nothing to be kept of them
+
+
+EXPLAINED = {
+    Reason.NUMBER_MISSING: "There is no number.",
+    Reason.NUMBER_UNREADABLE: "This cannot be read as one telephone number.",
+    Reason.NUMBER_WITHOUT_COUNTRY: "The number does not begin with + and its country; no country was given to assume.",
+    Reason.NUMBER_INVALID: "No such number can be dialled.",
+    Reason.CONSENT_UNREADABLE: "A consent is yes or no.",
+    Reason.CONSENT_SOURCE_UNKNOWN: f"A consent's source is one of {', '.join(ConsentSource)}.",
+    Reason.CONSENT_AT_UNREADABLE: "A consent's time is a date since 1970, as 2026-05-01 or 2026-05-01T10:00:00Z.",
+    Reason.CONSENT_AT_IN_FUTURE: "The consent's time is still to come.",
+    Reason.VALUE_TOO_LONG: f"The value has more than {LONGEST_VALUE:,} characters.",
+    Reason.VALUE_UNREADABLE: "The value has control characters.",
+    Reason.TOO_MANY_VALUES: "The row has more cells than the first row.",
+    Reason.FORMULA: "The cell begins with =: save the list with values in the place of formulas.",
+    Reason.ERASED: "The person asked for everything about them to be erased.",
+}
 
 
 class RowRefused(Exception):

@@ -16,6 +16,8 @@ from api import (
     errors,
     events,
     health,
+    import_forms,
+    imports,
     jobs,
     lookups,
     metrics,
@@ -32,6 +34,7 @@ from api.middleware import DeclaredLimits, Observed, SafeHeaders
 from api.uploads import UPLOAD_LIMIT
 
 LARGEST_BODY = 1_000_000  # bytes; the broker takes 1,048,576 with its headers
+LARGER = {audiences.router.prefix: UPLOAD_LIMIT, f"{imports.router.prefix}/import": import_forms.LARGEST_IMPORT}
 DESCRIPTION = """\
 Event-sourced, queue-driven WhatsApp campaigns.
 
@@ -79,6 +82,7 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     for module in (
         campaigns,
+        imports,
         audiences,
         recipients,
         jobs,
@@ -99,7 +103,7 @@ def create(services: Services) -> FastAPI:
     errors.install(app)
     docs.install(app)
     openapi.install(app, DESCRIPTION)
-    app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special={audiences.router.prefix: UPLOAD_LIMIT})
+    app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special=LARGER)
     app.add_middleware(SafeHeaders)
     app.add_middleware(Observed)
     require_access(app)

@@ -14,6 +14,7 @@ from adapters.contents import Contents
 from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
+from adapters.imports import Imports
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.log_signal import LogSignal
@@ -40,6 +41,7 @@ class Services:
     feed: Feed
     clock: Callable[[], datetime]
     dead: DeadLetters
+    uploads: Imports
 
 
 async def services_of(connection: HTTPConnection) -> Services:

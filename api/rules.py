@@ -70,6 +70,7 @@ SENTENCES = {
     "unknown_audience": "There is no such audience in this workspace.",
     "unknown_campaign": "There is no such campaign in this workspace.",
     "unknown_job": "There is no such job in this workspace.",
+    "unknown_import": "There is no such import in this workspace.",
     "unknown_delivery": "No delivery with this id was begun in this workspace.",
     "unknown_recipient": "Nothing is recorded of this recipient in this workspace.",
     "unknown_command_id": "There is no command with this id in this workspace.",

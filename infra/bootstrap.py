@@ -17,6 +17,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.audience_import import AudienceImport
+from adapters.audience_stream import StagedImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
 from adapters.connecting import ALIVE, RECONNECT
@@ -47,6 +48,7 @@ from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from api import app as rest
 from api.deps import Services
+from domain.content import MediaKind
 from domain.ports import Messenger
 from infra.deploy import addresses
 from infra.settings import Settings
@@ -56,6 +58,7 @@ from workers.commands import Intake
 from workers.decisions import Decisions
 from workers.dispatch import Dispatch
 from workers.forgetting import Forgetting
+from workers.imports import ImportWorker
 from workers.projector import Projector
 from workers.reactors import Reactors
 from workers.receipts import Receipts
@@ -188,6 +191,19 @@ def core(parts: Parts) -> dict[str, Run]:
     }
 
 
+def imports(parts: Parts) -> dict[str, Run]:
+    """The loops of `work imports`, by name."""
+    worker = ImportWorker(
+        Imports(parts.pool, parts.sealing),
+        StagedImport(parts.pool, parts.vault, parts.sealing),
+        parts.decisions,
+        parts.contents,
+        parts.models,
+        parts.leader("imports"),
+    )
+    return {"imports": worker.run, "bus": parts.bus.watch}
+
+
 class Server(uvicorn.Server):
     """A server that leaves the process's signals alone, and ends when its task is cancelled."""
 
@@ -222,6 +238,7 @@ def api(parts: Parts) -> dict[str, Run]:
         feed=feed,
         clock=clock,
         dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),
+        uploads=Imports(parts.pool, parts.sealing),
     )
     config = uvicorn.Config(
         rest.create(services),
@@ -257,10 +274,6 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             with suppress(FileNotFoundError):
                 await asyncio.to_thread(shutil.rmtree, profile(account))
 
-        opened = Opened(parts.settings.data_dir / "opened", most=OPENED)
-        files = Media(
-            parts.pool, parts.sealing, Directory(parts.settings.data_dir / "media"), Limits({}, quota=0), opened
-        )  # nothing is put in here
         states = Sessions(parts.pool)
         receipts = Receipts(states, parts.decisions)
         tools = Tools(

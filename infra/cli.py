@@ -73,7 +73,7 @@ def migrate(data_dir: DataDir = None, workspace: Workspace = "demo") -> None:
 
 
 @app.command()
-def work(role: Annotated[str, typer.Argument(help="core, sessions or api")], data_dir: DataDir = None) -> None:
+def work(role: Annotated[str, typer.Argument(help="core, sessions, imports or api")], data_dir: DataDir = None) -> None:
     """Run one kind of worker until it is told to end."""
     from infra.work import work as run
 

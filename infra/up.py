@@ -114,7 +114,7 @@ class House:
         if settings.whatsapp_url is None:
             place = ("--port", str(settings.sandbox_port), "--data-dir", str(settings.data_dir / "sandbox"))
             self._workers.add("sandbox", "-m", "adapters.sandbox", *place, *self._sandbox_options)
-        for role in ("core", "sessions", "api"):
+        for role in ("core", "sessions", "imports", "api"):
             # A send on its way comes to its outcome first, then the browsers close.
             patience = TIDYING + (settings.send_deadline if role == "sessions" else 0.0)
             self._workers.add(role, "-m", "infra.cli", "work", role, environment=environment, patience=patience)

@@ -30,10 +30,10 @@ TICK = 1.0  # seconds between two beats of the event loop itself
 
 
 def work(role: str, settings: Settings) -> None:
-    """Run `core`, `sessions` or `api` until SIGTERM or SIGINT; a loop that fails ends the process with the reason."""
-    roles = {"core": core, "sessions": sessions, "api": api}
+    """Run one of the roles until SIGTERM or SIGINT; a loop that fails ends the process with the reason."""
+    roles = {"core": core, "sessions": sessions, "imports": imports, "api": api}
     if role not in roles:
-        raise SettingsError(f"There is no worker {role!r}: choose core, sessions or api.")
+        raise SettingsError(f"There is no worker {role!r}: choose core, sessions, imports or api.")
     logs.configure(settings.log_format, settings.log_level)
     arm(settings.crashpoint)
     Watchdog(settings.stall_after).start()
@@ -58,6 +58,11 @@ async def sessions(settings: Settings) -> None:
     ):
         shown, serves = observed(parts, "sessions")
         await until_told(loops | shown, settings.send_deadline + 2 * TIDYING, serves=serves)
+
+
+async def imports(settings: Settings) -> None:
+    async with bootstrap.connected(settings, "imports") as parts:
+        await until_told(bootstrap.imports(parts))
 
 
 async def api(settings: Settings) -> None:

@@ -18,12 +18,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
 from adapters.audience_import import AudienceImport
+from adapters.audience_stream import StagedImport
 from adapters.audiences import Audiences, SubmissionFacts
 from adapters.bus import Bus
 from adapters.contents import Contents
 from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
+from adapters.imports import Imports
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.leader import Leader
@@ -37,6 +39,7 @@ from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
 from projections.apply import ReadModels
 from workers.commands import Intake
 from workers.decisions import Decisions, Outcome, Request
+from workers.imports import ImportWorker
 from workers.projector import Projector
 from workers.relay import Relay
 from workers.sweeper import Sweeper
@@ -233,11 +236,17 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         imports = AudienceImport(pool, vault, sealing, clock)
         feed = Feed(store, signal)
         dead = DeadLetters(pool, contents, bus, clock)
-        services = Services(keys, models, contents, inbox, bus, store, signal, imports, vault, feed, clock, dead)
+        uploads = Imports(pool, sealing)
+        leader = Leader(database_url, "imports", retry=0.05)
+        staged = StagedImport(pool, vault, sealing)
+        services = Services(
+            keys, models, contents, inbox, bus, store, signal, imports, vault, feed, clock, dead, uploads
+        )
         port, listening = free_port()
         app = create(services)
         server = Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off"))
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "imports": ImportWorker(uploads, staged, decisions, contents, models, leader, poll=0.05).run,
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
             "feed": feed.run,

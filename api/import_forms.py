@@ -1,0 +1,161 @@
+"""The form by which a list of any length is uploaded: its file is sealed piece by piece as it comes."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from adapters import wire
+from adapters.audience_columns import MOST_COLUMNS
+from adapters.audience_csv import check_country
+from adapters.imports import Asked, Upload
+from adapters.wire import LONGEST_TITLE
+from api.auth import Giver
+from api.errors import ApiError
+from api.openapi import problems
+from api.uploads import COMMAND, CONSENT, FILE, body_of
+from domain.message import Refused
+
+LARGEST_IMPORT = 500_000_000  # bytes
+LONGEST_NAME = 200  # characters of a column's name
+FIELDS = ("title", "file", "country", "columns", "dry_run")
+COLUMNS = 'JSON: what columns hold, by their names or places, as {"Handy": "number", "3": "city", "Notes": ""}.'
+
+
+@dataclass(frozen=True, slots=True)
+class ImportForm:
+    """What a form says beside the file."""
+
+    title: str
+    asked: Asked
+    dry_run: bool
+
+
+class Arriving(UploadFile):
+    """A file of the form that goes where the upload is kept, and nowhere else."""
+
+    def __init__(self, upload: Upload) -> None:
+        super().__init__(BytesIO())  # stays empty
+        self._upload = upload
+
+    async def write(self, data: bytes) -> None:
+        await self._upload.write(data)
+
+    async def seek(self, offset: int) -> None:
+        pass
+
+
+class Streamed(MultiPartParser):
+    """The framework's parser, with a file that is kept as it comes."""
+
+    def __init__(self, request: Request, upload: Upload) -> None:
+        super().__init__(request.headers, request.stream(), max_files=1, max_fields=len(FIELDS))
+        self._upload = upload
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if self._current_part.file is not None:
+            self._current_part.file.file.close()
+            self._current_part.file = Arriving(self._upload)
+
+
+async def receive(request: Request, upload: Upload) -> ImportForm:
+    """Take in a request's form, the file into the upload; Refused or ApiError name what is wrong with it."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+        raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "multipart/form-data"})
+    try:
+        form = await Streamed(request, upload).parse()
+    except (MultiPartException, KeyError):
+        raise Refused("malformed", field="body") from None
+    return await read(form, upload)
+
+
+async def read(form: FormData, upload: Upload) -> ImportForm:
+    """What a form holds; Refused names the field that is missing or wrong."""
+    if not form.keys() <= set(FIELDS):
+        raise Refused("unknown_field", field="body")
+    file = form.get("file")
+    if file is None:
+        raise Refused("missing", field="file")
+    said = {name: form[name] for name in FIELDS if name != "file" and name in form}
+    for name, value in said.items():
+        if not isinstance(value, str):
+            raise Refused("malformed", field=name)
+    if isinstance(file, str):
+        await upload.write(file.encode())
+    title = str(said.get("title", ""))
+    if "title" not in said:
+        raise Refused("missing", field="title")
+    wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
+    country = str(said.get("country", "")) or None
+    check_country(country)
+    if (dry := said.get("dry_run", "false")) not in ("true", "false"):
+        raise Refused("bool_parsing", field="dry_run")
+    return ImportForm(title, Asked(country, columns_in(str(said.get("columns", "")))), dry == "true")
+
+
+def columns_in(said: str) -> dict[str, str]:
+    """What a form says of columns."""
+    if not said.strip():
+        return {}
+    try:
+        columns = orjson.loads(said)
+    except orjson.JSONDecodeError:
+        raise Refused("not_json", field="columns") from None
+    if not isinstance(columns, dict):
+        raise Refused("not_an_object", field="columns")
+    if len(columns) > MOST_COLUMNS:
+        raise Refused("too_many", field="columns", maximum=MOST_COLUMNS)
+    for name, holds in columns.items():
+        if not isinstance(holds, str):
+            raise Refused("string_type", field="columns")
+        if max(len(name), len(holds)) > LONGEST_NAME:
+            raise Refused("string_too_long", field="columns", maximum=LONGEST_NAME)
+    return columns
+
+
+def declared(example: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """What the route declares: who may use it, its form, its answers."""
+    text = {"type": "string"}
+    form = {
+        "type": "object",
+        "required": ["title", "file"],
+        "additionalProperties": False,
+        "properties": {
+            "title": {**text, "minLength": 1, "maxLength": LONGEST_TITLE},
+            "file": {**text, "contentMediaType": "text/csv", "description": f"{FILE} UTF-16 is read, too."},
+            "country": {**text, "description": "ISO 3166-1: assumed for numbers that do not begin with +."},
+            "columns": {**text, "contentMediaType": "application/json", "description": COLUMNS},
+            "dry_run": {"type": "boolean", "default": False, "description": "Read it, and write nothing."},
+        },
+    }
+    example_form = {
+        "title": "Customers, autumn",
+        "file": "Handy;Name;Ort\n+12025550101;Ada;Rome\n",
+        "columns": '{"Ort": "city"}',
+        "dry_run": True,
+    }
+    accepted = {
+        "model": model,
+        "description": "The list is kept, and waits for its turn: follow `Location`.",
+        "content": {"application/json": {"example": example | {"state": "waiting"}}},
+    }
+    return {
+        "status_code": 202,
+        "response_model": model,
+        "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT))],
+        "max_body_size": LARGEST_IMPORT,
+        "responses": {202: accepted, **problems(401, 403, 413, 415, 422, 503)},
+        "openapi_extra": {
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": form, "example": example_form}},
+            }
+        },
+    }

@@ -1,0 +1,151 @@
+"""Imports of any length over HTTP: uploaded, followed, told, with the rows that were left out."""
+
+import csv
+import json
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from domain.message import Role
+from tests.api.house import House, Tenant, csv_of, problem_in
+from tests.api.test_commands import until
+
+LIST = """\
+Handy;Name;Ort;consent
++12025550101;Ada;Rome;yes
++1 202 555 0101;Ada Byron;;
++12025550102;Bo;=1+1;
++12025550103;Cy;Oslo;no
+7;Nobody;;yes
+"""
+DATA = {"title": "Customers"}
+
+
+def give(tenant: Tenant, text: str = LIST, **options: Any) -> httpx.Response:
+    return tenant.ask("POST", "/v1/audiences/import", **({"files": csv_of(text), "data": DATA} | options))
+
+
+def ended(tenant: Tenant, response: httpx.Response) -> dict[str, Any]:
+    """The last that is told of an import, as it is followed."""
+    assert response.status_code == 202, response.text
+    path = response.headers["location"]
+    headers = {"Authorization": f"Bearer {tenant.keys[Role.AUDITOR]}"}
+    with tenant.house.http.stream("GET", f"{tenant.house.url}{path}/events", headers=headers) as stream:
+        assert stream.status_code == 200
+        told = [json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: ")]
+    assert told[-1] == tenant.ok("GET", path)
+    assert all(one["ended_at"] is None for one in told[:-1])
+    last: dict[str, Any] = told[-1]
+    return last
+
+
+def test_a_list_is_imported_followed_and_accounted_for(tenant: Tenant) -> None:
+    told = ended(tenant, give(tenant))
+    names = ("state", "rows", "bad", "merged", "recipients", "written", "added", "changed", "consents")
+    assert [told[name] for name in names] == ["done", 5, 2, 1, 2, 2, 2, 0, 1]
+    assert [(column["header"], column["holds"]) for column in told["columns"]] == [
+        ("Handy", "number"),
+        ("Name", "name"),
+        ("Ort", "ort"),
+        ("consent", "consent"),
+    ]
+    until(lambda: tenant.ask("GET", f"/v1/audiences/{told['audience_id']}").status_code == 200)
+    found = tenant.ok("GET", f"/v1/audiences/{told['audience_id']}")
+    assert (found["title"], found["recipients"], found["bad"], found["merged"]) == ("Customers", 2, 2, 1)
+
+
+def test_bad_rows_come_back_as_csv(tenant: Tenant) -> None:
+    response = give(tenant)
+    ended(tenant, response)
+    answer = tenant.ask("GET", f"{response.headers['location']}/bad-rows")
+    assert answer.headers["content-type"].startswith("text/csv")
+    header, *rows = csv.reader(answer.text.splitlines())
+    assert header == ["line", "reason", "column", "explanation"]
+    assert [row[:3] for row in rows] == [["4", "formula", "ort"], ["6", "number_unreadable", "number"]]
+    assert all(row[3].endswith(".") for row in rows)
+
+
+def test_a_dry_run_tells_all_that_and_makes_nothing(tenant: Tenant) -> None:
+    columns = json.dumps({"Ort": "city", "2": ""})
+    told = ended(tenant, give(tenant, data=DATA | {"dry_run": "true", "columns": columns, "country": "US"}))
+    assert (told["state"], told["audience_id"], told["recipients"], told["added"]) == ("checked", None, 2, 2)
+    assert [column["holds"] for column in told["columns"]] == ["number", None, "city", "consent"]
+    assert tenant.ok("GET", "/v1/audiences")["items"] == []
+
+
+def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(tenant: Tenant) -> None:
+    told = ended(tenant, give(tenant, files={"file": ("people.csv", b"PK\x03\x04and so on")}))
+    assert (told["state"], told["rule"], told["field"]) == ("refused", "not_csv", "file")
+    assert "ZIP" in told["detail"]
+    told = ended(tenant, give(tenant, "name\nAda\n"))
+    assert (told["state"], told["rule"], told["field"]) == ("refused", "missing_column", "number")
+
+
+def test_the_same_upload_under_the_same_key_is_one_import(tenant: Tenant) -> None:
+    headers = {"Idempotency-Key": "autumn"}
+    first = give(tenant, headers=headers)
+    told = ended(tenant, first)
+    again = give(tenant, headers=headers)
+    assert (again.status_code, again.json()) == (202, told)
+    problem = problem_in(give(tenant, LIST + "+12025550104;Di;;\n", headers=headers))
+    assert (problem["status"], problem["rule"]) == (422, "idempotency_key_reused")
+    assert len(tenant.ok("GET", "/v1/audiences")["items"]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "rule", "field"),
+    [
+        ({"data": {}}, 422, "missing", "title"),
+        ({"data": {"title": ""}}, 422, "string_too_short", "title"),
+        ({"files": None, "data": None, "content": b"x"}, 415, "unsupported_media_type", "Content-Type"),
+        ({"files": {"title": ("a", b"b")}, "data": {}}, 422, "missing", "file"),
+        ({"files": {"list": ("a", b"b")}}, 422, "unknown_field", "body"),
+        ({"files": {"country": ("a", b"b")}, "data": DATA | {"file": "number\n"}}, 422, "malformed", "country"),
+        ({"data": DATA | {"country": "XX"}}, 422, "unknown_country", "country"),
+        ({"data": DATA | {"dry_run": "perhaps"}}, 422, "bool_parsing", "dry_run"),
+        ({"data": DATA | {"columns": "[1]"}}, 422, "not_an_object", "columns"),
+        ({"data": DATA | {"columns": "{"}}, 422, "not_json", "columns"),
+        ({"data": DATA | {"columns": '{"a": 1}'}}, 422, "string_type", "columns"),
+        ({"data": DATA | {"columns": json.dumps({"a": "x" * 201})}}, 422, "string_too_long", "columns"),
+        ({"data": DATA | {"columns": json.dumps({str(n): "" for n in range(51)})}}, 422, "too_many", "columns"),
+    ],
+)
+def test_a_form_that_is_wrong_is_refused_and_nothing_is_kept(
+    house: House, tenant: Tenant, options: dict[str, Any], status: int, rule: str, field: str
+) -> None:
+    problem = problem_in(give(tenant, **options))
+    assert (problem["status"], problem["rule"], problem["field"]) == (status, rule, field)
+
+    async def kept() -> int:
+        question = """
+            SELECT count(*) FROM import_chunks c WHERE NOT EXISTS (SELECT FROM imports i WHERE i.upload = c.upload)"""
+        async with house.pool.connection() as connection:
+            row = await (await connection.execute(question)).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert house.run(kept()) == 0
+
+
+def test_a_file_larger_than_a_body_may_be_elsewhere_is_taken(tenant: Tenant) -> None:
+    note = "x" * 900
+    rows = "".join(f"+1{area}55501{line:02},{note}\n" for area in range(201, 290) for line in range(100))
+    assert len(rows) > 7_000_000
+    told = ended(tenant, give(tenant, "number,note\n" + rows))
+    assert (told["state"], told["rows"]) == ("done", 8_900)
+    assert told["rows"] == told["bad"] + told["recipients"]
+
+
+def test_an_import_of_another_workspace_does_not_exist(house: House, tenant: Tenant) -> None:
+    path = give(tenant).headers["location"]
+    other = house.tenant()
+    for one in (path, f"{path}/events", f"{path}/bad-rows", f"/v1/audiences/imports/{uuid4()}"):
+        problem = problem_in(other.ask("GET", one))
+        assert (problem["status"], problem["rule"]) == (404, "unknown_import")
+
+
+@pytest.mark.parametrize("role", [Role.MODERATOR, Role.OPERATOR, Role.AUDITOR])
+def test_who_may_not_import_is_refused(tenant: Tenant, role: Role) -> None:
+    assert problem_in(give(tenant, role=role))["rule"] == "role_required"

@@ -1,0 +1,174 @@
+"""Imports: lists that were uploaded become audiences, one after the other, whoever dies meanwhile."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import count
+
+from adapters.audience_csv import ImportRefused, Reading
+from adapters.audience_import import Consent
+from adapters.audience_stream import StagedImport, Work
+from adapters.contents import Contents
+from adapters.heartbeats import beat
+from adapters.imports import Import, Imports, State, Tally
+from adapters.leader import Leader, NotLeading
+from adapters.outages import OUTAGES
+from domain.audience import ImportAudience
+from domain.message import Refused, derive
+from domain.recipient import RecordConsent
+from projections.apply import ReadModels
+from projections.consents import standing
+from workers.crashpoints import crashpoint
+from workers.decisions import Decisions, Outcome, Request
+from workers.leading import while_leading
+
+POLL = 0.5  # seconds between two looks for an import
+SWEEPS = 600.0  # seconds between two looks for uploads that nobody wants any more
+TOGETHER = 500  # consents decided together
+LOOP = "imports"
+log = logging.getLogger(__name__)
+
+
+class ImportWorker:
+    """Carries imports out while it leads. One that breaks off is begun anew, and what it had done changes nothing."""
+
+    def __init__(
+        self,
+        imports: Imports,
+        staged: StagedImport,
+        decisions: Decisions,
+        contents: Contents,
+        models: ReadModels,
+        leader: Leader,
+        *,
+        poll: float = POLL,
+    ) -> None:
+        self._imports = imports
+        self._staged = staged
+        self._decisions = decisions
+        self._contents = contents
+        self._models = models
+        self._leader = leader
+        self._poll = poll
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await while_leading(self._leader, self._lead)
+
+    async def _lead(self) -> None:
+        clock = asyncio.get_running_loop().time
+        swept = None
+        while True:
+            beat(LOOP)
+            await self._leader.check()
+            if swept is None or clock() - swept > SWEEPS:
+                await self._imports.sweep()
+                swept = clock()
+            claimed = await self._imports.claim()
+            if claimed is None:
+                await asyncio.sleep(self._poll)
+            else:
+                await self._carry_out(claimed)
+
+    async def _carry_out(self, one: Import) -> None:
+        """An import to its end; one that fails by a mistake of ours is tried again after the others."""
+        try:
+            await self._run(one)
+        except NotLeading:
+            raise
+        except OUTAGES:
+            raise
+        except ImportRefused as refused:
+            await self._imports.end(one, "refused", refused, str(refused))
+        except Refused as refused:
+            await self._imports.end(one, "refused", refused)
+        except Exception as error:  # noqa: BLE001  # one list's fault must not stop the others
+            failed = {"import": str(one.import_id), "error": type(error).__name__}
+            log.error("import failed", extra=failed)  # noqa: TRY400  # its text may quote somebody
+            await asyncio.sleep(self._poll)
+
+    async def _run(self, one: Import) -> None:
+        """Read it, write it, and let the audience be made of it."""
+        asked, tally = self._imports.asked(one), Tally()
+        pieces = self._pieces(one, tally, asyncio.get_running_loop())
+        reading = await asyncio.to_thread(Reading, pieces, asked.country, one.received_at, asked.columns)
+        await self._imports.progress(one, "reading", tally, reading.columns)
+        work = Work(
+            workspace=one.workspace,
+            audience_id=one.import_id,
+            same=one.same,
+            now=one.received_at,
+            tally=tally,
+            told=partial(self._told, one, tally),
+            consented=partial(self._consents, one, tally),
+            dry_run=one.dry_run,
+        )
+        digest = await self._staged.run(work, reading)
+        if digest is None:
+            await self._end(one, "checked", tally)
+            return
+        crashpoint("after_import")
+        made = ImportAudience(one.import_id, one.title, tally.recipients, tally.bad, tally.merged, digest)
+        request = Request(made, one.actor, derive("import", one.import_id), digest=bytes.fromhex(digest))
+        [outcome] = await self._decisions.make([request])
+        if outcome.state != "applied":
+            raise refusal_of(outcome)
+        await self._end(one, "done", tally)
+
+    def _pieces(self, one: Import, tally: Tally, loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
+        """The file's bytes, for a thread that reads them while this loop goes on."""
+        for place in count():
+            piece = asyncio.run_coroutine_threadsafe(self._imports.piece(one, place), loop).result()
+            if piece is None:
+                return
+            tally.read += len(piece)
+            yield piece
+
+    async def _told(self, one: Import, tally: Tally, state: State) -> None:
+        beat(LOOP)
+        crashpoint(f"import_{state}")
+        await self._imports.progress(one, state, tally)
+
+    async def _end(self, one: Import, state: State, tally: Tally) -> None:
+        await self._imports.progress(one, "writing", tally)
+        await self._imports.end(one, state)
+
+    async def _consents(self, one: Import, tally: Tally, consents: Sequence[Consent]) -> None:
+        """Record the consents that the list states, of people who have none on record; again changes nothing."""
+        tally.consents += len(consents)
+        if not consents:
+            return
+        async with self._models.connection() as connection:
+            have = await standing(connection, one.workspace, [consent.recipient_id for consent in consents])
+        new = [consent for consent in consents if consent.recipient_id not in have]
+        for start in range(0, len(new), TOGETHER):
+            requests = await self._requests(one, new[start : start + TOGETHER])
+            for outcome in await self._decisions.make(requests):
+                if outcome.rule == "opted_out":
+                    tally.refused_consents += 1
+                elif outcome.state != "applied":
+                    raise refusal_of(outcome)
+
+    async def _requests(self, one: Import, consents: Sequence[Consent]) -> list[Request]:
+        """The consents as commands of whoever gave the import; their proofs lie sealed beside the people."""
+        proofs = [(consent.recipient_id, consent.proof) for consent in consents if consent.proof is not None]
+        refs = iter(await self._contents.put_personal(one.workspace, proofs) if proofs else ())
+        return [
+            Request(
+                RecordConsent(
+                    consent.recipient_id,
+                    consent.source,
+                    consent.given_at,
+                    None if consent.proof is None else next(refs),
+                ),
+                one.actor,
+                derive("consent", one.import_id, consent.recipient_id),
+            )
+            for consent in consents
+        ]
+
+
+def refusal_of(outcome: Outcome) -> Refused:
+    """An outcome's refusal, to be told as the import's."""
+    return Refused(outcome.rule or outcome.state, field=outcome.field or "import_id", **dict(outcome.detail))
