@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from adapters.heartbeats import beat
 from adapters.media_store import StoreUnavailable
 
 PINNED = 120.0  # seconds that a file surely lies there: several times what a send may take
+TIDYING = 10.0  # seconds between two looks
 IDLE = 600.0  # seconds after which nobody seems to need it any more
 
 
@@ -59,6 +61,13 @@ class Opened:
                 entry.path.unlink(missing_ok=True)
                 total -= entry.size
                 del self._entries[name]
+
+    async def run(self) -> None:
+        """Tidy up now and then, until cancelled."""
+        while True:
+            beat("opened-media")
+            self.tidy()
+            await asyncio.sleep(TIDYING)
 
     def close(self) -> None:
         """Remove all of them."""

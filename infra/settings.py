@@ -14,6 +14,7 @@ from infra.child import usable, write_private
 
 KEY_BYTES = 32
 Port = Annotated[int, Field(ge=1, le=65_535)]
+Bytes = Annotated[int, Field(ge=1, le=2_000_000_000)]
 
 
 class SettingsError(Exception):
@@ -57,6 +58,26 @@ class Settings(BaseSettings):
     )
     stall_after: Annotated[float, Field(ge=1, le=3_600)] = Field(
         60.0, description="Seconds after which a loop that does not go round any more ends its process."
+    )
+    media_bucket: str | None = Field(
+        None, description="An S3 bucket for media; unset: a directory in the data directory."
+    )
+    media_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        None, description="Where that bucket is, if not at AWS (https://host:port)."
+    )
+    media_region: str = Field("us-east-1", description="The bucket's region.")
+    media_access_key: SecretStr | None = Field(None, description="The bucket's access key; unset: the machine's role.")
+    media_secret_key: SecretStr | None = Field(None, description="The secret that goes with the access key.")
+    media_largest_image: Bytes = Field(16_000_000, description="Bytes an image may have.")
+    media_largest_video: Bytes = Field(16_000_000, description="Bytes a video may have.")
+    media_largest_audio: Bytes = Field(16_000_000, description="Bytes a sound or a voice note may have.")
+    media_largest_document: Bytes = Field(100_000_000, description="Bytes a document may have.")
+    media_largest_sticker: Bytes = Field(500_000, description="Bytes a sticker may have.")
+    media_quota: Annotated[int, Field(ge=1)] = Field(
+        10_000_000_000, description="Bytes of media that a workspace may keep."
+    )
+    media_grace: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
+        86_400.0, description="Seconds after which media that nothing refers to, and uploads left alone, are removed."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How: lines for people, or JSON.")
