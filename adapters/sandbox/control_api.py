@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 
-from adapters.sandbox.contents import LONGEST, Number, written
+from adapters.sandbox.contents import LONGEST, Number, fields, written
 from adapters.sandbox.faults import FAULTS, STANDING, UnknownFault
 from adapters.sandbox.ledger import recount
 from adapters.sandbox.nouns import Phone, lid_of
@@ -161,6 +161,7 @@ def control(world: World) -> APIRouter:
                     "id": m.wa_id,
                     "kind": m.content.kind,
                     "body": written(m.content),
+                    "content": fields(m.content),
                     "at": m.at,
                     "ack": m.ack,
                 }

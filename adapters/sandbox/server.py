@@ -20,8 +20,8 @@ from adapters.sandbox.world import World
 PAGE = Path(__file__).with_name("page")
 FILES = "media"  # in the sandbox's directory
 CONTENT_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none';"
-    " frame-ancestors 'none'"
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:;"
+    " object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 STATUS = {"unknown_companion": 401, "unknown_phone": 404}
 
@@ -43,6 +43,11 @@ def create_app(world: World, media: Media) -> FastAPI:
     @app.get("/phone")
     async def phones() -> FileResponse:
         return _page("phones.html")
+
+    @app.get("/phone/{phone_id}")
+    async def phone(phone_id: str) -> FileResponse:
+        world.post.known(phone_id)
+        return _page("phone.html")
 
     @app.get("/")
     async def index() -> FileResponse:

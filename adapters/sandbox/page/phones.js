@@ -1,33 +1,21 @@
-// The sandbox phone: scan codes, log devices out, see what arrived, arm faults. All of it through /control.
+// All phones of the sandbox: codes to scan, who has a phone, what arrived lately, faults to arm. All of it through /control.
 
+import { button, call, clock, fill } from './control.js';
+import { line } from './content.js';
 import { draw } from './qr.js';
-import { byId, element, pretty, paint, ticks } from './view.js';
+import { byId, element, paint, pretty, ticks } from './view.js';
+
+/** @import { Content } from './stanzas.js' */
 
 /** @typedef {{device: string, since: number, payload: string | null}} Waiting */
 /** @typedef {{device: string, since: number, online: boolean}} Linked */
-/** @typedef {{phone: string, name: string, devices: Linked[]}} Phone */
-/** @typedef {{account: string, chat: string, name: string, id: string, body: string, at: number, ack: number}} Delivered */
+/** @typedef {{id: string, phone: string, name: string, on: boolean, unread: number, devices: Linked[]}} Phone */
+/** @typedef {{phone: string, chat: string, name: string, content: Content, at: number, ack: number}} Delivered */
 /** @typedef {{name: string, number: string | null, times: number | null}} Armed */
 
 const EVERY = 1000;
 /** @type {Record<string, string>} */
-const REASONS = {
-  code_expired: 'That code has expired: take the one on show now.',
-  code_unknown: 'No browser shows that code.',
-  code_altered: 'That code was not copied whole.',
-};
-
-/** @param {string} method @param {string} path @param {unknown} [body] */
-async function call(method, path, body) {
-  const response = await fetch(`/control/${path}`, {
-    method,
-    headers: { 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const answer = await response.json();
-  if (!response.ok) throw new Error(REASONS[answer.reason] ?? 'The sandbox did not accept that.');
-  return answer;
-}
+let meanings = {};
 
 /** @param {() => Promise<string>} act */
 async function say(act) {
@@ -39,25 +27,15 @@ async function say(act) {
   await refresh();
 }
 
-/** @param {number} seconds */
-function time(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString('en-GB');
-}
-
-/** @param {string} label @param {string} className @param {() => void} act */
-function button(label, className, act) {
-  const made = element('button', className, label);
-  made.setAttribute('type', 'button');
-  made.addEventListener('click', act);
-  return made;
-}
+/** @param {string} id */
+const input = (id) => /** @type {HTMLInputElement} */ (byId(id));
 
 /** @param {string} payload */
 function scan(payload) {
   const form = /** @type {HTMLFormElement} */ (byId('as'));
   if (!form.reportValidity()) return;
-  const phone = /** @type {HTMLInputElement} */ (byId('number')).value;
-  const name = /** @type {HTMLInputElement} */ (byId('name')).value;
+  const phone = input('number').value;
+  const name = input('name').value;
   void say(async () => {
     await call('POST', 'scan', { payload, phone, name });
     form.reset();
@@ -65,68 +43,78 @@ function scan(payload) {
   });
 }
 
-/** Redraw a list only when what it shows has changed, so that nothing moves under the pointer. */
-const shown = new Map();
-
-/** @template T @param {string} id @param {T[]} data @param {(item: T) => Node} make */
-function list(id, data, make) {
-  const now = JSON.stringify(data);
-  if (shown.get(id) === now) return;
-  shown.set(id, now);
-  byId(id).replaceChildren(...data.map(make));
-}
-
 /** @param {Waiting} waiting */
 function waitingItem({ payload, since }) {
   const canvas = document.createElement('canvas');
+  canvas.setAttribute('aria-hidden', 'true');
   if (payload) draw(canvas, payload);
   const ending = payload ? `ends in …${payload.slice(-8)}` : 'has run out';
   return element('li', '', canvas,
-    element('div', '', `A browser asks to be linked`, element('small', '', `since ${time(since)}, the code ${ending}`)),
+    element('div', '', `A browser asks to be linked`, element('small', '', `since ${clock(since)}, the code ${ending}`)),
     payload ? button('Scan', 'action', () => scan(payload)) : '');
 }
 
-/** @param {Phone} phone */
-function phoneItem({ phone, name, devices }) {
+/** @param {string} name @param {string} number */
+function face(name, number) {
   const avatar = element('span', 'avatar');
-  paint(avatar, name, phone);
-  const linked = devices.map((d) => element('small', `online ${d.online ? 'yes' : ''}`, `${d.online ? 'online' : 'offline'}, linked ${time(d.since)}`));
+  avatar.setAttribute('aria-hidden', 'true');
+  paint(avatar, name, number);
+  return avatar;
+}
+
+/** @param {string} id @param {string} name @param {string} number */
+function phoneLink(id, name, number) {
+  const link = document.createElement('a');
+  link.href = `/phone/${id}`;
+  link.className = 'to-phone';
+  link.dataset.key = id;
+  link.textContent = name || pretty(number);
+  return link;
+}
+
+/** @param {Phone} phone */
+function phoneItem({ id, phone, name, on, unread, devices }) {
+  const linked = devices.map((d) => element('small', `online ${d.online ? 'yes' : ''}`, `browser ${d.online ? 'online' : 'offline'}, linked ${clock(d.since)}`));
   const logOut = () => void say(async () => `${(await call('POST', 'unlink', { phone })).gone} logged out.`);
-  return element('li', 'row', avatar,
-    element('div', '', name ? `${name} · ${pretty(phone)}` : pretty(phone), ...(linked.length ? linked : [element('small', '', 'no linked browser')])),
+  const facts = [name ? pretty(phone) : '', on ? '' : 'switched off'].filter(Boolean).join(' · ');
+  return element('li', 'row', face(name, phone),
+    element('div', '', phoneLink(id, name, phone), ...(facts ? [element('small', '', facts)] : []), ...linked),
+    unread ? element('span', 'unread', String(unread), element('span', 'unseen', ' unread')) : '',
     linked.length ? button('Log out', 'quiet', logOut) : '');
 }
 
 /** @param {Delivered} message */
-function deliveredItem({ chat, name, body, at, ack }) {
-  const avatar = element('span', 'avatar');
-  paint(avatar, name, chat);
-  return element('li', 'row', avatar,
-    element('div', '', element('small', '', name ? `${name} · ${pretty(chat)}` : pretty(chat)), element('p', '', body)),
-    element('time', '', `${time(at)} `, ticks({ ack, isSendFailure: false })));
+function deliveredItem({ phone, chat, name, content, at, ack }) {
+  return element('li', 'row', face(name, chat),
+    element('div', '', element('small', '', phoneLink(phone, name, chat)), element('p', '', line(content))),
+    element('time', '', `${clock(at)} `, ticks({ ack, isSendFailure: false })));
 }
 
 /** @param {Armed} armed */
-function armedItem({ name, number }) {
+function armedItem({ name, number, times }) {
   const disarm = () => void say(async () => {
-    await call('DELETE', 'faults');
-    return 'No fault is armed.';
+    await call('DELETE', `faults?${new URLSearchParams({ name })}`);
+    return `${name} is not armed any more.`;
   });
-  return element('li', 'row', element('div', '', name, element('small', '', number ? pretty(number) : 'every number')), button('Disarm all', 'quiet', disarm));
+  const how = `${number ? pretty(number) : 'every number'}${times ? `, ${times} more` : ''}`;
+  return element('li', 'row', element('div', '', name, element('small', '', meanings[name] ?? ''), element('small', '', how)), button('Disarm', 'quiet', disarm));
 }
 
 async function refresh() {
+  const wanted = new URLSearchParams({ search: input('search').value, limit: '60' });
   const [phones, messages, faults, ledger] = await Promise.all(
-    ['phones', 'messages', 'faults', 'ledger'].map((what) => call('GET', what)),
+    [`phones?${wanted}`, 'messages', 'faults', 'ledger'].map((what) => call('GET', what)),
   );
-  list('waiting', phones.waiting, waitingItem);
-  list('phones', phones.phones, phoneItem);
-  list('delivered', messages.messages, deliveredItem);
-  list('armed', faults.armed, armedItem);
+  meanings = faults.known;
+  fill(byId('waiting'), phones.waiting, waitingItem);
+  fill(byId('phones'), phones.phones, phoneItem);
+  fill(byId('delivered'), messages.messages, deliveredItem);
+  fill(byId('armed'), faults.armed, armedItem);
+  byId('found').textContent = phones.found > phones.phones.length ? `${phones.phones.length} of ${phones.found}` : '';
   byId('wire').textContent = `${ledger.entries} on the wire, ${ledger.distinct} different`;
   const select = byId('fault-name');
   if (!select.childElementCount) {
-    for (const [name, what] of Object.entries(faults.known)) {
+    for (const [name, what] of Object.entries(meanings)) {
       const option = document.createElement('option');
       option.value = name;
       option.textContent = `${name}: ${what}`;
@@ -138,16 +126,27 @@ async function refresh() {
 byId('as').addEventListener('submit', (event) => event.preventDefault());
 byId('paste').addEventListener('submit', (event) => {
   event.preventDefault();
-  scan(/** @type {HTMLInputElement} */ (byId('payload')).value.trim());
+  scan(input('payload').value.trim());
+});
+byId('find').addEventListener('submit', (event) => event.preventDefault());
+byId('search').addEventListener('input', () => void refresh());
+byId('new-phone').addEventListener('submit', (event) => {
+  event.preventDefault();
+  void say(async () => {
+    const { id } = await call('POST', 'phones', { phone: input('new-number').value, name: input('new-name').value });
+    location.href = `/phone/${id}`;
+    return '';
+  });
 });
 byId('fault').addEventListener('submit', (event) => {
   event.preventDefault();
-  const name = /** @type {HTMLSelectElement} */ (byId('fault-name')).value;
-  const number = /** @type {HTMLInputElement} */ (byId('fault-number')).value || null;
+  const name = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (byId('fault-name'))).value;
+  const number = input('fault-number').value || null;
+  const times = Number(input('fault-times').value) || null;
   void say(async () => {
-    await call('POST', 'faults', { name, number });
+    await call('POST', 'faults', { name, number, times });
     return `${name} is armed.`;
   });
 });
-setInterval(() => void refresh().catch(() => (byId('said').textContent = 'The sandbox does not answer.')), EVERY);
+setInterval(() => void refresh().catch((error) => (byId('said').textContent = error.message)), EVERY);
 await refresh();
