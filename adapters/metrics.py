@@ -71,7 +71,7 @@ BURIED = counter("buried_messages_total", "Messages put aside that nobody could 
 SENDS = counter("sends_total", "Outcomes of sends as recorded in the log, by result and reason.", "result", "reason")
 SEND_TIME = histogram("send_duration_seconds", "Handing one text to WhatsApp, until it answered.", SEND_SECONDS)
 RECEIVED = counter("receipts_total", "Receipts of phones that moved a delivery on.", "receipt")
-ARRIVED = counter("messages_received_total", "Messages that people wrote to accounts, by what became of them.", "result")
+ARRIVED = counter("messages_received_total", "Messages that people wrote to accounts, by what came of them.", "result")
 REQUESTS = histogram(
     "http_request_duration_seconds",
     "HTTP requests, by method, the route's template and the class of the status.",
