@@ -34,9 +34,7 @@ from adapters.keys import Keys
 from adapters.leader import Leader
 from adapters.leases import Leases, Owner
 from adapters.log_signal import LogSignal
-from adapters.media import Limits, Media
-from adapters.media_opened import Opened
-from adapters.media_store import Directory
+from adapters.media_fetch import Fetcher
 from adapters.progress import Progress
 from adapters.sealing import Sealing
 from adapters.sends import Sends
@@ -48,9 +46,9 @@ from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from api import app as rest
 from api.deps import Services
-from domain.content import MediaKind
 from domain.ports import Messenger
 from infra.deploy import addresses
+from infra.media import MediaParts, media_parts
 from infra.settings import Settings
 from projections.apply import ReadModels
 from workers.batches import Batches
@@ -59,6 +57,7 @@ from workers.decisions import Decisions
 from workers.dispatch import Dispatch
 from workers.forgetting import Forgetting
 from workers.imports import ImportWorker
+from workers.media import Remover
 from workers.projector import Projector
 from workers.reactors import Reactors
 from workers.receipts import Receipts
@@ -68,8 +67,6 @@ from workers.session_tools import Tools
 from workers.sweeper import Sweeper
 from workers.timers import Timers
 
-OPENED = 2_000_000_000  # bytes of media that lie open for browsers
-LIMITS = Limits({kind: 100_000_000 if kind is MediaKind.DOCUMENT else 16_000_000 for kind in MediaKind}, OPENED)
 POOL = 12  # connections of one process, beside those of the log and of leaders
 
 
@@ -89,7 +86,7 @@ class Parts:
     contents: Contents
     vault: Vault
     audiences: Audiences
-    media: Media
+    media: MediaParts
     imports: AudienceImport
     models: ReadModels
     decisions: Decisions
@@ -128,8 +125,8 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
         stack.push_async_callback(store.stop)
         sealing = Sealing(settings.master_key(), settings.pepper())
         contents, vault, audiences = Contents(pool, sealing), Vault(pool, sealing), Audiences(pool)
-        opened = Opened(settings.data_dir / "opened", most=OPENED)
-        stack.callback(opened.close)
+        media = media_parts(settings, pool, sealing)
+        stack.callback(media.opened.close)
         yield Parts(
             settings=settings,
             database_url=database_url,
@@ -142,8 +139,8 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             sealing=sealing,
             contents=contents,
             vault=vault,
+            media=media,
             audiences=audiences,
-            media=Media(pool, sealing, Directory(settings.data_dir / "media"), LIMITS, opened),
             imports=AudienceImport(pool, vault, sealing, clock),
             models=ReadModels(pool),
             decisions=Decisions(store, SubmissionFacts(audiences, contents), clock),
@@ -187,6 +184,7 @@ def core(parts: Parts) -> dict[str, Run]:
         "timers": timers.run,
         "dispatch": dispatch.run,
         "forgetting": Forgetting(parts.vault).run,
+        "media": Remover(parts.media.removal, parts.store, parts.models).run,
         "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
     }
 
@@ -239,6 +237,9 @@ def api(parts: Parts) -> dict[str, Run]:
         clock=clock,
         dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),
         uploads=Imports(parts.pool, parts.sealing),
+        media=parts.media.media,
+        media_uploads=parts.media.uploads,
+        fetcher=Fetcher(),
     )
     config = uvicorn.Config(
         rest.create(services),
@@ -279,7 +280,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
         tools = Tools(
             store=parts.store,
             decisions=parts.decisions,
-            batches=Batches(parts.store, parts.audiences, parts.contents, parts.vault, parts.media),
+            batches=Batches(parts.store, parts.audiences, parts.contents, parts.vault, parts.media.media),
             progress=Progress(parts.pool),
             sessions=states,
             inbound=Inbound(parts.pool, parts.sealing, parts.vault),
@@ -293,5 +294,6 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
         )
         yield {
             "sessions": SessionWorker(tools, most=parts.settings.sessions_max).run,
+            "opened-media": parts.media.opened.run,
             "bus": partial(parts.bus.watch, SENDS),
         }
