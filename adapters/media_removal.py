@@ -35,11 +35,11 @@ SELECT id, workspace, size, chunks, media, touched_at FROM media_uploads WHERE t
 class Removal:
     """What is killed in the middle is done again: nothing is forgotten before it is gone."""
 
-    def __init__(self, pool: AsyncConnectionPool, store: Store, uploads: Uploads, grace: timedelta) -> None:
+    def __init__(self, pool: AsyncConnectionPool, store: Store, uploads: Uploads) -> None:
         self._pool = pool
         self._store = store
         self._uploads = uploads
-        self._grace = grace
+        self._grace = uploads.grace
 
     async def step(self, used: Collection[tuple[WorkspaceId, Digest]], settled: timedelta = SETTLED) -> int:
         """Remove what is not among the used ones and was not touched for the grace; how many media and uploads."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -63,11 +63,15 @@ class Upload:
 class Uploads:
     """Begins uploads, takes chunks, and ends them; any process can go on with what another began."""
 
-    def __init__(self, pool: AsyncConnectionPool, sealing: Sealing, store: Store, media: Media) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool, sealing: Sealing, store: Store, media: Media, grace: timedelta
+    ) -> None:
+        """`grace`: after which an upload that nobody went on with is removed."""
         self._pool = pool
         self._sealing = sealing
         self._store = store
         self._media = media
+        self.grace = grace
         self._writing = asyncio.Semaphore(AT_ONCE)
 
     @property

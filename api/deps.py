@@ -15,9 +15,15 @@ from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.imports import Imports
+from adapters.inbound import Inbound
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.log_signal import LogSignal
+from adapters.media import Media
+from adapters.media_fetch import Fetcher
+from adapters.media_uploads import Uploads
+from adapters.phone_book import PhoneBook
+from adapters.segments import Segments
 from adapters.vault import Vault
 from domain.message import Ref, WorkspaceId
 from projections.apply import Connection, ReadModels
@@ -42,6 +48,12 @@ class Services:
     clock: Callable[[], datetime]
     dead: DeadLetters
     uploads: Imports
+    media: Media
+    media_uploads: Uploads
+    fetcher: Fetcher
+    people: PhoneBook
+    segments: Segments
+    inbound: Inbound
 
 
 async def services_of(connection: HTTPConnection) -> Services:

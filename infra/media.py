@@ -33,9 +33,8 @@ def media_parts(settings: Settings, pool: AsyncConnectionPool, sealing: Sealing)
     """Build them."""
     store, opened = store_of(settings), Opened(settings.data_dir / "opened", most=OPENED)
     media = Media(pool, sealing, store, limits_of(settings), opened)
-    uploads = Uploads(pool, sealing, store, media)
-    removal = Removal(pool, store, uploads, timedelta(seconds=settings.media_grace))
-    return MediaParts(media, uploads, removal, opened)
+    uploads = Uploads(pool, sealing, store, media, timedelta(seconds=settings.media_grace))
+    return MediaParts(media, uploads, Removal(pool, store, uploads), opened)
 
 
 def store_of(settings: Settings) -> Store:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,7 +28,7 @@ class House:
         self.pool, self.root = pool, root
         sealing, store = Sealing(MASTER, PEPPER), Directory(root / "media")
         self.media = Media(pool, sealing, store, limits, Opened(root / "opened", most=0))
-        self.uploads = Uploads(pool, sealing, store, self.media)
+        self.uploads = Uploads(pool, sealing, store, self.media, timedelta(days=1))
 
     def files(self) -> Iterator[str]:
         return (path.parent.name for path in (self.root / "media").rglob("*") if path.is_file())

@@ -3,11 +3,13 @@
 import asyncio
 import random
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -26,19 +28,30 @@ from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.imports import Imports
+from adapters.inbound import Inbound
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.leader import Leader
 from adapters.log_signal import LogSignal
+from adapters.media import Limits, Media
+from adapters.media_fetch import Fetcher
+from adapters.media_fetch import resolve as as_usual
+from adapters.media_opened import Opened
+from adapters.media_store import Directory
+from adapters.media_uploads import Uploads
+from adapters.phone_book import PhoneBook
 from adapters.sealing import Sealing
+from adapters.segments import Segments
 from adapters.vault import Vault
 from api.app import create
 from api.deps import Services
 from domain.account import ReportReady
+from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
 from projections.apply import ReadModels
 from workers.commands import Intake
 from workers.decisions import Decisions, Outcome, Request
+from workers.filling import Filling
 from workers.imports import ImportWorker
 from workers.projector import Projector
 from workers.relay import Relay
@@ -47,6 +60,8 @@ from workers.sweeper import Sweeper
 MASTER, PEPPER = bytes(range(32)), bytes(range(32, 64))
 PORTS = range(20_000, 32_768)
 SWEEP = 0.5  # seconds
+LARGEST = {kind: 200_000 if kind is MediaKind.IMAGE else 10_000_000 for kind in MediaKind}  # bytes
+QUOTA = 40_000_000
 
 T = TypeVar("T")
 
@@ -238,9 +253,28 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         dead = DeadLetters(pool, contents, bus, clock)
         uploads = Imports(pool, sealing)
         leader = Leader(database_url, "imports", retry=0.05)
+        segments = Segments(pool, vault, sealing, clock)
         staged = StagedImport(pool, vault, sealing)
+        media, media_uploads = media_of(
+            pool, sealing, Path(stack.enter_context(TemporaryDirectory(prefix="drl-media-")))
+        )
         services = Services(
-            keys, models, contents, inbox, bus, store, signal, imports, vault, feed, clock, dead, uploads
+            keys=keys,
+            models=models,
+            contents=contents,
+            inbox=inbox,
+            bus=bus,
+            store=store,
+            signal=signal,
+            imports=imports,
+            vault=vault,
+            feed=feed,
+            clock=clock,
+            dead=dead,
+            uploads=uploads,
+            media=media,
+            media_uploads=media_uploads,
+            fetcher=Fetcher(resolve=resolve, ports=range(1, 65_536), allowed=lambda address: address == "127.0.0.1"),
         )
         port, listening = free_port()
         app = create(services)
@@ -250,6 +284,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
             "feed": feed.run,
+            "filling": Filling(segments).run,
             "relay": Relay(bus, store, signal, Leader(database_url, "relay", retry=0.05)).run,
             "sweeper": Sweeper(bus, inbox, contents, clock, after=SWEEP).run,
         }
@@ -264,6 +299,18 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         for task in loops.values():
             task.cancel()
         await asyncio.gather(*loops.values(), return_exceptions=True)
+
+
+def media_of(pool: AsyncConnectionPool, sealing: Sealing, root: Path) -> tuple[Media, Uploads]:
+    """Media in a directory of the house."""
+    store = Directory(root / "media")
+    media = Media(pool, sealing, store, Limits(LARGEST, quota=QUOTA), Opened(root / "opened", most=0))
+    return media, Uploads(pool, sealing, store, media, timedelta(days=1))
+
+
+async def resolve(name: str, port: int) -> Sequence[str]:
+    """Names of examples lead to this machine; to others as they do."""
+    return ["127.0.0.1"] if name.endswith(".example") else await as_usual(name, port)
 
 
 def free_port() -> tuple[int, socket.socket]:
