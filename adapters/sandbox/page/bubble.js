@@ -7,12 +7,13 @@
 /** Votes by choice, one's own choices, and how to vote (nobody else can). @typedef {{votes: number[], voted: number[], vote?: (choices: number[]) => void}} Votes */
 
 import { element, paint, pretty } from './view.js';
+import { voice } from './voice.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const PIN = 'M12 21.500c4.500-5.200 6.800-8.800 6.800-11.700a6.800 6.800 0 1 0-13.600 0c0 2.900 2.300 6.500 6.800 11.700zM12 12a2.300 2.300 0 1 0-.01 0';
 const SHEET = 'M13.500 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8.500zM13.500 3v5.500H19';
 const MARKS = { '*': 'strong', _: 'em', '~': 's', '`': 'code' };
-const FORMATTED = /```([\s\S]+?)```|(?<![\w*_~`])([*_~`])(?=\S)([^\n]*?\S)\2(?![\w*_~`])|@(\d{7,15})|(https?:\/\/[^\s]+)/g;
+const FORMATTED = /\n?```([\s\S]+?)```\n?|(?<![\w*_~`])([*_~`])(?=\S)([^\n]*?\S)\2(?![\w*_~`])|@(\d{7,15})|(https?:\/\/[^\s]+)/g;
 
 /** @param {string} path */
 function sign(path) {
@@ -49,6 +50,9 @@ function said(words) {
   return words ? [element('p', 'words', ...formatted(words))] : [];
 }
 
+/** What kind of document it is, as its name ends. @param {string} filename */
+const suffix = (filename) => (/\.(\w{1,5})$/.exec(filename)?.[1] ?? '').toUpperCase();
+
 /** @param {FileContent} content @param {string | null} address @returns {HTMLElement} */
 function file(content, address) {
   const { kind, caption, filename, mimetype } = content;
@@ -59,12 +63,13 @@ function file(content, address) {
     if (address) picture.src = address;
     return picture;
   }
-  if (kind === 'video' || kind === 'audio' || kind === 'voice') {
-    const player = document.createElement(kind === 'video' ? 'video' : 'audio');
+  if (kind === 'voice') return voice(address, sign);
+  if (kind === 'video' || kind === 'audio') {
+    const player = document.createElement(kind);
     player.className = kind === 'video' ? 'picture' : 'sound';
     player.controls = true;
     player.preload = 'metadata';
-    player.setAttribute('aria-label', kind === 'voice' ? 'Voice message' : kind === 'audio' ? 'Audio' : 'Video');
+    player.setAttribute('aria-label', kind === 'audio' ? 'Audio' : 'Video');
     if (address) player.src = address;
     return player;
   }
@@ -72,7 +77,7 @@ function file(content, address) {
   link.className = 'document';
   link.download = filename;
   if (address) link.href = address;
-  link.append(sign(SHEET), element('span', '', element('b', '', filename || 'Document'), element('small', '', mimetype)));
+  link.append(sign(SHEET), element('span', '', element('b', '', filename || 'Document'), element('small', '', suffix(filename) || mimetype)));
   return link;
 }
 

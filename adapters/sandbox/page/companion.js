@@ -95,6 +95,15 @@ export class Companion {
     this.#taking = this.#taking.then(() => this.#take(stanza)).catch((error) => console.error(`${stanza.type} failed`, error));
   }
 
+  /** A file that was sent or came in. @param {string} digest @returns {Promise<Blob>} */
+  async file(digest) {
+    const kept = await this.store.file(digest);
+    if (kept) return kept;
+    const fetched = await this.wire.download(digest);
+    await this.store.saveFile(digest, fetched);
+    return fetched;
+  }
+
   // -- QR codes ----------------------------------------------------------------------------------------------
 
   async refresh() {

@@ -3,8 +3,9 @@
 /** @import { Companion } from './companion.js' */
 /** @import { ChatRow, MessageRow } from './surface.js' */
 
-import { text } from './content.js';
+import { line, text } from './content.js';
 import { draw } from './qr.js';
+import { Thread } from './thread.js';
 
 const SHOWN = 300;
 /** @type {{[mode: string]: string}} */
@@ -66,12 +67,12 @@ export function pretty(number) {
 }
 
 /** @param {number} seconds */
-function clock(seconds) {
+export function clock(seconds) {
   return new Date(seconds * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
 }
 
 /** @param {number} seconds */
-function day(seconds) {
+export function day(seconds) {
   const date = new Date(seconds * 1000).toDateString();
   const today = new Date();
   if (date === today.toDateString()) return 'Today';
@@ -96,12 +97,14 @@ export function paint(avatar, name, seed) {
 export class View {
   /** @type {ChatRow | null} */ #open = null;
   /** @type {Map<string, MessageRow>} */ #previews = new Map();
+  /** @type {Thread} */ #thread;
   #due = false;
   #drawn = '';
 
   /** @param {Companion} companion */
   constructor(companion) {
     this.companion = companion;
+    this.#thread = new Thread(companion, () => this.#soon());
   }
 
   mount() {
@@ -135,8 +138,7 @@ export class View {
   /** @param {ChatRow | null} chat */
   #show(chat) {
     this.#open = chat;
-    if (chat) void this.companion.collection.open(chat);
-    byId('messages').replaceChildren();
+    this.#thread.open(chat);
     this.#render();
   }
 
@@ -147,7 +149,7 @@ export class View {
     if (!linked) return this.#renderCode();
     this.#renderMe();
     this.#renderChats();
-    if (this.#open) this.#renderMessages(this.#open);
+    if (this.#open) this.#thread.render(this.#open);
   }
 
   #renderCode() {
@@ -189,7 +191,7 @@ export class View {
     const avatar = element('span', 'avatar');
     paint(avatar, chat.name, chat.number);
     const last = chat.last ? this.#preview(chat.last) : undefined;
-    const preview = element('span', 'preview', last?.body ?? '');
+    const preview = element('span', 'preview', last ? line(last.content) : '');
     if (last?.fromMe) preview.prepend(ticks(last));
     const count = element('span', 'unread', String(chat.unread));
     count.hidden = !chat.unread;
@@ -215,25 +217,5 @@ export class View {
       });
     }
     return known;
-  }
-
-  /** @param {ChatRow} chat */
-  #renderMessages(chat) {
-    paint(byId('their-avatar'), chat.name, chat.number);
-    byId('their-name').textContent = chat.name || pretty(chat.number);
-    byId('their-number').textContent = chat.name ? pretty(chat.number) : 'No name in the address book';
-    const list = byId('messages');
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-    let before = '';
-    const items = this.companion.collection.messagesOf(chat).slice(-SHOWN).flatMap((row) => {
-      const today = day(row.t);
-      const line = today === before ? [] : [element('li', 'day', today)];
-      before = today;
-      const time = element('span', 'meta', clock(row.t));
-      if (row.fromMe) time.append(ticks(row));
-      return [...line, element('li', row.fromMe ? 'bubble mine' : 'bubble', row.body, time)];
-    });
-    list.replaceChildren(...items);
-    if (atEnd) list.scrollTop = list.scrollHeight;
   }
 }
