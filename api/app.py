@@ -20,6 +20,8 @@ from api import (
     imports,
     jobs,
     lookups,
+    media,
+    media_uploads,
     metrics,
     openapi,
     recipients,
@@ -53,6 +55,7 @@ TAGS = {
     "campaigns": "What to say, and to whom; in versions.",
     "audiences": "Lists of people, imported from CSV. The people lie sealed in a vault and are shown to nobody.",
     "recipients": "Whether a person, known by an id alone, wants to be written to.",
+    "media": "Files that messages carry: sealed, and what their content says they are.",
     "jobs": "A submitted campaign with its frozen audience, on its way through review to its recipients.",
     "deliveries": "What became of each recipient of a job.",
     "review": "Jobs that await a moderator's answer.",
@@ -82,6 +85,8 @@ def create(services: Services) -> FastAPI:
     app.state.services = services
     for module in (
         campaigns,
+        media_uploads,
+        media,
         imports,
         audiences,
         recipients,
@@ -103,7 +108,7 @@ def create(services: Services) -> FastAPI:
     errors.install(app)
     docs.install(app)
     openapi.install(app, DESCRIPTION)
-    app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special=LARGER)
+    app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special=LARGER, below={media.router.prefix: media.LARGEST})
     app.add_middleware(SafeHeaders)
     app.add_middleware(Observed)
     require_access(app)

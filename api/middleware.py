@@ -80,15 +80,17 @@ class DeclaredLimits:
     One that declares none is stopped by the framework, under the same limits, while it is read.
     """
 
-    def __init__(self, app: ASGIApp, usual: int, special: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, usual: int, special: Mapping[str, int], below: Mapping[str, int]) -> None:
+        """`special`: of one address; `below`: of an address and of all that begin with it."""
         self._app = app
+        self._below = below
         self._usual = usual
         self._special = special
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope.get("headers", ()))
         declared = headers.get(b"content-length", b"0")
-        limit = self._special.get(scope["path"], self._usual) if scope["type"] == "http" else self._usual
+        limit = self._limit(scope["path"]) if scope["type"] == "http" else self._usual
         if not declared.isdigit() or int(declared) <= limit:
             await self._app(scope, receive, send)
             return
@@ -96,6 +98,10 @@ class DeclaredLimits:
             await discard(receive)
         problem = ApiError(413, "too_large", "body", params={"maximum": limit}, headers={"Connection": "close"})
         await problem.response()(scope, receive, send)
+
+    def _limit(self, path: str) -> int:
+        larger = (limit for prefix, limit in self._below.items() if f"{path}/".startswith(f"{prefix}/"))
+        return next(larger, self._special.get(path, self._usual))
 
 
 async def discard(receive: Receive) -> None:

@@ -24,6 +24,7 @@ SAYS = {
         "Refused: it does not fit how things stand.",
         ApiError(409, "not_awaiting_review", "job_id", params={"status": "running"}, command_id=COMMAND_ID),
     ),
+    412: ("Another version of tus is spoken here.", ApiError(412, "tus_version", "Tus-Resumable")),
     413: ("The body is too large.", ApiError(413, "too_large", "body")),
     415: (
         "The body is of another type.",

@@ -119,6 +119,7 @@ SENTENCES = {
     "quota_reached": "The workspace may keep at most {maximum} bytes of media, and has {used}.",
     "media_in_use": "A campaign, a template or an unfinished job has it.",
     "offset_mismatch": "The upload is at another offset: go on from {offset}.",
+    "tus_version": "Only version 1.0.0 of tus is spoken here.",
     "too_many_chunks": "A file comes in at most {maximum} chunks.",
     "beyond_the_end": "The chunk goes beyond the size that the upload was begun with.",
     "bad_url": "The URL must be http:// or https:// with a name or an address, on port 80 or 443, without a password.",

@@ -9,7 +9,18 @@ import pytest
 
 from adapters.inbox import Pending
 from domain.message import PrincipalId, Role
-from projections import accounts, audiences, campaigns, commands, jobs, outcomes, recipients, review_queue, timers
+from projections import (
+    accounts,
+    audiences,
+    campaigns,
+    commands,
+    jobs,
+    media,
+    outcomes,
+    recipients,
+    review_queue,
+    timers,
+)
 from tests.api.house import House, Tenant, csv_of
 from tests.api.test_bad_input import asked
 from tests.api.test_commands import NEW, until
@@ -22,6 +33,7 @@ LISTS = {
     "/v1/commands": commands.LIST.filters,
     "/v1/jobs": jobs.LIST.filters,
     "/v1/jobs/{job_id}/deliveries": outcomes.OF_JOB,
+    "/v1/media": media.LIST.filters,
     "/v1/recipients": recipients.LIST.filters,
     "/v1/recipients/{recipient_id}/deliveries": outcomes.OF_PERSON,
     "/v1/review-queue": review_queue.LIST.filters,

@@ -136,7 +136,11 @@ def test_every_word_of_a_state_or_reason_is_named() -> None:
 def test_every_route_is_told_with_its_command() -> None:
     paths = rest.create(cast("Services", None)).openapi()["paths"]
     routes = {f"{method.upper()} {path}": it for path, methods in paths.items() for method, it in methods.items()}
-    told = {line.split("`")[1] for line in REFERENCE.read_text().splitlines() if re.match(r"\| `(GET|POST|PUT) ", line)}
+    told = {
+        line.split("`")[1]
+        for line in REFERENCE.read_text().splitlines()
+        if re.match(r"\| `(GET|POST|PUT|PATCH|DELETE) ", line)
+    }
     assert told == set(routes)
     for route, operation in routes.items():
         if "x-command" in operation:
