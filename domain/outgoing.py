@@ -6,7 +6,6 @@ from pathlib import Path
 from domain.content import MediaKind
 
 CHARACTERS_A_SECOND = 25.0  # a fast typist's
-LONGEST_TYPING = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,6 @@ class Poll:
 Outgoing = Text | Media | Location | Contact | Poll
 
 
-def typing_time(message: Outgoing) -> float:
+def typing_time(message: Outgoing, longest: float) -> float:
     """Seconds for which one shows as typing before a message: by its length, capped; none before what is not typed."""
-    return min(len(message.text) / CHARACTERS_A_SECOND, LONGEST_TYPING) if isinstance(message, Text) else 0.0
+    return min(len(message.text) / CHARACTERS_A_SECOND, longest) if isinstance(message, Text) else 0.0

@@ -291,6 +291,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             kill_former=kill,
             erase_profile=erase,
             deadline=parts.settings.send_deadline,
+            typing=parts.settings.typing_longest,
         )
         yield {
             "sessions": SessionWorker(tools, most=parts.settings.sessions_max).run,

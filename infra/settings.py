@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     send_deadline: Annotated[float, Field(gt=0, le=LONGEST_ACT.total_seconds())] = Field(
         30.0, description="Seconds one text may take."
     )
+    typing: Annotated[float, Field(ge=0, le=30)] | None = Field(
+        None, description="Seconds to show as typing before a text, at most; unset: 5, on the sandbox none."
+    )
     unknown_after: Annotated[float, Field(ge=0, le=31_536_000)] = Field(
         86_400.0, description="Seconds after which a send that nobody can tell of is given up."
     )
@@ -118,6 +121,13 @@ class Settings(BaseSettings):
     def page_url(self) -> str:
         """The page that sessions open."""
         return self.whatsapp_url or self.sandbox_url
+
+    @property
+    def typing_longest(self) -> float:
+        """Seconds for which an account shows as typing before a text, at most."""
+        if self.typing is None:
+            return 0.0 if self.whatsapp_url is None else 5.0
+        return self.typing
 
     def master_key(self) -> bytes:
         """The key-encryption key of vault and contents: 32 bytes in a 0600 file, made at the first start."""

@@ -79,6 +79,7 @@ class AccountSession:
             self._messenger,
             leases=tools.leases,
             deadline=tools.deadline,
+            typing=tools.typing,
         )
 
     def end(self, reason: Exception) -> None:

@@ -13,7 +13,7 @@ from adapters.progress import SentMessage
 from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.delivery import OPEN, Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
-from domain.outgoing import Outgoing
+from domain.outgoing import Outgoing, typing_time
 from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
 from domain.quota import LONGEST_ACT
 from domain.send import (
@@ -77,6 +77,7 @@ class Sender:
         *,
         leases: Leases,
         deadline: float = LONGEST_ACT.total_seconds(),
+        typing: float = 0.0,
     ) -> None:
         self._decisions = decisions
         self._batches = batches
@@ -86,6 +87,7 @@ class Sender:
         self._messenger = messenger
         self._leases = leases
         self._deadline = deadline
+        self._typing = typing  # seconds before a text, at most
 
     async def work(self, batch: Batch) -> None:
         """Send what of a batch is not sent yet. Raises NotReady or LeaseLost."""
@@ -128,9 +130,16 @@ class Sender:
             with tracing.span("send text", tracing.CLIENT, told | {"drumline.part": part}):
                 attempt = state.attempt + 1 if part == state.part else 1
                 message = await self._batches.outgoing(recipient, part, self._workspace)
+                await self._type(recipient, message)
                 go_on = await unbroken(self._send(recipient, job_id, part, attempt, message))
             if not go_on:
                 return
+
+    async def _type(self, recipient: Recipient, message: Outgoing | Rejection) -> None:
+        """Show as typing. Before the intent: whoever dies meanwhile leaves nobody in doubt."""
+        seconds = 0.0 if isinstance(message, Rejection) else typing_time(message, self._typing)
+        if seconds > 0:
+            await self._messenger.typing(recipient.number, seconds)
 
     async def _send(
         self, recipient: Recipient, job_id: UUID, part: int, attempt: int, message: Outgoing | Rejection

@@ -55,3 +55,4 @@ class Tools:
     kill_former: KillFormer
     erase_profile: EraseProfile
     deadline: float = LONGEST_ACT.total_seconds()
+    typing: float = 0.0  # seconds for which one shows as typing before a text, at most
