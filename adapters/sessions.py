@@ -24,7 +24,13 @@ PUT_STATE = """
 INSERT INTO session_states (account_id, state, reason) VALUES (%s, %s, %s)
 ON CONFLICT (account_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, at = excluded.at
 """
-STATES = "SELECT account_id, state, reason, at FROM session_states WHERE account_id = ANY(%s)"
+# A worker that was killed said nothing: what it said last holds only while its lease does.
+STATES = """
+SELECT s.account_id, held OR s.state = 'dead', s.state, s.reason, s.at FROM session_states s
+LEFT JOIN leases l ON l.account = s.account_id,
+LATERAL (SELECT coalesce(l.expires_at > clock_timestamp(), false) AS held) _
+WHERE s.account_id = ANY(%s)
+"""
 # Of those whom nobody holds, where all places are taken.
 NO_ROOM = """
 INSERT INTO session_states (account_id, state, reason)
@@ -75,7 +81,12 @@ class OpenIntent:
 async def states(connection: AsyncConnection[Any], accounts: Collection[UUID]) -> dict[UUID, SessionNow]:
     """How the sessions of these accounts stand; one that never had any is left out."""
     rows = await (await connection.execute(STATES, [list(accounts)])).fetchall()
-    return {account: SessionNow(account, SessionState(state), reason, at) for account, state, reason, at in rows}
+    return {
+        account: SessionNow(account, SessionState(state), reason, at)
+        if known
+        else SessionNow(account, SessionState.DEAD, "no_worker", at)
+        for account, known, state, reason, at in rows
+    }
 
 
 class Sessions:

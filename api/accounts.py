@@ -1,34 +1,41 @@
-"""Accounts: WhatsApp numbers, how they stand, and the QR that links a phone."""
+"""Accounts: WhatsApp numbers, how they stand, and what is to be done about it."""
 
-import io
+from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-import orjson
-import segno
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from adapters.sessions import SessionNow, states
 from api.accept import Accepting
-from api.auth import Asking, Giver
-from api.deps import Given, Reading, Texts, opened
-from api.errors import ApiError, not_found
+from api.auth import Asking
+from api.deps import Given, Reading, Services, opened
+from api.errors import not_found
 from api.lists import Ask, Page, query
-from api.openapi import gives, pages, problems, reads
+from api.openapi import gives, pages, reads
 from api.past import AsOf
+from api.standing import standing
 from domain.account import Status, Trouble
+from domain.catalog import COMMANDS
+from domain.message import Actor
+from domain.ports import SessionState
 from domain.quota import Window
 from projections import accounts
+from projections.apply import Connection
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 EXAMPLE: dict[str, Any] = {
     "id": "0f6d7a52-1b1c-5d0e-8f57-1a1d3a0f6c22",
     "label": "Front desk",
+    "number": "+12025550100",
     "status": "ready",
     "reason": None,
+    "says": "It can send and receive.",
+    "do": "Nothing.",
+    "session": {"state": "ready", "reason": "main", "at": "2026-11-21T09:40:30Z"},
     "linked": True,
     "paused": False,
     "permits": 1,
@@ -38,17 +45,14 @@ EXAMPLE: dict[str, Any] = {
     "registered_at": "2026-11-21T08:00:00Z",
     "changed_at": "2026-11-21T09:40:30Z",
 }
-PAYLOAD = "2@Yx0Ab…"  # WhatsApp's own form, shortened
-QR_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The QR to scan now. It changes about every 20 seconds: ask again.",
-        "content": {
-            "text/plain": {"schema": {"type": "string"}, "example": PAYLOAD},
-            "image/png": {"schema": {"type": "string", "format": "binary"}},
-            "application/json": {"example": {"state": "qr", "qr": PAYLOAD}},
-        },
-    }
-}
+
+
+class Session(BaseModel):
+    """What an account's session says of itself now."""
+
+    state: SessionState
+    reason: str
+    at: datetime = Field(description="Since when.")
 
 
 class Account(BaseModel):
@@ -56,8 +60,12 @@ class Account(BaseModel):
 
     id: UUID
     label: str | None
+    number: str | None = Field(description="Of the phone that has linked it; only admin and operator see it.")
     status: Status
     reason: Trouble | None = Field(description="Why it cannot send.")
+    says: str = Field(description="What that means, in a sentence.")
+    do: str = Field(description="What there is to be done, in a sentence.")
+    session: Session | None = Field(description="Null: there was none yet, or the question is about the past.")
     linked: bool
     paused: bool
     permits: int = Field(description="Messages of its last allowance…")
@@ -68,12 +76,19 @@ class Account(BaseModel):
     changed_at: datetime
 
     @classmethod
-    def of(cls, row: accounts.Row, texts: Texts) -> Self:
+    def of(
+        cls, row: accounts.Row, label: str | None, number: str | None, session: SessionNow | None, now: datetime
+    ) -> Self:
+        told = standing(Status(row.status), row.reason, paused=row.paused, session=session, now=now)
         return cls(
             id=row.id,
-            label=texts.of(row.label),
+            label=label,
+            number=number,
             status=Status(row.status),
             reason=row.reason,
+            says=told.says,
+            do=told.do,
+            session=Session(state=session.state, reason=session.reason, at=session.at) if session else None,
             linked=row.linked,
             paused=row.paused,
             permits=row.permits,
@@ -85,12 +100,17 @@ class Account(BaseModel):
         )
 
 
-class Form(StrEnum):
-    """How a QR is wanted."""
-
-    TEXT = "text"
-    PNG = "png"
-    JSON = "json"
+async def told(
+    rows: Sequence[accounts.Row], read: Connection, services: Services, actor: Actor, *, now_too: bool = True
+) -> list[Account]:
+    """Accounts as they are told; `now_too`: with how their sessions stand now, and for who may link them, their
+    numbers."""
+    texts = await opened(services, read, actor.workspace, [row.label for row in rows])
+    ids = [row.id for row in rows] if now_too else []
+    sessions, now = await states(read, ids), services.clock()
+    trusted = actor.roles & COMMANDS["account.register"].roles
+    numbers = await services.inbound.numbers(read, actor.workspace, ids) if trusted else {}
+    return [Account.of(row, texts.of(row.label), numbers.get(row.id), sessions.get(row.id), now) for row in rows]
 
 
 @router.get("", **pages(EXAMPLE))
@@ -99,8 +119,7 @@ async def list_accounts(
 ) -> Page[Account]:
     """The workspace's accounts, the newest first."""
     found = await ask.find(accounts.LIST, read)
-    texts = await opened(services, read, actor.workspace, [row.label for row in found.rows])
-    return ask.page([Account.of(row, texts) for row in found.rows], found.next)
+    return ask.page(await told(found.rows, read, services, actor), found.next)
 
 
 @router.get("/{account_id}", **reads(EXAMPLE, of_one=True))
@@ -112,55 +131,8 @@ async def get_account(account_id: UUID, actor: Asking, read: Reading, services: 
         row = await accounts.TABLE.one(read, actor.workspace, account_id)
     if row is None:
         raise not_found("account")
-    return Account.of(row, await opened(services, read, actor.workspace, [row.label]))
-
-
-@router.get(
-    "/{account_id}/qr",
-    response_class=Response,
-    responses=QR_ANSWERS | problems(401, 403, 404, 409, 422, 503),
-    dependencies=[Depends(Giver("account.register"))],  # whoever sees the QR may link a phone
-)
-async def get_qr(
-    account_id: UUID,
-    actor: Asking,
-    read: Reading,
-    services: Given,
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
-    form: Annotated[Form | None, Query(alias="format", description="Instead of the Accept header.")] = None,
-) -> Response:
-    """The QR that links a phone, live from the session: its text, or a PNG (`Accept: image/png` or `?format=png`).
-
-    For whoever may register accounts: it is a secret.
-    """
-    if await accounts.TABLE.one(read, actor.workspace, account_id) is None:
-        raise not_found("account")
-    answer = await services.bus.ask(f"ctl.session.{account_id}.qr")
-    if answer is None:
-        raise ApiError(503, "no_session", "account_id", headers={"Retry-After": "2"})
-    session = orjson.loads(answer)
-    if not session["qr"]:
-        raise ApiError(409, "no_qr", "account_id", params={"status": session["state"], "reason": session["reason"]})
-    return drawn(session["qr"], form or wanted(accept), session["state"])
-
-
-def wanted(accept: str) -> Form:
-    """The form an Accept header asks for: text, unless it names another."""
-    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
-    forms = {"image/png": Form.PNG, "image/*": Form.PNG, "application/json": Form.JSON, "text/plain": Form.TEXT}
-    return next((forms[kind] for kind in kinds if kind in forms), Form.TEXT)
-
-
-def drawn(payload: str, form: Form, state: str) -> Response:
-    """A QR in the form that was asked for. It is a secret: nobody keeps it."""
-    headers = {"Cache-Control": "no-store"}
-    if form is Form.JSON:
-        return Response(orjson.dumps({"state": state, "qr": payload}), headers=headers, media_type="application/json")
-    if form is Form.TEXT:
-        return Response(payload, headers=headers, media_type="text/plain")
-    image = io.BytesIO()
-    segno.make(payload, micro=False).save(image, kind="png", scale=8, border=4)
-    return Response(image.getvalue(), headers=headers, media_type="image/png")
+    (account,) = await told([row], read, services, actor, now_too=as_of is None)
+    return account
 
 
 @router.post("", **gives("account.register", made="account_id", example={"label": "Front desk"}))

@@ -26,7 +26,9 @@ from api import (
     openapi,
     recipients,
     review_queue,
+    sessions,
     timers,
+    watching,
     workspace,
 )
 from api.auth import require_access
@@ -94,6 +96,8 @@ def create(services: Services) -> FastAPI:
         deliveries,
         review_queue,
         accounts,
+        sessions,
+        watching,
         workspace,
         events,
         commands,
