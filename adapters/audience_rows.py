@@ -35,7 +35,6 @@ class Reason(StrEnum):
     VALUE_UNREADABLE = "value_unreadable"  # control characters
     TOO_MANY_VALUES = "too_many_values"  # more cells than the first row has
     FORMULA = "formula"  # begins with =: what it comes to is not in the file
-    ERASED = "erased"  # the person wanted nothing to be kept of them
 
 
 EXPLAINED = {
@@ -51,7 +50,6 @@ EXPLAINED = {
     Reason.VALUE_UNREADABLE: "The value has control characters.",
     Reason.TOO_MANY_VALUES: "The row has more cells than the first row.",
     Reason.FORMULA: "The cell begins with =: save the list with values in the place of formulas.",
-    Reason.ERASED: "The person asked for everything about them to be erased.",
 }
 
 

@@ -20,7 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.audience_csv import BadRow, Listed, Reading
 from adapters.audience_import import MEMBER, Consent, digest_over
-from adapters.audience_rows import Given, Reason, Row
+from adapters.audience_rows import Given, Row
 from adapters.imports import State, Tally
 from adapters.sealing import KEY_BYTES, Box, Sealing
 from adapters.vault import BATCH, Entry, Kept, Vault
@@ -176,17 +176,9 @@ class StagedImport:
                 await cursor.execute(PEOPLE)
                 async for people in persons(cursor, aside):
                     kept = await self._keep(work, people)
-                    good = [(one, at) for one, at in zip(people, kept, strict=True) if not at.suppressed]
-                    erased = [
-                        BadRow(one.line, Reason.ERASED, None)
-                        for one, at in zip(people, kept, strict=True)
-                        if at.suppressed
-                    ]
-                    await self._leave_out(connection, work, erased)
-                    work.tally.recipients -= len(erased)
-                    await self._add_members(connection, work, [at for _, at in good], members)
+                    await self._add_members(connection, work, kept, members)
                     await consents
-                    stated = [consent for one, at in good if (consent := one.consent(at.recipient_id, work.now))]
+                    stated = [consent for one in people if (consent := one.consent(work.now))]
                     consents = asyncio.create_task(work.consented(stated))
                     await work.told("writing")
         finally:
@@ -205,6 +197,7 @@ class StagedImport:
             rows = await (await connection.execute(VERSIONS, [ids])).fetchall()
             known: dict[UUID, int] = dict(rows)
             kept = await self._vault.store(connection, work.workspace, entries)
+        work.tally.erased += sum(one.suppressed for one in kept)
         work.tally.added += sum(one.recipient_id not in known and not one.suppressed for one in kept)
         work.tally.changed += sum(known.get(one.recipient_id, one.version) != one.version for one in kept)
         return kept
@@ -226,9 +219,10 @@ class Staged:
     recipient_id: UUID
     person: Listed
 
-    def consent(self, recipient_id: UUID, now: datetime) -> Consent | None:
+    def consent(self, now: datetime) -> Consent | None:
+        """What the list states of their consent."""
         given = self.person.consent
-        return Consent(recipient_id, given.source, given.at or now, given.proof) if given else None
+        return Consent(self.recipient_id, given.source, given.at or now, given.proof) if given else None
 
 
 async def number(connection: AsyncConnection, question: str) -> int:

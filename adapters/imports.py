@@ -73,7 +73,8 @@ class Tally:
     added: int = 0
     changed: int = 0
     consents: int = 0  # that the list states
-    refused_consents: int = 0  # of people who opted out since
+    refused_consents: int = 0  # of people who opted out since, or were erased
+    erased: int = 0  # people of whom nothing is kept again
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ EXAMPLE: dict[str, Any] = {
     "changed": 12,
     "consents": 40000,
     "refused_consents": 1,
+    "erased": 0,
     "columns": [{"place": 1, "header": "Handy", "holds": "number", "by": "name"}],
     "rule": None,
     "field": None,
@@ -82,7 +83,10 @@ class ImportTold(BaseModel):
     added: int = Field(description="People who were not there before; in a dry run, who would be new.")
     changed: int = Field(description="People of whom the list says something else than before.")
     consents: int = Field(description="People for whom the list states a consent.")
-    refused_consents: int = Field(description="Of these, people who opted out since.")
+    refused_consents: int = Field(description="Of these, people who opted out since, or were erased.")
+    erased: int = Field(
+        description="People of the list who were erased: nothing is kept of them, nothing sent to them."
+    )
     columns: list[ColumnTold]
     rule: str | None = Field(description="Why it was refused, for programs.")
     field: str | None

@@ -123,12 +123,16 @@ def import_audience(
     key: Annotated[str, typer.Option(help="An author's or service's API key.", envvar="DRL_KEY")],
     title: Annotated[str, typer.Option(help="The list's title; unset: the file's name.")] = "",
     country: Annotated[str, typer.Option(help="ISO code assumed for numbers without a prefix.")] = "",
+    columns: Annotated[list[str] | None, typer.Option("--map", help="COLUMN=MEANING; COLUMN= leaves it out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read it, tell all, and write nothing.")] = False,
+    bad_rows: Annotated[Path | None, typer.Option(help="A CSV for the rows that were left out.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Import a CSV through the running API, and say what became of each bad row."""
-    from infra.commands import import_audience as run
+    from infra.audience import Options, import_list
 
-    asyncio.run(run(read(data_dir=data_dir), file, key, title, country))
+    options = Options(title, country, columns or [], dry_run, bad_rows)
+    asyncio.run(import_list(read(data_dir=data_dir), file, key, options))
 
 
 @dead_app.command("list")

@@ -2,10 +2,8 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-import httpx
 from psycopg_pool import AsyncConnectionPool
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +12,6 @@ from adapters.keys import BadKey, Keys
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
 from domain.message import PrincipalId, Role, WorkspaceId
 from infra import deploy
-from infra.client import Api, Problem
 from infra.embedded import EmbeddedServers
 from infra.embedded_nats import listed
 from infra.settings import Settings, SettingsError
@@ -88,23 +85,6 @@ async def nats_users(settings: Settings) -> None:
     """Print the broker's users with their permissions, as the JSON its configuration takes."""
     async with deploy.pool_of(settings) as pool:
         print(json.dumps([listed(user) for user in await deploy.users(Keys(pool, settings.pepper()))], indent=1))
-
-
-async def import_audience(settings: Settings, file: Path, key: str, title: str, country: str) -> None:
-    """Upload a CSV and tell what became of its rows."""
-    if not file.is_file():  # noqa: ASYNC240  # nothing else runs in this process
-        raise SettingsError(f"{file} is not a file.")
-    form = {"title": title or file.stem, **({"country": country} if country else {})}
-    try:
-        async with Api(settings.api_url, key) as api:
-            report = await api.upload("/v1/audiences", file, **form)
-    except httpx.TransportError:
-        raise SettingsError(f"{settings.api_url} does not answer: is `drumline up` running?") from None
-    except Problem as problem:
-        raise SettingsError(f"{problem.field}: {problem.document.get('detail', problem.rule)}") from None
-    for row in report.pop("bad_rows"):
-        console.print(f"line {row['line']}: {row['reason']} ({row['column']})", style="yellow")
-    print(json.dumps(report))
 
 
 def doctor(settings: Settings) -> int:

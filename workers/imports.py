@@ -26,6 +26,7 @@ from workers.leading import while_leading
 POLL = 0.5  # seconds between two looks for an import
 SWEEPS = 600.0  # seconds between two looks for uploads that nobody wants any more
 TOGETHER = 500  # consents decided together
+UNWANTED = {"opted_out", "erased"}  # the person's own word outweighs a list's
 LOOP = "imports"
 log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class ImportWorker:
         for start in range(0, len(new), TOGETHER):
             requests = await self._requests(one, new[start : start + TOGETHER])
             for outcome in await self._decisions.make(requests):
-                if outcome.rule == "opted_out":
+                if outcome.rule in UNWANTED:
                     tally.refused_consents += 1
                 elif outcome.state != "applied":
                     raise refusal_of(outcome)

@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -149,3 +153,39 @@ def test_an_import_of_another_workspace_does_not_exist(house: House, tenant: Ten
 @pytest.mark.parametrize("role", [Role.MODERATOR, Role.OPERATOR, Role.AUDITOR])
 def test_who_may_not_import_is_refused(tenant: Tenant, role: Role) -> None:
     assert problem_in(give(tenant, role=role))["rule"] == "role_required"
+
+
+def run(house: House, *words: str) -> subprocess.CompletedProcess[str]:
+    """`drumline audience import` against the house's API."""
+    environment = {**os.environ, "DRUMLINE_HTTP_PORT": str(httpx.URL(house.url).port)}
+    line = [sys.executable, "-m", "infra.cli", "audience", "import", *words]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+
+def test_the_command_imports_and_tells_what_became_of_each_row(house: House, tenant: Tenant, scratch: Path) -> None:
+    file, bad = scratch / "contacts.csv", scratch / "bad.csv"
+    file.write_text(LIST)
+    key = ("--key", tenant.keys[Role.AUTHOR])
+    dry = run(house, str(file), *key, "--dry-run", "--map", "Ort=city")
+    assert dry.returncode == 0, dry.stderr
+    assert "column 3, Ort: city (owner)" in dry.stdout
+    assert tenant.ok("GET", "/v1/audiences")["items"] == []
+    done = run(house, str(file), *key, "--map", "Ort=")
+    assert "line 6: number_unreadable (number)" in done.stdout
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["state"], told["rows"], told["bad"], told["merged"], told["recipients"]) == ("done", 5, 1, 1, 3)
+    [found] = tenant.ok("GET", "/v1/audiences")["items"]
+    assert (found["id"], found["title"]) == (told["audience_id"], "contacts")
+    again = run(house, str(file), *key, "--bad-rows", str(bad))
+    assert json.loads(again.stdout.splitlines()[-1])["added"] == 0
+    assert len(bad.read_text().splitlines()) == 3
+
+
+def test_the_command_says_in_one_sentence_what_it_cannot_import(house: House, tenant: Tenant, scratch: Path) -> None:
+    file = scratch / "contacts.csv"
+    file.write_bytes(b"PK\x03\x04and so on")
+    for words, said in (((), "ZIP archive"), (("--map", "Ort"), "--map"), (("--country", "XX"), "country")):
+        done = run(house, str(file), "--key", tenant.keys[Role.AUTHOR], *words)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith("drumline: ")
+        assert said in done.stderr

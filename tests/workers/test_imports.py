@@ -12,7 +12,7 @@ import pytest
 from adapters.imports import Import
 from domain.audience import AudienceImported
 from domain.message import PrincipalId
-from domain.recipient import ConsentRecorded, ConsentSource, OptOut
+from domain.recipient import ConsentRecorded, ConsentSource, EraseRecipient, OptOut
 from tests.workers.import_house import AUTHOR, HERE, House, import_house
 from workers.decisions import Request
 
@@ -145,6 +145,17 @@ async def test_who_opted_out_is_not_consented_by_a_list(house: House) -> None:
     await house.projected()
     again = await house.imported(LIST)
     assert (again.state, *tally(again, "consents", "refused_consents")) == ("done", 2, 1)
+
+
+async def test_who_was_erased_is_not_brought_back(house: House) -> None:
+    one = await house.imported(LIST)
+    person = (await members(house, one))[0][1]
+    assert (await house.decisions.one(Request(EraseRecipient(person), AUTHOR, uuid4()))).state == "applied"
+    assert await house.vault.erase(HERE, person)
+    again = await house.imported(LIST)
+    assert (again.state, *tally(again, "recipients", "erased", "added", "refused_consents")) == ("done", 3, 1, 0, 1)
+    assert (await members(house, again))[0][2] == 0
+    assert (await house.rows("SELECT count(*) FROM people"))[0][0] == 2
 
 
 async def test_many_rows_of_few_people_are_merged_across_batches(house: House) -> None:

@@ -1,0 +1,176 @@
+"""`drumline audience import`: uploads a list, and follows what becomes of it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from infra.client import Problem, read, until
+from infra.settings import Settings, SettingsError
+
+PATIENCE = 30.0  # seconds without a word from the API
+AGAIN = 0.5  # seconds after which a stream that was cut is followed again
+SHOWN = 20  # bad rows
+VISIBLE_WITHIN = 60.0  # seconds for the finished list to be found
+ENDED = {"done", "checked", "refused", "crashed"}
+
+
+class List:
+    """A list on its way: one key's view of the API, and what is shown of it on stderr."""
+
+    def __init__(self, settings: Settings, key: str, progress: Progress) -> None:
+        self._url = settings.api_url
+        headers = {"Authorization": f"Bearer {key}"}
+        # Proxies of the environment are for the outside, never for this machine.
+        self.http = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=PATIENCE, trust_env=False)
+        self._progress = progress
+        self._bars: dict[str, TaskID] = {}
+
+    async def upload(self, file: Path, form: dict[str, str]) -> str:
+        """Send the file as it is read; the path of the import."""
+        size = file.stat().st_size  # noqa: ASYNC240  # nothing else runs in this process
+        bar = self._progress.add_task("sending", total=size)
+        with self._progress.open(file, "rb", task_id=bar) as content:
+            files = {"file": (file.name, content, "text/csv")}
+            answer = await self.http.post(
+                "/v1/audiences/import", files=files, data=form, headers={"Idempotency-Key": uuid4().hex}
+            )
+        self._progress.update(bar, completed=size)
+        read(answer)
+        return answer.headers["location"]
+
+    async def follow(self, path: str) -> dict[str, Any]:
+        """Show how far it is until it has ended; what became of it."""
+        while True:
+            try:
+                async for told in self._states(path):
+                    self._show(told)
+                    if told["state"] in ENDED:
+                        return told
+            except httpx.TransportError:
+                pass  # the API is away; the import goes on
+            await asyncio.sleep(AGAIN)
+
+    async def _states(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        async with self.http.stream("GET", f"{path}/events") as stream:
+            if stream.is_error:
+                await stream.aread()
+                if stream.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+                    read(stream)
+                return
+            async for line in stream.aiter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+    def _show(self, told: dict[str, Any]) -> None:
+        self._bar("reading", told["read"], told["size"])
+        if told["state"] != "reading":
+            self._bar("writing", told["written"], told["recipients"])
+
+    def _bar(self, name: str, done: int, total: int) -> None:
+        if total and name not in self._bars:
+            self._bars[name] = self._progress.add_task(name, total=total)
+        if name in self._bars:
+            self._progress.update(self._bars[name], completed=done, total=total)
+
+    async def visible(self, path: str) -> bool:
+        """Whether an address answers."""
+        return (await self.http.get(path)).is_success
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a list is to be imported: its title, the country to assume, what columns hold; where bad rows go."""
+
+    title: str
+    country: str
+    columns: Sequence[str]
+    dry_run: bool
+    bad_rows: Path | None
+
+
+async def import_list(settings: Settings, file: Path, key: str, options: Options) -> None:
+    """Import a list, and tell what became of its rows; the last line on stdout is JSON."""
+    if not file.is_file():  # noqa: ASYNC240  # nothing else runs in this process
+        raise SettingsError(f"{file} is not a file.")
+    form = {"title": options.title or file.stem, "country": options.country}
+    form |= {"columns": json.dumps(mapping(options.columns)), "dry_run": str(options.dry_run).lower()}
+    shown = Console(stderr=True)
+    try:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=shown,
+            disable=not shown.is_terminal,
+        ) as progress:
+            one = List(settings, key, progress)
+            async with one.http:
+                path = await one.upload(file, form)
+                print(f"Taken as {path}: it goes on, whatever becomes of this terminal.", file=sys.stderr)
+                told = await one.follow(path)
+                await tell(one, path, told, options.bad_rows)
+    except httpx.TransportError:
+        raise SettingsError(f"{settings.api_url} does not answer: is `drumline up` running?") from None
+    except Problem as problem:
+        raise SettingsError(f"{problem.field}: {problem.document.get('detail', problem.rule)}") from None
+
+
+async def tell(one: List, path: str, told: dict[str, Any], bad_rows: Path | None) -> None:
+    """Print what became of a list; wait until it can be found."""
+    if told["state"] in ("refused", "crashed"):
+        raise SettingsError(f"{told['field'] or 'import'}: {told['detail'] or told['state']}")
+    if told["state"] == "done":
+        async with asyncio.timeout(VISIBLE_WITHIN):
+            await until(partial(one.visible, f"/v1/audiences/{told['audience_id']}"))
+    columns = told.pop("columns")
+    if told["dry_run"]:
+        for column in columns:
+            print(f"column {column['place']}, {column['header']}: {column['holds'] or 'left out'} ({column['by']})")
+    if told["bad"]:
+        await keep(one, path, bad_rows) if bad_rows else await show(one, path, told["bad"])
+    print(json.dumps({name: value for name, value in told.items() if value is not None and value != {}}))
+
+
+async def keep(one: List, path: str, file: Path) -> None:
+    """The bad rows into a file."""
+    async with one.http.stream("GET", f"{path}/bad-rows") as answer:
+        with file.open("wb") as kept:  # nothing else runs in this process
+            async for piece in answer.aiter_bytes():
+                kept.write(piece)
+
+
+async def show(one: List, path: str, bad: int) -> None:
+    """The first bad rows on stdout."""
+    async with one.http.stream("GET", f"{path}/bad-rows") as answer:
+        shown = -1  # the first line names the columns
+        async for row in answer.aiter_lines():
+            if 0 <= shown < SHOWN:
+                line, reason, column, _ = row.split(",", 3)
+                print(f"line {line}: {reason} ({column})")
+            shown += 1
+            if shown == SHOWN:
+                break
+    if bad > SHOWN:
+        print(f"… and {bad - SHOWN:,} more: --bad-rows FILE keeps them all")
+
+
+def mapping(columns: Sequence[str]) -> dict[str, str]:
+    """What the owner says of columns: `Handy=number`, or `Notes=` for one that is left out. Raises SettingsError."""
+    found = {}
+    for said in columns:
+        name, equals, holds = said.rpartition("=")
+        if not equals:
+            raise SettingsError(f"--map: {said!r} is not a column's name, =, and what it holds.")
+        found[name] = holds
+    return found
