@@ -33,6 +33,10 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     path = Path(tempfile.mkdtemp(prefix="drl-pg-"))
     server = EmbeddedPostgres(path / "postgres")
     server.start()
+    with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
+        for name in ("fsync", "full_page_writes"):  # no test cuts the power: what a kill leaves is whole without them
+            connection.execute(f"ALTER SYSTEM SET {name} = off")
+        connection.execute("SELECT pg_reload_conf()")
     migrate(server.url_of(TEMPLATE))
     yield server
     server.stop()
