@@ -2,9 +2,8 @@
 
 import asyncio
 import shutil
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,7 +25,6 @@ from adapters.cursors import Cursors
 from adapters.dead_letters import DeadLetters
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
-from adapters.heartbeats import beat
 from adapters.imports import Imports
 from adapters.inbound import Inbound
 from adapters.inbox import Inbox
@@ -48,6 +46,7 @@ from api import app as rest
 from api.deps import Services
 from domain.ports import Messenger
 from infra.deploy import addresses
+from infra.serving import Server
 from infra.media import MediaParts, media_parts
 from infra.settings import Settings
 from projections.apply import ReadModels
@@ -200,24 +199,6 @@ def imports(parts: Parts) -> dict[str, Run]:
         parts.leader("imports"),
     )
     return {"imports": worker.run, "bus": parts.bus.watch}
-
-
-class Server(uvicorn.Server):
-    """A server that leaves the process's signals alone, and ends when its task is cancelled."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def run_until_cancelled(self, loop: str = "api", sockets: list[socket.socket] | None = None) -> None:
-        serving = asyncio.create_task(self.serve(sockets))
-        try:
-            while not serving.done():
-                beat(loop)
-                await asyncio.wait([serving], timeout=1.0)
-        finally:
-            self.should_exit = True
-            await serving
 
 
 def api(parts: Parts) -> dict[str, Run]:

@@ -14,9 +14,10 @@ from adapters.census import Census
 from adapters.progress import Progress
 from api.rules import SENTENCES
 from infra import logs
-from infra.bootstrap import Parts, Run, Server, clock
+from infra.bootstrap import Parts, Run, clock
 from infra.child import ServerError
 from infra.looks import OfHouse, OfProcess, Page, collect
+from infra.serving import Server
 from infra.settings import Settings
 from infra.targets import OFFSETS, metrics_port
 
