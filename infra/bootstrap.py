@@ -46,8 +46,8 @@ from api import app as rest
 from api.deps import Services
 from domain.ports import Messenger
 from infra.deploy import addresses
-from infra.serving import Server
 from infra.media import MediaParts, media_parts
+from infra.serving import Server
 from infra.settings import Settings
 from projections.apply import ReadModels
 from workers.batches import Batches
