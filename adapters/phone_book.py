@@ -134,9 +134,9 @@ class PhoneBook:
         true = [one for one in found if wanted <= set(words_of(one.person.name))]
         return true, rows[limit - 1][4] if len(rows) > limit else None
 
-    async def held(self, workspace: WorkspaceId, recipient_id: UUID) -> Held | None:
-        """All that is held of a person."""
-        async with self._pool.connection() as connection, connection.transaction():
+    async def held(self, connection: AsyncConnection, workspace: WorkspaceId, recipient_id: UUID) -> Held | None:
+        """All that is held of a person, but for what they wrote."""
+        async with connection.transaction():
             whom = [workspace, recipient_id]
             now = await self._opened(connection, await (await connection.execute(ONE, whom)).fetchall())
             if not now:

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.filter_sql import Condition
 from adapters.sealing import Sealing
 from adapters.vault import LOCK_NOW, Vault
-from domain.attributes import MOST, NAME, TAKEN, Kind
+from domain.attributes import MOST, NAME, TAKEN, AttributeKind
 from domain.filter_language import parse
 from domain.filters import Filter
 from domain.message import Digest, Refused, WorkspaceId
@@ -83,7 +83,7 @@ class Declared:
     """A declared attribute; `ready` when everybody can be filtered by it."""
 
     name: str
-    kind: Kind
+    kind: AttributeKind
     ready: bool
 
 
@@ -130,9 +130,9 @@ class Segments:
         """The attributes that people can be filtered by."""
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(KINDS, [workspace])).fetchall()
-        return [Declared(name, Kind(kind), ready) for name, kind, ready in rows]
+        return [Declared(name, AttributeKind(kind), ready) for name, kind, ready in rows]
 
-    async def declare(self, workspace: WorkspaceId, name: str, kind: Kind) -> None:
+    async def declare(self, workspace: WorkspaceId, name: str, kind: AttributeKind) -> None:
         """Let people be filtered by a variable; those who are here already follow within a while. Raises Refused."""
         if not NAME.fullmatch(name):
             raise Refused("malformed", field="name")
@@ -161,7 +161,7 @@ class Segments:
             if free is None or not free[0]:
                 return False
             declared = await (await connection.execute(UNFILLED, [workspace])).fetchall()
-            kinds = {name: Kind(kind) for name, kind, _ in declared}
+            kinds = {name: AttributeKind(kind) for name, kind, _ in declared}
             late = [name for name, _, filled in declared if filled is not None]
             after = min((filled for _, _, filled in declared if filled is not None), default=0)
             rows = await (await connection.execute(NEXT, [workspace, after, limit])).fetchall()

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.sealing import PersonKey, Sealing
-from domain.attributes import Kind, values_of
+from domain.attributes import AttributeKind, values_of
 from domain.message import WorkspaceId
 
 BATCH = 2_000  # people sealed and written at a time
@@ -128,7 +128,9 @@ class Vault:
     async def store(self, connection: AsyncConnection, workspace: WorkspaceId, entries: Sequence[Entry]) -> list[Kept]:
         """Keep these people (each number once) in the caller's transaction; whose fields changed gets a new version."""
         await connection.execute(LOCK, [workspace])
-        kinds = {name: Kind(kind) for name, kind in await (await connection.execute(KINDS, [workspace])).fetchall()}
+        kinds = {
+            name: AttributeKind(kind) for name, kind in await (await connection.execute(KINDS, [workspace])).fetchall()
+        }
         kept: list[Kept] = []
         for start in range(0, len(entries), BATCH):
             kept += await self._store_batch(connection, workspace, kinds, entries[start : start + BATCH])
@@ -138,7 +140,7 @@ class Vault:
         self,
         connection: AsyncConnection,
         workspace: WorkspaceId,
-        kinds: Mapping[str, Kind],
+        kinds: Mapping[str, AttributeKind],
         entries: Sequence[Entry],
     ) -> list[Kept]:
         ids = [self._sealing.recipient_id(workspace, entry.number) for entry in entries]
@@ -181,7 +183,7 @@ class Vault:
     def _seal_all(
         self,
         workspace: WorkspaceId,
-        kinds: Mapping[str, Kind],
+        kinds: Mapping[str, AttributeKind],
         ids: Sequence[UUID],
         entries: Sequence[Entry],
         known: Mapping[UUID, tuple[bytes, int, bytes]],
@@ -205,7 +207,9 @@ class Vault:
                 sealed.append(Sealed(recipient, version + 1, said_as, rows, entry, to_keep, plain, words))
         return sealed
 
-    def facets(self, workspace: WorkspaceId, kinds: Mapping[str, Kind], fields: Mapping[str, str]) -> tuple[str, str]:
+    def facets(
+        self, workspace: WorkspaceId, kinds: Mapping[str, AttributeKind], fields: Mapping[str, str]
+    ) -> tuple[str, str]:
         """What a person can be filtered and searched by, as `people` has it: attributes, and the words of the name."""
         words = sorted({self._sealing.word_hmac(workspace, word) for word in words_of(fields.get(NAME, ""))})
         return json.dumps(values_of(kinds, fields)), f"{{{','.join(map(str, words))}}}"

@@ -1,11 +1,12 @@
 """Audiences: lists of people, imported from CSV."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from adapters.audience_csv import ImportRefused
 from api.accept import Accepting
@@ -15,7 +16,7 @@ from api.errors import ApiError, not_found
 from api.lists import Ask, Page, query
 from api.openapi import pages, reads
 from api.uploads import COMMAND, Upload, body_of, declared, publish_consents, told, upload
-from domain.message import derive
+from domain.message import Ref, derive
 from projections import audiences
 
 router = APIRouter(prefix="/v1/audiences", tags=["audiences"])
@@ -27,11 +28,12 @@ EXAMPLE: dict[str, Any] = {
     "bad": 4,
     "merged": 2,
     "imported_at": "2026-11-21T09:20:00Z",
+    "filter": None,
 }
 
 
 class Audience(BaseModel):
-    """An imported list: so many people, bad rows, and rows merged into another by number."""
+    """A list, imported or chosen: so many people, bad rows, and rows merged into another by number."""
 
     id: UUID
     title: str | None
@@ -39,6 +41,7 @@ class Audience(BaseModel):
     bad: int
     merged: int
     imported_at: datetime
+    filter: str | None = Field(description="Of an audience that was chosen: by this filter.")
 
     @classmethod
     def of(cls, row: audiences.Row, texts: Texts) -> Self:
@@ -49,7 +52,13 @@ class Audience(BaseModel):
             bad=row.rejected,
             merged=row.merged,
             imported_at=row.imported_at,
+            filter=texts.of(row.filter),
         )
+
+
+def words(rows: Sequence[audiences.Row]) -> list[Ref | None]:
+    """All that people said of these."""
+    return [ref for row in rows for ref in (row.title, row.filter)]
 
 
 @router.get("", **pages(EXAMPLE))
@@ -58,7 +67,7 @@ async def list_audiences(
 ) -> Page[Audience]:
     """The workspace's audiences, the newest first."""
     found = await ask.find(audiences.LIST, read)
-    texts = await opened(services, read, actor.workspace, [row.title for row in found.rows])
+    texts = await opened(services, read, actor.workspace, words(found.rows))
     return ask.page([Audience.of(row, texts) for row in found.rows], found.next)
 
 
@@ -68,7 +77,7 @@ async def get_audience(audience_id: UUID, actor: Asking, read: Reading, services
     row = await audiences.TABLE.one(read, actor.workspace, audience_id)
     if row is None:
         raise not_found("audience")
-    return Audience.of(row, await opened(services, read, actor.workspace, [row.title]))
+    return Audience.of(row, await opened(services, read, actor.workspace, words([row])))
 
 
 @router.post("", **declared())

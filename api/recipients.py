@@ -61,10 +61,10 @@ class LookedUp(BaseModel):
     recorded: Recipient | None
 
 
-def read_number(text: str) -> str:
-    """A number in E.164. Raises Refused."""
+def read_number(text: str, country: str | None = None) -> tuple[str, str | None]:
+    """A number in E.164, read as one of this country if it names none, and its country. Raises Refused."""
     try:
-        return audience_rows.read_number(text, None)[0]
+        return audience_rows.read_number(text, country)
     except audience_rows.RowRefused:
         raise Refused("malformed", field="number") from None
 
@@ -84,7 +84,7 @@ async def look_up_recipient(
 ) -> LookedUp:
     """The recipient who has a number, for those who may record an opt-out. The number stays out of every log: it is in
     the body, and only its HMAC is looked for."""
-    recipient_id = await services.vault.whose(read, actor.workspace, read_number(asked.number))
+    recipient_id = await services.vault.whose(read, actor.workspace, read_number(asked.number)[0])
     if recipient_id is None:
         raise not_found("recipient")
     row = await recipients.TABLE.one(read, actor.workspace, recipient_id)

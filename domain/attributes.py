@@ -12,13 +12,16 @@ NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,6})?")
 YES, NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
 # Names that the filter language has for itself.
 TAKEN = frozenset(
-    {"and", "or", "not", "in", "is", "known", "days", "day", "ago", "country", "consent", "last_contact", "tag", "list"}
+    (
+        *("and", "or", "not", "in", "is", "known", "everybody", "day", "days", "ago"),
+        *("country", "consent", "last_contact", "tag", "list", "name", "number"),
+    )
 )
 
 Value = str | float | bool
 
 
-class Kind(StrEnum):
+class AttributeKind(StrEnum):
     """What the values of an attribute are."""
 
     TEXT = "text"
@@ -27,17 +30,17 @@ class Kind(StrEnum):
     YES_NO = "yes_no"
 
 
-def typed(kind: Kind, text: str) -> Value | None:
+def typed(kind: AttributeKind, text: str) -> Value | None:
     """A variable's words as a value to be compared; None when they are none of this kind. A text has no case."""
     text = text.strip().casefold()
     match kind:
-        case Kind.TEXT:
+        case AttributeKind.TEXT:
             return text if text and len(text) <= LONGEST and "\0" not in text else None
-        case Kind.NUMBER:
+        case AttributeKind.NUMBER:
             return float(text) if NUMBER.fullmatch(text) else None
-        case Kind.DATE:
+        case AttributeKind.DATE:
             return day(text)
-        case Kind.YES_NO:
+        case AttributeKind.YES_NO:
             return text in YES if text in YES | NO else None
 
 
@@ -49,7 +52,7 @@ def day(text: str) -> str | None:
         return None
 
 
-def values_of(kinds: Mapping[str, Kind], fields: Mapping[str, str]) -> dict[str, Value]:
+def values_of(kinds: Mapping[str, AttributeKind], fields: Mapping[str, str]) -> dict[str, Value]:
     """What one can filter a person by: those of their variables that are declared, and say something of that kind."""
     found = {name: typed(kind, fields[name]) for name, kind in kinds.items() if name in fields}
     return {name: value for name, value in found.items() if value is not None}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from domain.attributes import TAKEN, Kind, Value, day, typed
+from domain.attributes import TAKEN, AttributeKind, Value, day, typed
 from domain.filters import (
     EVERYBODY,
     Attribute,
@@ -43,10 +43,10 @@ TOKEN = re.compile(
     re.ASCII,
 )
 VALUES = {
-    Kind.TEXT: 'a text, as "Rome"',
-    Kind.NUMBER: "a number",
-    Kind.DATE: "a date, as 2026-11-21",
-    Kind.YES_NO: "yes or no",
+    AttributeKind.TEXT: 'a text, as "Rome"',
+    AttributeKind.NUMBER: "a number",
+    AttributeKind.DATE: "a date, as 2026-11-21",
+    AttributeKind.YES_NO: "yes or no",
 }
 KNOWN = {one.value: one for one in Known}
 CONSENTS = {one.value: one for one in Consent}
@@ -63,7 +63,7 @@ class Token:
     place: int
 
 
-def parse(text: str, kinds: Mapping[str, Kind], now: datetime) -> Filter:
+def parse(text: str, kinds: Mapping[str, AttributeKind], now: datetime) -> Filter:
     """Read a filter; `kinds` are the declared attributes. Refused tells the place, from 1, and what was expected there.
 
     An empty text is everybody.
@@ -97,7 +97,7 @@ def expected(what: str, place: int) -> Refused:
 class Reader:
     """Reads tokens, one after the other: `or` binds less than `and`, `and` less than `not`."""
 
-    def __init__(self, tokens: Sequence[Token], kinds: Mapping[str, Kind], now: datetime) -> None:
+    def __init__(self, tokens: Sequence[Token], kinds: Mapping[str, AttributeKind], now: datetime) -> None:
         self._tokens = tokens
         self._kinds = kinds
         self._now = now
@@ -147,6 +147,8 @@ class Reader:
             raise Refused("filter_too_deep", field="filter", position=self._next.place, maximum=DEEPEST)
         if self._word("not"):
             found: Filter = Not(self._one())
+        elif self._word("everybody"):
+            found = EVERYBODY
         elif self._sign("("):
             found = self._any()
             if not self._sign(")"):
@@ -171,7 +173,9 @@ class Reader:
         if (given := self._given(said)) is not None:
             return given
         kind = self._kinds[said]
-        sign, values = self._compared(lambda token: value_of(kind, token), ordered=kind in (Kind.NUMBER, Kind.DATE))
+        sign, values = self._compared(
+            lambda token: value_of(kind, token), ordered=kind in (AttributeKind.NUMBER, AttributeKind.DATE)
+        )
         if sign is Sign.IS_NOT:
             return Not(Attribute(said, Sign.IS, values))
         return Attribute(said, sign, values)
@@ -246,9 +250,9 @@ def words(token: Token) -> str | None:
     return token.said if token.kind == "word" else None
 
 
-def value_of(kind: Kind, token: Token) -> Value:
+def value_of(kind: AttributeKind, token: Token) -> Value:
     """A value of a declared attribute."""
-    plain = {Kind.NUMBER: "number", Kind.DATE: "date", Kind.YES_NO: "word"}.get(kind)
+    plain = {AttributeKind.NUMBER: "number", AttributeKind.DATE: "date", AttributeKind.YES_NO: "word"}.get(kind)
     said = words(token) if plain is None else token.said if token.kind == plain else None
     found = None if said is None else typed(kind, said)
     if found is None:

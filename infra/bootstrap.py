@@ -33,8 +33,10 @@ from adapters.leader import Leader
 from adapters.leases import Leases, Owner
 from adapters.log_signal import LogSignal
 from adapters.media_fetch import Fetcher
+from adapters.phone_book import PhoneBook
 from adapters.progress import Progress
 from adapters.sealing import Sealing
+from adapters.segments import Segments
 from adapters.sends import Sends
 from adapters.sessions import Sessions
 from adapters.streams import COMMANDS, DEAD, EVENTS, SENDS
@@ -54,6 +56,7 @@ from workers.batches import Batches
 from workers.commands import Intake
 from workers.decisions import Decisions
 from workers.dispatch import Dispatch
+from workers.filling import Filling
 from workers.forgetting import Forgetting
 from workers.imports import ImportWorker
 from workers.media import Remover
@@ -183,6 +186,7 @@ def core(parts: Parts) -> dict[str, Run]:
         "timers": timers.run,
         "dispatch": dispatch.run,
         "forgetting": Forgetting(parts.vault).run,
+        "filling": Filling(Segments(parts.pool, parts.vault, parts.sealing, clock)).run,
         "media": Remover(parts.media.removal, parts.store, parts.models).run,
         "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
     }
@@ -216,6 +220,9 @@ def api(parts: Parts) -> dict[str, Run]:
         vault=parts.vault,
         feed=feed,
         clock=clock,
+        people=PhoneBook(parts.pool, parts.vault, parts.sealing),
+        segments=Segments(parts.pool, parts.vault, parts.sealing, clock),
+        inbound=Inbound(parts.pool, parts.sealing, parts.vault),
         dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),
         uploads=Imports(parts.pool, parts.sealing),
         media=parts.media.media,

@@ -9,7 +9,7 @@ import pytest
 from adapters.phone_book import PhoneBook
 from adapters.segments import Chosen, Count, Segments
 from adapters.vault import Entry
-from domain.attributes import MOST, Kind
+from domain.attributes import MOST, AttributeKind
 from domain.message import Refused, WorkspaceId
 from tests.adapters.vaulted import HERE, NOW, THERE, Vaulted, vaulted
 
@@ -21,7 +21,12 @@ PEOPLE: Sequence[tuple[str, str | None, dict[str, str], list[str]]] = [
     ("+14165550104", "CA", {"name": "Di", "spent": "lots", "member": "no"}, []),
     ("+88812345678", None, {"name": "Ed", "spent": "-5.5", "born": "2001-01-31"}, ["new"]),
 ]
-KINDS = {"city": Kind.TEXT, "spent": Kind.NUMBER, "born": Kind.DATE, "member": Kind.YES_NO}
+KINDS = {
+    "city": AttributeKind.TEXT,
+    "spent": AttributeKind.NUMBER,
+    "born": AttributeKind.DATE,
+    "member": AttributeKind.YES_NO,
+}
 
 
 class Book:
@@ -85,6 +90,8 @@ async def book(database_url: str) -> AsyncIterator[Book]:
     ("text", "who"),
     [
         ("", "ABCDE"),
+        ("everybody", "ABCDE"),
+        ("not everybody", ""),
         ("city = rome", "AC"),
         ("city != rome", "BDE"),
         ("not city = rome", "BDE"),
@@ -178,7 +185,7 @@ async def test_what_is_declared_later_is_filled_in_and_a_change_is_followed(book
     await book.segments.withdraw(HERE, "spent")
     with pytest.raises(Refused, match="filter_unknown_name"):
         await book.segments.read(HERE, "spent > 1")
-    await book.segments.declare(HERE, "spent", Kind.TEXT)
+    await book.segments.declare(HERE, "spent", AttributeKind.TEXT)
     assert [one.ready for one in await book.segments.attributes(HERE) if one.name == "spent"] == [False]
     while await book.segments.fill(limit=2):
         pass
@@ -191,7 +198,7 @@ async def test_what_is_declared_later_is_filled_in_and_a_change_is_followed(book
 
 
 async def test_nobody_is_filled_in_while_people_are_being_added(book: Book) -> None:
-    await book.segments.declare(HERE, "shoe", Kind.NUMBER)
+    await book.segments.declare(HERE, "shoe", AttributeKind.NUMBER)
     async with book.v.pool.connection() as connection, connection.transaction():
         await book.v.vault.store(connection, HERE, [Entry("+12025550199", "US", {"shoe": "41"})])
         assert not await book.segments.fill()
@@ -202,12 +209,12 @@ async def test_nobody_is_filled_in_while_people_are_being_added(book: Book) -> N
 async def test_a_declaration_has_a_plain_name_of_its_own_and_there_are_not_too_many(book: Book) -> None:
     for name, rule in (("City", "malformed"), ("a b", "malformed"), ("tag", "reserved"), ("and", "reserved")):
         with pytest.raises(Refused, match=rule):
-            await book.segments.declare(HERE, name, Kind.TEXT)
+            await book.segments.declare(HERE, name, AttributeKind.TEXT)
     for place in range(MOST - len(KINDS)):
-        await book.segments.declare(HERE, f"more{place}", Kind.TEXT)
+        await book.segments.declare(HERE, f"more{place}", AttributeKind.TEXT)
     with pytest.raises(Refused, match="too_many"):
-        await book.segments.declare(HERE, "one_more", Kind.TEXT)
-    await book.segments.declare(HERE, "city", Kind.TEXT)
+        await book.segments.declare(HERE, "one_more", AttributeKind.TEXT)
+    await book.segments.declare(HERE, "city", AttributeKind.TEXT)
 
 
 async def test_an_erased_person_fits_nothing_and_is_skipped_where_they_were_chosen(book: Book) -> None:

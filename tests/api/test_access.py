@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str, Any]] = {
         f"/v1/recipients/{SOME}/consent",
         {"source": "paper", "given_at": "2026-01-01T00:00:00Z"},
     ),
+    "audience.choose": ("POST", "/v1/audiences/choose", {"title": "Spring", "filter": "everybody"}),
+    "recipient.erase": ("POST", f"/v1/recipients/{SOME}/erase", None),
     "recipient.opt-out": ("POST", f"/v1/recipients/{SOME}/opt-out", None),
     "campaign.create": ("POST", "/v1/campaigns", {"title": "Spring", "parts": [{"text": "Hello"}]}),
     "campaign.revise": ("POST", f"/v1/campaigns/{SOME}/revise", {"title": "Spring", "parts": [{"text": "Hello"}]}),
