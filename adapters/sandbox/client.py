@@ -68,6 +68,10 @@ class SandboxControl:
         """The phone logs out one or all of its linked devices; returns how many."""
         return int((await self.call("POST", "/control/unlink", {"phone": phone, "device": device}))["gone"])
 
+    async def hang_up(self) -> None:
+        """End the lines of all browsers, as a network does; they come back by themselves."""
+        await self.call("DELETE", "/control/lines")
+
     async def inbound(self, phone: str, sender: str, text: str) -> int:
         """Somebody writes to an account; returns how many linked devices were told."""
         body = {"phone": phone, "sender": sender, "text": text}

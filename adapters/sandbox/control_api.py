@@ -108,6 +108,13 @@ def control(world: World) -> APIRouter:
     async def unlink(body: Unlink) -> dict[str, int]:
         return {"gone": world.unlink(body.phone, body.device)}
 
+    @router.delete("/lines")
+    async def hang_up() -> dict[str, int]:
+        """End the lines of all browsers, as a network does; they come back by themselves."""
+        online = sum(device.sink is not None for device in world.devices.values())
+        world.hang_up()
+        return {"ended": online}
+
     @router.post("/inbound")
     async def inbound(body: Inbound) -> dict[str, int]:
         return {"devices": world.receive(body.phone, body.sender, body.text)}

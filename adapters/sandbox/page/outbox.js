@@ -52,9 +52,10 @@ export class Outbox {
   async acks(/** @type {Record<string, number>} */ acks) {
     for (const row of await this.companion.store.unread()) {
       const level = acks[row.id];
+      const waiting = this.#waiting.get(row.id);
       if (level === undefined) continue;
       if (level > 0) await this.receipt(row.key, level);
-      else if (this.#waiting.has(row.id)) void this.#transmit(row);
+      else if (waiting) void this.#transmit(waiting.row); // the very row that its sender looks at
       else if (row.ack === 0) await this.#change(row, 0, true);
     }
   }

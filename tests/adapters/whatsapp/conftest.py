@@ -13,7 +13,7 @@ from tests.adapters.whatsapp.running import Sandbox, link, running_sandbox
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sandbox]:
-    flags = ("--delivered-after", "0.05", "--read-after", "0.1", "--read-share", "1")
+    flags = ("--delivered-after", "0.05", "--read-after", "0.1", "--read-share", "1", "--slow-media", "1")
     async with running_sandbox(tmp_path_factory.mktemp("sandbox"), *flags) as running:
         yield running
 
