@@ -10,6 +10,7 @@ from adapters import metrics, tracing
 from adapters.event_store import Lease
 from adapters.leases import Claim, Leases
 from adapters.progress import SentMessage
+from domain.account import ReportReady, ReportTrouble, Trouble
 from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.delivery import OPEN, Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
@@ -45,6 +46,7 @@ REJECTIONS = {
     "file_missing": Rejection.NOT_READY,  # opened anew, it will be there
 }
 DOUBTS = {"deadline": Doubt.DEADLINE, "page_gone": Doubt.BROWSER_GONE, "duplicate_id": Doubt.DUPLICATE_ID}
+REFUSED_IN_A_ROW = 3  # by WhatsApp's server, of different people: then it is the account that is refused
 # After these nothing more of a batch may be sent now; the dispatcher queues the rest again when it may be.
 HALTING = frozenset({"job_not_running", "job_revised", "account_not_ready", "allowance_over", "permits"})
 
@@ -88,6 +90,7 @@ class Sender:
         self._leases = leases
         self._deadline = deadline
         self._typing = typing  # seconds before a text, at most
+        self._refused: set[UUID] = set()  # deliveries, since the last message that was taken
 
     async def work(self, batch: Batch) -> None:
         """Send what of a batch is not sent yet. Raises NotReady or LeaseLost."""
@@ -176,6 +179,8 @@ class Sender:
                 crashpoint("after_act")
                 told = await self.decide(result, "outcome", recipient.delivery_id, part, attempt)
                 crashpoint("after_outcome")
+                if len(self._refused) >= REFUSED_IN_A_ROW:
+                    await self._restricted(*cause[1:])
                 if any(isinstance(event, Rejected) and not event.final for event in told.events):
                     raise NotReady
                 waits = any(isinstance(event, SendConfirmed) and event.not_before for event in told.events)
@@ -187,6 +192,12 @@ class Sender:
         if outcome.rule in ("already_acted_on", "too_early"):
             return False
         raise RuntimeError(f"An intent came to nothing: {outcome.rule}.")
+
+    async def _restricted(self, *cause: object) -> None:
+        """WhatsApp takes nothing from this account, though its page is ready: a person has to look."""
+        self._refused.clear()
+        await self.decide(ReportTrouble(self._claim.account, Trouble.CAPPED), "refused", *cause)
+        await self.decide(ReportReady(self._claim.account), "refused-and-ready", *cause)
 
     async def _grant(self) -> bool:
         """Go on under the next allowance, if one is due: a block that ended in mid-batch needs no turn of the queue."""
@@ -211,12 +222,15 @@ class Sender:
                 quoted = recipient.quoted(part)
                 await self._messenger.send(recipient.number, message, intended.wa_id, left, quoted=quoted)
         except SendRejected as rejected:
+            if rejected.reason == "refused_by_server":
+                self._refused.add(delivery)
             return RejectSend(delivery, part, REJECTIONS.get(rejected.reason, Rejection.REFUSED))
         except SendUncertain as uncertain:
             if live.acknowledged:  # a receipt overtook the answer
                 return ConfirmSend(delivery, part)
             return DoubtSend(delivery, part, DOUBTS.get(uncertain.reason, Doubt.OTHER))
         else:
+            self._refused.clear()
             live.acknowledged = True
             return ConfirmSend(delivery, part)
         finally:

@@ -13,11 +13,11 @@ from adapters.leases import Leases, Owner, boot_id, started
 from adapters.sandbox.memory import InstantMessenger
 from adapters.sends import LINK_CODE, QR, RESTART, live
 from adapters.sessions import states
-from domain.account import LogOutAccount, PauseAccount, RegisterAccount, RemoveAccount
+from domain.account import AccountRestricted, LogOutAccount, PauseAccount, RegisterAccount, RemoveAccount, ResumeAccount
 from domain.job import Status
 from domain.ports import Arrived, MessageArrived, SessionState
 from domain.recipient import MessageReceived, OptOutSource, RecipientOptedOut
-from domain.send import DeliverySkipped, SendConfirmed, SkipReason
+from domain.send import DeliverySkipped, Rejection, SendConfirmed, SendRejected, SkipReason
 from tests.workers.sending_house import HERE, House, core, house, profile_of, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, all_ready, link, open_workspace, sent, status_is, submit, told
 from workers import session as session_worker
@@ -210,3 +210,25 @@ async def test_who_answers_stop_in_mid_run_gets_nothing_from_then_on(
     assert [(event.recipient_id, event.reason) for event in skipped] == [(job.recipients[11], SkipReason.OPTED_OUT)]
     assert sum(isinstance(event, SendConfirmed) for event in events) == len(home.wire()) == 11
     assert NUMBERS[11] not in {entry.chat for entry in home.wire()}
+
+
+async def test_an_account_of_which_whatsapp_takes_nothing_is_restricted_until_a_person_resumes_it(
+    database_url: str, nats_url: str, scratch: Path
+) -> None:
+    async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
+        await open_workspace(home)
+        accounts = await link(home, 1)
+        home.world.faults.arm("nack")
+        job = await submit(home, accounts, NUMBERS[:8])
+        await until(lambda: restricted(home))
+        assert not home.wire()
+        home.world.faults.clear()
+        await home.give(ResumeAccount(accounts[0]))
+        await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
+        events = await told(home)
+    assert [event.reason for event in events if isinstance(event, SendRejected)] == [Rejection.REFUSED] * 3
+    assert sum(isinstance(event, SendConfirmed) for event in events) == len(home.wire()) == 5
+
+
+async def restricted(home: House) -> bool:
+    return any(isinstance(event, AccountRestricted) for event in await told(home))
