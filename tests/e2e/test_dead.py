@@ -1,9 +1,6 @@
 """`drumline dead`: what an operator at the terminal does with messages that nobody could handle."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -12,6 +9,7 @@ import pytest
 
 from adapters.sealing import Sealing
 from domain.message import WorkspaceId
+from tests.e2e.terminal import Ran, drumline
 from tests.faults.processes import Place
 from tests.workers.core import MASTER, PEPPER
 
@@ -26,11 +24,9 @@ def place(database_url: str, nats_url: str, scratch: Path) -> Place:
     return Place(database_url, nats_url, scratch / "data")
 
 
-def dead(place: Place, *words: str, group: str = "dead") -> subprocess.CompletedProcess[str]:
+def dead(place: Place, *words: str, group: str = "dead") -> Ran:
     given = {"DATABASE_URL": place.database_url, "NATS_URL": place.nats_url, "DATA_DIR": str(place.data)}
-    environment = os.environ | {f"DRUMLINE_{name}": value for name, value in given.items()}
-    line = [sys.executable, "-m", "infra.cli", group, *words]
-    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return drumline(group, *words, settings=given)
 
 
 def a_letter(place: Place, workspace: str) -> UUID:
