@@ -122,6 +122,7 @@ def test_a_fault_goes_by_its_name_or_number_and_the_refusal_tells_both() -> None
         fault_named("F99")
 
 
+@pytest.mark.long
 def test_a_list_without_the_variables_gets_a_text_without_them(scratch: Path) -> None:
     path = scratch / "list.csv"
     path.write_text("number,consent\n+12025550111,yes\n+12025550112,no\n")
@@ -135,8 +136,11 @@ def test_a_list_without_the_variables_gets_a_text_without_them(scratch: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"number\n12\n", "no row"), (b"name\nAna\n", "number"), (b"\xff\xfe\x00bad", "")],
-    ids=["a list of bad rows", "a list without numbers", "a list that is not UTF-8"],
+    [
+        pytest.param(b"number\n12\n", "no row", id="a list of bad rows"),
+        pytest.param(b"name\nAna\n", "number", id="a list without numbers", marks=pytest.mark.long),
+        pytest.param(b"\xff\xfe\x00bad", "", id="a list that is not UTF-8", marks=pytest.mark.long),
+    ],
 )
 def test_an_unusable_list_is_one_clear_sentence(scratch: Path, content: bytes, said: str) -> None:
     path = scratch / "list.csv"

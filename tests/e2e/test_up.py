@@ -93,7 +93,7 @@ def test_a_killed_worker_and_a_killed_server_come_back(scratch: Path) -> None:
             os.kill(int(before.split()[0]), signal.SIGKILL)
             assert wait_until(lambda record=record, before=before: record.read_text() != before, 20), name  # type: ignore[misc]  # defaults bind the loop's values
         assert wait_until(lambda: ready(url), WAIT)
-        assert pasted(printed)[0].json()["state"] == "applied"
+        assert wait_until(lambda: pasted(printed)[0].json()["state"] == "applied", WAIT)
 
 
 def ready(url: str) -> bool:
@@ -103,7 +103,7 @@ def ready(url: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["HTTP_PORT", "SANDBOX_PORT"])
+@pytest.mark.parametrize("name", ["HTTP_PORT", pytest.param("SANDBOX_PORT", marks=pytest.mark.long)])
 def test_a_taken_port_is_said_in_one_sentence(scratch: Path, name: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

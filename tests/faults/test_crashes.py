@@ -91,13 +91,13 @@ async def check(home: House, job: Submitted, unknown: int) -> None:
     ("crashpoint", "unknown"),
     [
         ("after_claim", 0),
-        ("after_evict", 0),
-        ("before_intent:6", 0),
+        pytest.param("after_evict", 0, marks=pytest.mark.long),
+        pytest.param("before_intent:6", 0, marks=pytest.mark.long),
         ("after_intent:6", 1),
         ("after_act:6", 1),
         ("after_outcome:6", 0),
         ("before_ack", 0),
-        ("after_ack", 0),
+        pytest.param("after_ack", 0, marks=pytest.mark.long),
     ],
 )
 async def test_a_session_worker_killed_at_any_step_sends_nothing_twice(
@@ -176,8 +176,11 @@ async def test_the_check_notices_a_wire_that_was_doubled(victim: Victim) -> None
             await check(home, job, unknown=0)
 
 
+AROUND_A_STEP = [pytest.param(name, marks=pytest.mark.long) for name in ("before_queue:2", "before_fire")]
+
+
 @pytest.mark.parametrize(
-    "crashpoint", ["after_grant:2", "before_queue:2", "after_queue:2", "after_react:20", "before_fire", "after_fire"]
+    "crashpoint", ["after_grant:2", "after_queue:2", "after_react:20", "after_fire", *AROUND_A_STEP]
 )
 async def test_a_core_killed_at_any_step_sends_nothing_twice_and_loses_nothing(victim: Victim, crashpoint: str) -> None:
     async with house(victim.database_url, victim.nats_url, victim.data) as home, running(*sessions(home)):
