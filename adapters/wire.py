@@ -239,7 +239,7 @@ def collect(body: Body, texts: list[str], path: str = "") -> None:
     form, given, templates = shape(body.made_into), body.__dict__, body.made_into in PARTS
     for name in form.worded:
         value = given[name]
-        several = isinstance(value, list)
+        several = isinstance(value, list | tuple)  # a default is a tuple
         for index, one in enumerate(value if several else () if value is None else (value,)):
             field = f"{path}{name}.{index}" if several else f"{path}{name}"
             if isinstance(one, Body):
@@ -257,7 +257,7 @@ def build(body: Body, refs: Iterator[Ref]) -> Any:
     for name in form.names:
         value = given[name]
         if value is not None:
-            several = isinstance(value, list)
+            several = isinstance(value, list | tuple)  # a default is a tuple
             if name in form.texts:
                 value = tuple([next(refs) for _ in value]) if several else next(refs)
             elif name in form.inner:

@@ -19,6 +19,7 @@ class CommandAnswer(BaseModel):
     name: str = Field(description="The command's permanent name.", examples=["campaign.create"])
     state: str = Field(description="pending, applied, refused or crashed.", examples=["applied"])
     campaign_id: UUID | None = Field(None, description="The campaign it made or changed; so are the following.")
+    template_id: UUID | None = None
     job_id: UUID | None = None
     account_id: UUID | None = None
     audience_id: UUID | None = None

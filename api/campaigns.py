@@ -24,6 +24,7 @@ EXAMPLE: dict[str, Any] = {
     "title": "Spring opening",
     "parts": [part_views.TEXT],
     "audience_id": "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10",
+    "template": None,
     "version": 1,
     "archived": False,
     "created_by": "Zk3Pq81x",
@@ -37,6 +38,13 @@ NEW = {
 }
 
 
+class MadeFrom(BaseModel):
+    """A template, at the version that was used."""
+
+    template_id: UUID
+    version: int
+
+
 class Campaign(BaseModel):
     """A campaign's current version."""
 
@@ -44,6 +52,7 @@ class Campaign(BaseModel):
     title: str | None
     parts: list[part_views.Part] = Field(description="One message each, in order; variables stand in double braces.")
     audience_id: UUID | None
+    template: MadeFrom | None = Field(description="The template that the parts are from, as it was then.")
     version: int
     archived: bool
     created_by: str
@@ -57,6 +66,9 @@ class Campaign(BaseModel):
             title=texts.of(row.title),
             parts=part_views.shown(row.parts, texts),
             audience_id=row.audience_id,
+            template=MadeFrom(template_id=row.template_id, version=row.template_version)
+            if row.template_id and row.template_version
+            else None,
             version=row.version,
             archived=row.archived,
             created_by=row.created_by,
@@ -93,7 +105,7 @@ async def get_campaign(campaign_id: UUID, actor: Asking, read: Reading, services
     **gives("campaign.create", made="campaign_id", example=NEW),
 )
 async def create_campaign(accept: Accepting) -> Response:
-    """Begin a campaign of 1 to 10 messages; its id is in the answer."""
+    """Begin a campaign of 1 to 10 messages, or of a template's; its id is in the answer."""
     return await accept("campaign.create", new="campaign_id")
 
 

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from domain.message import Recorded
-from projections import accounts, audiences, campaigns, deliveries, jobs, recipients, workspaces
+from projections import accounts, audiences, campaigns, deliveries, jobs, recipients, templates, workspaces
 from projections.projection import Projection, share
 from projections.table import stream_key
 
@@ -19,6 +19,7 @@ PROJECTIONS: Sequence[Projection[Any]] = (
     accounts.PROJECTION,
     audiences.PROJECTION,
     recipients.PROJECTION,
+    templates.PROJECTION,
     campaigns.PROJECTION,
     jobs.PROJECTION,
     deliveries.PROJECTION,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from domain.content import Part, kind_of
+from domain.content import KINDS, MediaKind, MediaPart, Part, kind_of
 from domain.message import Ref
 
 Told = dict[str, Any]
@@ -31,3 +31,19 @@ def refs(parts: Iterable[Mapping[str, Any]]) -> list[Ref]:
             value = part.get(name)
             found += value if isinstance(value, list) else () if value is None else (value,)
     return found
+
+
+def parts_of(kept_parts: Iterable[Mapping[str, Any]]) -> list[Part]:
+    """The parts that are kept so."""
+    return [part_of(dict(one)) for one in kept_parts]
+
+
+def part_of(fields: dict[str, Any]) -> Part:
+    kind = KINDS[fields["kind"]]
+    if kind is not MediaPart:
+        del fields["kind"]
+    else:
+        fields["kind"] = MediaKind(fields["kind"])
+    if "choices" in fields:
+        fields["choices"] = tuple(fields["choices"])
+    return kind(**fields)

@@ -33,7 +33,7 @@ def asked(problem: dict[str, Any]) -> tuple[int, str, str]:
     ("body", "rule", "field"),
     [
         ({}, "missing", "title"),
-        ({"title": "Spring"}, "missing", "parts"),
+        ({"title": "Spring"}, "empty", "parts"),
         (NEW | {"parts": []}, "empty", "parts"),
         (NEW | {"parts": [{"text": "x"}] * 11}, "too_many", "parts"),
         (NEW | {"parts": [{"text": "x"}] * 101}, "too_long", "parts"),

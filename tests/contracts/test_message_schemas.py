@@ -21,14 +21,17 @@ from adapters.wire import parse
 from api.rules import status_of
 from domain import catalog
 from domain.message import Recorded, Refused, StreamId, derive
+from domain.template import TemplateCreated
 from tests.builders import (
     AUTHOR,
     CAMPAIGN_CREATED,
     CREATED,
     FROZEN,
+    HELLO,
     IMPORTED,
     READY,
     RULES_STREAM,
+    TITLE,
     a_digest,
     a_ref,
     submitted,
@@ -88,13 +91,14 @@ def test_the_example_of_a_command_would_be_taken_and_an_unknown_field_not(name: 
 def test_the_example_of_a_command_is_not_refused_for_its_form(name: str) -> None:
     draft = parse(name, orjson.dumps(examples.command_example(name)))
     command = draft.command([a_ref(str(number)) for number, _ in enumerate(draft.texts)])
-    job, campaign, account, audience = (
-        derive("example", f"{one}_id") for one in ("job", "campaign", "account", "audience")
+    job, campaign, account, audience, template = (
+        derive("example", f"{one}_id") for one in ("job", "campaign", "account", "audience", "template")
     )
     world = (
         Given(frozen=FROZEN, imported=a_digest("digest"), held=True)
         .on(RULES_STREAM, CREATED)
         .on(StreamId(f"audience-{audience}"), IMPORTED)
+        .on(StreamId(f"template-{template}"), TemplateCreated(TITLE, (HELLO,)))
         .on(StreamId(f"campaign-{campaign}"), CAMPAIGN_CREATED)
         .on(StreamId(f"account-{account}"), *READY)
     )

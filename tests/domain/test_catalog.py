@@ -23,6 +23,7 @@ EVENTS = {
     "allowance-granted allowance-closed allowance-deferred",
     "audience": "imported chosen",
     "recipient": "consent-recorded opted-out erased message-received",
+    "template": "created revised archived",
     "campaign": "created revised archived",
     "job": "submitted revised flagged approval-given approval-voided changes-requested approved scheduled rejected "
     "expired start-deferred started paused resumed stopped completed",
@@ -33,6 +34,7 @@ COMMANDS = {
     "account": "register pause resume log-out remove",
     "audience": "import choose",
     "recipient": "record-consent opt-out erase",
+    "template": "create revise archive",
     "campaign": "create revise archive",
     "job": "submit revise approve withdraw request-changes reject start pause resume stop",
     "delivery": "resolve-unknown",

@@ -10,7 +10,19 @@ from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
-from domain import account, allowance, audience, campaign, catalog, job, recipient, send, submission, workspace
+from domain import (
+    account,
+    allowance,
+    audience,
+    campaign,
+    catalog,
+    job,
+    recipient,
+    send,
+    submission,
+    template,
+    workspace,
+)
 from domain.message import Digest, Envelope, Event, PrincipalId, Recorded, Ref, StreamId, WaId, WorkspaceId, derive
 from domain.schedule import ZoneName
 
@@ -42,6 +54,7 @@ ACCOUNT = (
     account.AccountRestricted,
     account.AccountRemoved,
 )
+TEMPLATE = (template.TemplateCreated, template.TemplateRevised, template.TemplateArchived)
 CAMPAIGN = (campaign.CampaignCreated, campaign.CampaignRevised, campaign.CampaignArchived)
 WORKSPACE = (workspace.WorkspaceCreated, workspace.ModerationPolicySet, workspace.SendingPolicySet)
 RECIPIENT = (
@@ -134,7 +147,8 @@ class Histories:
             self.add("workspace", f"w{length}", *(self.made(kind) for kind in WORKSPACE[:length]))
         self.add("audience", self.id(), self.made(audience.AudienceImported))
         self.add("audience", self.id(), self.made(audience.AudienceChosen))
-        for aggregate, script in (("account", ACCOUNT), ("campaign", CAMPAIGN), ("recipient", RECIPIENT)):
+        scripts = {"account": ACCOUNT, "template": TEMPLATE, "campaign": CAMPAIGN, "recipient": RECIPIENT}
+        for aggregate, script in scripts.items():
             for length in range(1, len(script) + 1):
                 self.add(aggregate, self.id(), *(self.made(kind) for kind in script[:length]))
         self.add("recipient", self.id(), self.made(recipient.RecipientOptedOut))

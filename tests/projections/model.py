@@ -50,6 +50,7 @@ from domain.send import (
     SendResolved,
 )
 from domain.submission import JobRevised, JobSubmitted
+from domain.template import TemplateCreated
 
 Rows = dict[Any, dict[str, Any]]
 
@@ -184,6 +185,20 @@ def campaign(history: Sequence[Recorded]) -> dict[str, Any]:
         "created_at": when(history, CampaignCreated),
         "version": state.version,
         "archived": state.archived,
+        "template_id": state.template.template_id if state.template else None,
+        "template_version": state.template.version if state.template else None,
+    }
+
+
+def template(history: Sequence[Recorded]) -> dict[str, Any]:
+    state = folded(history)
+    return {
+        "title": state.title,
+        "parts": kept(state.parts),
+        "created_by": history[0].envelope.actor,
+        "created_at": when(history, TemplateCreated),
+        "version": state.version,
+        "archived": state.archived,
     }
 
 
@@ -301,6 +316,7 @@ OF: Mapping[str, Mapping[str, Any]] = {
     "account": {"read_accounts": account},
     "audience": {"read_audiences": audience},
     "recipient": {"read_recipients": recipient},
+    "template": {"read_templates": template},
     "campaign": {"read_campaigns": campaign},
     "job": {"read_jobs": job},
     "delivery": {"read_deliveries": delivery},
