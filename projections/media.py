@@ -41,7 +41,7 @@ LIST = Listing(
     only="written AND deleted_at IS NULL",  # in the words of the index
 )
 
-# What messages carry: of campaigns and templates their newest version, of jobs the version that was submitted, until they are over.
+# What messages carry: of campaigns and templates their newest version, of jobs what was submitted, until they are over.
 IN_USE = """
 SELECT workspace, part ->> 'media' FROM read_campaigns CROSS JOIN jsonb_array_elements(parts) AS part
 WHERE NOT archived AND part ->> 'media' IS NOT NULL{which}
