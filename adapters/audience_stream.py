@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -28,6 +28,8 @@ from domain.message import Digest, WorkspaceId
 from domain.recipient import ConsentSource
 
 STAGED = 5_000  # rows read and staged at a time
+TELL = 5.0  # seconds
+T = TypeVar("T")
 PREPARE = """
 SET LOCAL work_mem = '32MB';
 CREATE TEMPORARY TABLE staged (line integer, recipient_id uuid, sealed bytea) ON COMMIT DROP;
@@ -115,12 +117,12 @@ class StagedImport:
                 return digest
             await connection.execute(PREPARE)
             await self._stage(connection, work, reading, aside)
-            await connection.execute(REPEATED)
+            await telling(connection.execute(REPEATED), work, "reading")
             work.tally.merged = await number(connection, MERGED)
             work.tally.recipients = work.tally.rows - work.tally.bad - work.tally.merged
             await work.told("writing")
             if work.dry_run:
-                work.tally.added = work.tally.recipients - await number(connection, KNOWN)
+                work.tally.added = work.tally.recipients - await telling(number(connection, KNOWN), work, "writing")
                 return None
             return await self._write(connection, work, aside)
 
@@ -174,7 +176,7 @@ class StagedImport:
         try:
             async with connection.cursor(name="people", binary=True) as cursor:
                 await cursor.execute(PEOPLE)
-                async for people in persons(cursor, aside):
+                async for people in persons(cursor, work, aside):
                     kept = await self._keep(work, people)
                     await self._add_members(connection, work, kept, members)
                     await consents
@@ -225,6 +227,17 @@ class Staged:
         return Consent(self.recipient_id, given.source, given.at or now, given.proof) if given else None
 
 
+async def telling(doing: Coroutine[Any, Any, T], work: Work, state: State) -> T:
+    """Wait for what PostgreSQL may take long to do, and tell now and then that we live."""
+    task = asyncio.create_task(doing)
+    try:
+        while not (await asyncio.wait([task], timeout=TELL))[0]:
+            await work.told(state)
+        return task.result()
+    finally:
+        task.cancel()
+
+
 async def number(connection: AsyncConnection, question: str) -> int:
     """The answer to a question that is one number."""
     row = await (await connection.execute(question.encode())).fetchone()
@@ -232,10 +245,10 @@ async def number(connection: AsyncConnection, question: str) -> int:
     return int(row[0])
 
 
-async def persons(cursor: AsyncServerCursor[Any], aside: Aside) -> AsyncIterator[list[Staged]]:
+async def persons(cursor: AsyncServerCursor[Any], work: Work, aside: Aside) -> AsyncIterator[list[Staged]]:
     """The staged people, batch by batch, each with all their rows merged."""
     last: Staged | None = None
-    while rows := await cursor.fetchmany(BATCH):
+    while rows := await telling(cursor.fetchmany(BATCH), work, "writing"):
         people, last = await asyncio.to_thread(merge, rows, last, aside)
         if people:
             yield people

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -15,6 +16,7 @@ from pydantic import BaseModel, Field
 from adapters.audience_rows import EXPLAINED
 from adapters.event_feed import Crowded
 from adapters.imports import ENDED, Import
+from adapters.outages import OUTAGES
 from api.accept import Accepting
 from api.auth import Asking
 from api.deps import Given, Services
@@ -23,7 +25,7 @@ from api.events import KEEP_ALIVE, no_room
 from api.import_forms import declared, receive
 from api.openapi import problems, reads
 from api.rules import sentence
-from domain.message import derive
+from domain.message import PrincipalId, derive
 
 router = APIRouter(prefix="/v1/audiences", tags=["audiences"])
 
@@ -127,11 +129,11 @@ async def asked_for(import_id: UUID, actor: Asking, services: Given) -> Import:
 Asked = Annotated[Import, Depends(asked_for)]
 
 
-async def seated(actor: Asking, services: Given) -> AsyncIterator[None]:
-    """A place for a listener as long as it stays."""
+async def seated(actor: Asking, services: Given) -> AsyncIterator[PrincipalId]:
+    """Who listens, and a place for them as long as they stay."""
     try:
         with services.feed.seat(actor.id):
-            yield
+            yield actor.id
     except Crowded as crowded:
         raise no_room(crowded) from None
 
@@ -172,9 +174,11 @@ async def get_import(one: Asked, services: Given) -> ImportTold:
         **problems(401, 404, 422, 429, 503),
     },
 )
-async def follow_import(one: Asked, services: Given, _seat: Annotated[None, Depends(seated)]) -> EventSourceResponse:
+async def follow_import(
+    one: Asked, services: Given, listener: Annotated[PrincipalId, Depends(seated)]
+) -> EventSourceResponse:
     """How far an import is, as server-sent events, whenever that changes; the last tells what became of it."""
-    return EventSourceResponse(following(one, services), headers={"X-Accel-Buffering": "no"})
+    return EventSourceResponse(following(one, listener, services), headers={"X-Accel-Buffering": "no"})
 
 
 @router.get(
@@ -200,8 +204,8 @@ async def csv_of(one: Import, services: Services) -> AsyncIterator[str]:
         yield "".join(f'{row.line},{row.reason},{row.column or ""},"{EXPLAINED[row.reason]}"\r\n' for row in page)
 
 
-async def following(one: Import, services: Services) -> AsyncIterator[bytes]:
-    """An import's states, one after the other."""
+async def following(one: Import, listener: PrincipalId, services: Services) -> AsyncIterator[bytes]:
+    """An import's states, one after the other; ends with the import, the listener's key, or this process."""
     clock = asyncio.get_running_loop().time
     said, at = "", clock()
     while not services.feed.closed:
@@ -215,7 +219,7 @@ async def following(one: Import, services: Services) -> AsyncIterator[bytes]:
         if one.state in ENDED:
             return
         await asyncio.sleep(LOOK)
-        found = await services.uploads.one(one.workspace, one.import_id)
-        if found is None:
-            return
-        one = found
+        with suppress(*OUTAGES):
+            if await services.keys.actor(listener) is None:
+                return
+            one = await services.uploads.one(one.workspace, one.import_id) or one

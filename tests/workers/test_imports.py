@@ -186,6 +186,19 @@ async def test_the_same_upload_under_one_id_is_one_import_and_another_is_refused
     assert len(await house.rows("SELECT DISTINCT upload FROM import_chunks")) == 1
 
 
+async def test_uploads_that_broke_off_are_forgotten_and_others_are_not(house: House) -> None:
+    one = await house.give(LIST)
+    young, old = house.imports.upload(HERE), house.imports.upload(HERE)
+    for upload in (young, old):
+        await upload.write(LIST)
+        await upload.whole()
+    async with house.pool.connection() as connection:
+        age = "UPDATE import_chunks SET received_at = now() - interval '1 hour' WHERE upload = ANY(%s)"
+        await connection.execute(age, [[one.upload, old.id]])
+    await house.imports.sweep()
+    assert set(await house.rows("SELECT DISTINCT upload FROM import_chunks")) == {(one.upload,), (young.id,)}
+
+
 async def test_a_list_given_by_whom_the_commands_do_not_allow_is_refused(house: House) -> None:
     async with house.pool.connection() as connection:
         one = await house.give(LIST)
