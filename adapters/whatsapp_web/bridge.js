@@ -5,6 +5,7 @@
   /** @typedef {News & {seq: number}} Notice */
 
   const KEEP = 1000;
+  const REMEMBER = 10_000;
   const ATTACH_EVERY = 250;
   /** What arrives as a message and is none. */
   const SILENT = [
@@ -21,6 +22,8 @@
   const ring = [];
   /** @type {Wpp | undefined} */
   let attached;
+  /** The last messages that were told of. @type {Set<string>} */
+  const told = new Set();
   let seq = 0;
   let mainReady = false;
   let waking = false;
@@ -55,7 +58,10 @@
       const ids = change.ids.filter((key) => key.fromMe).map((key) => key.id);
       if (ids.length) keep({ kind: 'ack', ack: change.ack, ids });
     });
-    wpp.on('chat.new_message', (message) => void arrived(wpp, message).catch(() => {}));
+    wpp.on('chat.new_message', async (message) => {
+      const news = await arrival(wpp, message).catch(() => null);
+      if (news) keep(news);
+    });
     wpp.on('chat.poll_response', (vote) => void voted(wpp, vote).catch(() => {}));
   }
 
@@ -67,16 +73,21 @@
   }
 
   /**
-   * A message came: from a person, and not one of those that WhatsApp shows for itself.
-   * @param {Wpp} wpp @param {import('@wppconnect/wa-js').whatsapp.MsgModel} message
+   * What a person wrote: told once, and nothing of what WhatsApp shows for itself.
+   * @param {Wpp} wpp @param {import('@wppconnect/wa-js').whatsapp.MsgModel} message @returns {Promise<Arrival | null>}
    */
-  async function arrived(wpp, message) {
+  async function arrival(wpp, message) {
     const { id, from, type = '' } = message;
-    if (id.fromMe || !from?.isUser() || SILENT.includes(type)) return;
-    keep({
+    if (id.fromMe || !from?.isUser() || SILENT.includes(type) || told.has(id.id)) return null;
+    told.add(id.id);
+    for (const oldest of told) {
+      if (told.size <= REMEMBER) break;
+      told.delete(oldest);
+    }
+    return {
       kind: 'message', id: id.id, type, at: message.t ?? Date.now() / 1000, ...(await person(wpp, from)),
       text: (type === 'chat' ? message.body : message.caption) ?? '', answers: message.quotedStanzaID ?? null,
-    });
+    };
   }
 
   /**
@@ -143,7 +154,7 @@
     window.WPP?.conn.refreshQR().catch(() => {});
   }
 
-  const drumline = { clock, look, person, refresh, session };
+  const drumline = { arrival, clock, look, person, refresh, session };
   Object.defineProperty(window, 'drumline', { value: drumline });
   attach();
   // The sandbox puts its own library in the real one's place, at a moment of its own.

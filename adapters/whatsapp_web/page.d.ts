@@ -25,6 +25,8 @@ declare global {
   interface Drumline {
     clock(): { bridge: string; now: number };
     look(since: number): Promise<unknown>;
+    arrival(wpp: Wpp, message: Library.whatsapp.MsgModel): Promise<Arrival | null>;
+    catchUp(since: number): Promise<Arrival[]>;
     refresh(): void;
     session(): { mode: string } | null;
     person(wpp: Wpp, id: Library.whatsapp.Wid): Promise<Omit<Person, 'name'>>;

@@ -1,6 +1,9 @@
 // What drumline asks an account besides sends: who is on WhatsApp, who it is itself, whom it knows; and that it types.
 
 (() => {
+  /** Messages of a chat that are looked at again. */
+  const LAST = 30;
+
   /** The library, if the account is at work. */
   function ready() {
     return window.drumline.session()?.mode === 'MAIN' ? window.WPP : undefined;
@@ -74,5 +77,25 @@
     return { total, items: await Promise.all(people) };
   }
 
-  Object.assign(window.drumline, { typing, exists, own, contacts, groups, members });
+  /**
+   * What people wrote since a moment and was not told of: its event was lost, or the page that had it ended. Nobody's
+   * STOP may be.
+   * @param {number} since in seconds since 1970
+   */
+  async function catchUp(since) {
+    const wpp = ready();
+    if (!wpp) return [];
+    const missed = [];
+    for (const chat of await wpp.chat.list({ onlyUsers: true })) {
+      if ((chat.t ?? 0) < since) continue;
+      for (const message of await wpp.chat.getMessages(chat.id, { count: LAST }).catch(() => [])) {
+        const real = /** @type {import('@wppconnect/wa-js').whatsapp.MsgModel} */ (message);
+        const news = (real.t ?? 0) >= since ? await window.drumline.arrival(wpp, real).catch(() => null) : null;
+        if (news) missed.push(news);
+      }
+    }
+    return missed;
+  }
+
+  Object.assign(window.drumline, { catchUp, typing, exists, own, contacts, groups, members });
 })();

@@ -13,6 +13,7 @@ from playwright.async_api import Error as PlaywrightError
 from adapters.whatsapp_web import linking
 from adapters.whatsapp_web.asking import Asking
 from adapters.whatsapp_web.browser import kill_former, members_of, process_group_of
+from adapters.whatsapp_web.catching_up import CatchingUp
 from adapters.whatsapp_web.notices import told_of
 from adapters.whatsapp_web.orders import WA_ID, digits, file_of, said
 from adapters.whatsapp_web.states import ack_of, judge
@@ -52,6 +53,7 @@ class WhatsAppWebSession(Asking):
         self._launched = launched
         self._state, self._reason = SessionState.LAUNCHING, "created"
         self._notify: Notify = _ignore
+        self._catching_up = CatchingUp(profile, lambda notice: self._notify(notice))
         self._group: int | None = None
         self._context: BrowserContext | None = None
         self._page: Page | None = None
@@ -114,6 +116,7 @@ class WhatsAppWebSession(Asking):
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
+        await self._catching_up.stop()
         context, self._context, self._page = self._context, None, None
         ours = set() if self._group is None else await asyncio.to_thread(members_of, self._group)
         if context is not None:
@@ -190,6 +193,8 @@ class WhatsAppWebSession(Asking):
                         await self._open(page)
                     look = await page.evaluate("since => window.drumline ? drumline.look(since) : null", self._seen)
                     self._take(look)
+                    if self._state is SessionState.READY:
+                        self._catching_up.due(page, self._bridge)
                     if self._state is SessionState.QR and self._reason == "idle":
                         await page.evaluate("() => drumline.refresh()")
             except TimeoutError:

@@ -92,6 +92,12 @@ export function chatSurface(companion) {
     markIsPaused: async (id) => companion.wire.typing(assertChat(id).lid, 0),
 
     getMessageById: async (id) => companion.message(collection.get(parseKey(String(id))._serialized)),
+    // Without its media filter; what it reads is warm.
+    getMessages: async (id, { count = 20 } = {}) => {
+      const rows = await companion.store.lastOf(assertChat(id).lid, count);
+      const warm = await Promise.all(rows.map((row) => collection.warm(row.key)));
+      return warm.flatMap((row) => (row ? [companion.message(row)] : []));
+    },
     getMessageACK: async (id) => {
       const { ack, fromMe } = collection.get(String(id));
       return {

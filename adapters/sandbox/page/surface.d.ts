@@ -54,7 +54,10 @@ export type ChatSurface = Namespace<
   typeof Wpp.chat,
   | 'find' | 'getMessageACK' | 'list' | 'markIsComposing' | 'markIsPaused' | 'sendCreatePollMessage' | 'sendFileMessage'
   | 'sendLocationMessage' | 'sendTextMessage' | 'sendVCardContactMessage'
-> & { getMessageById(id: string | RealKey): Promise<Msg> };
+> & {
+  getMessageById(id: string | RealKey): Promise<Msg>;
+  getMessages(id: string | RealWid, options?: Wpp.chat.GetMessagesOptions): Promise<Msg[]>;
+};
 export type Options = Wpp.chat.SendMessageOptions;
 
 export interface Surface {

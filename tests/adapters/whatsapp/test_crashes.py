@@ -10,10 +10,11 @@ import pytest
 from adapters.sandbox.client import ControlRefused
 from adapters.sandbox.ledger import read
 from adapters.whatsapp_web.browser import LOCKS, kill_former, process_group_of
+from adapters.whatsapp_web.catching_up import HEARD
 from adapters.whatsapp_web.driver import WhatsAppWeb
-from adapters.whatsapp_web.session import LaunchFailed
+from adapters.whatsapp_web.session import LaunchFailed, WhatsAppWebSession
 from domain.outgoing import Text
-from domain.ports import Ack, SendRejected, SendUncertain, SessionState, StateChanged
+from domain.ports import Ack, MessageArrived, Notice, SendRejected, SendUncertain, SessionState, StateChanged
 from tests.adapters.whatsapp.running import (
     Sandbox,
     link,
@@ -188,3 +189,45 @@ async def test_codes_turn_run_out_and_are_renewed_without_hands(tmp_path: Path, 
 
         await until_answered(scanned)
         await until_state(session, SessionState.READY)
+
+
+async def test_what_a_person_wrote_is_heard_though_its_event_was_lost_and_the_browser_killed(
+    sandbox: Sandbox, web: WhatsAppWeb, profile: Path
+) -> None:
+    account, person = "+14165550107", "+14165550108"
+    heard: list[str] = []
+
+    def listen(notice: Notice) -> None:
+        if isinstance(notice, MessageArrived):
+            heard.append(notice.text)
+
+    session = web.session(profile)
+    await session.start(listen)
+    await sandbox.control.inbound(account, person, "Before it was linked")
+    await link(session, sandbox.control.scan, account)
+    await sandbox.control.inbound(account, person, "Hello")
+    await until(lambda: heard == ["Hello"])
+    await until((profile / HEARD).exists)
+    await sandbox.control.arm("events_dropped", account)
+    await sandbox.control.inbound(account, person, "STOP")
+    await until_answered(lambda: is_stored(session))
+    group = session.process_group
+    assert group is not None
+    os.killpg(group, signal.SIGKILL)
+    await until_state(session, SessionState.DEAD)
+    await session.stop()
+    await sandbox.control.disarm("events_dropped")
+    assert heard == ["Hello"]
+
+    again = web.session(profile)
+    await again.start(listen)
+    await until(lambda: "STOP" in heard)
+    assert "Before it was linked" not in heard
+    await again.stop()
+
+
+async def is_stored(session: WhatsAppWebSession) -> bool:
+    """Whether the browser has the person's second message, though nobody was told of it."""
+    assert session._page is not None
+    chats = await session._page.evaluate("WPP.chat.list().then(chats => chats.map(chat => chat.unreadCount))")
+    return bool(chats == [2])
