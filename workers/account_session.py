@@ -23,7 +23,7 @@ from workers.decisions import Contended, Unstorable
 from workers.persevering import through_outages
 from workers.sending import LeaseLost, NotReady, Sender
 from workers.session_live import Live
-from workers.session_reports import Report, report
+from workers.session_reports import Report, next_change, report
 from workers.session_tools import Tools
 
 NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
@@ -210,7 +210,10 @@ class AccountSession:
     async def _feed(self) -> None:
         """Tell each state the session comes into: to the table, and what matters as a decision."""
         while True:
-            changed = await self._changes.get()
+            changed = await next_change(self._changes, self._messenger.state)
+            if changed is None:
+                await self._report(ReportTrouble(self._account, Trouble.STALLED))
+                changed = await self._changes.get()
             metrics.session(self._account, changed.state)
             told = {"account_id": str(self._account), "reason": changed.reason}
             log.info("session %s", changed.state, extra=told)

@@ -1,5 +1,6 @@
 """Which of a session's states are news to the account, and as what."""
 
+import asyncio
 from uuid import UUID
 
 from domain.account import ReportLinked, ReportReady, ReportTrouble, Trouble
@@ -15,7 +16,18 @@ TROUBLES = {
     SessionState.RESTRICTED: Trouble.CAPPED,
     SessionState.DEAD: Trouble.CRASHED,
 }
+STALLED_AFTER = 20.0  # seconds in a state that should pass by itself
+PASSING = (SessionState.LAUNCHING, SessionState.LOADING, SessionState.SYNCING)
 BANS = frozenset({"tos_block", "smb_tos_block", "banned"})
+
+
+async def next_change(changes: asyncio.Queue[StateChanged], now: SessionState) -> StateChanged | None:
+    """The next state; None when the present one should pass by itself, and does not."""
+    try:
+        async with asyncio.timeout(STALLED_AFTER if now in PASSING else None):
+            return await changes.get()
+    except TimeoutError:
+        return None
 
 
 def report(account: UUID, changed: StateChanged, *, linking: bool) -> Report | None:
