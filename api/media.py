@@ -40,6 +40,8 @@ EXAMPLE: dict[str, Any] = {
     "height": 720,
     "put_at": "2026-11-21T09:30:00Z",
 }
+GIVEN: dict[int | str, dict[str, Any]] = {200: {"description": "The file.", "content": {ANY: {"example": "(bytes)"}}}}
+DELETED: dict[int | str, dict[str, Any]] = {204: {"description": "Shown no more; its bytes follow within minutes."}}
 FILE = {
     "requestBody": {
         "required": True,
@@ -157,8 +159,7 @@ async def get_media(media_id: MediaId, actor: Asking, services: Given) -> File:
 @router.get(
     "/{media_id}/content",
     response_class=StreamingResponse,
-    responses={200: {"description": "The file.", "content": {ANY: {"example": "(bytes)"}}}}
-    | problems(401, 404, 422, 503),
+    responses=GIVEN | problems(401, 404, 422, 503),
 )
 async def get_content(media_id: MediaId, actor: Asking, services: Given) -> StreamingResponse:
     """The file itself, to be saved: no browser shows it as a page of ours."""
@@ -177,8 +178,7 @@ async def get_content(media_id: MediaId, actor: Asking, services: Given) -> Stre
 @router.delete(
     "/{media_id}",
     status_code=204,
-    responses={204: {"description": "Shown no more; its bytes follow within minutes."}}
-    | problems(401, 403, 404, 409, 422, 503),
+    responses=DELETED | problems(401, 403, 404, 409, 422, 503),
 )
 async def delete_media(media_id: MediaId, actor: Putting, services: Given, read: Reading) -> None:
     """Delete a file that no campaign and no unfinished job has."""

@@ -35,6 +35,9 @@ async def version(
 
 router = APIRouter(prefix="/v1/media/uploads", tags=["media"], dependencies=[Depends(version)])
 
+TAKEN: dict[int | str, dict[str, Any]] = {
+    204: {"description": f"Taken: see `Upload-Offset`; of a whole file `Drl-Media` is the id, as {ID[:8]}…"}
+}
 GIVEN_UP: dict[int | str, dict[str, Any]] = {204: {"description": "Given up."}}
 EXAMPLE: dict[str, Any] = {
     "id": "c1d2e3f4-0a1b-4c2d-8e3f-405162738495",
@@ -102,8 +105,7 @@ async def get_upload(upload_id: UUID, actor: Putting, services: Given, response:
     "/{upload_id}",
     status_code=204,
     max_body_size=LARGEST,
-    responses={204: {"description": f"Taken: see `Upload-Offset`; of a whole file `Drl-Media` is the id, as {ID[:8]}…"}}
-    | problems(401, 403, 404, 409, 412, 413, 415, 422, 503),
+    responses=TAKEN | problems(401, 403, 404, 409, 412, 413, 415, 422, 503),
     openapi_extra={
         "requestBody": {"required": True, "content": {CHUNK: {"schema": {"type": "string", "format": "binary"}}}}
     },

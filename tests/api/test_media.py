@@ -1,5 +1,6 @@
 """Media over HTTP: whole, in chunks as tus has it, by URL; shown, given out, deleted, and each tenant's apart."""
 
+import base64
 import socketserver
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from tests.adapters.files import FILES, TEXT, image, movie
 from tests.adapters.test_media_fetch import Server
 from tests.api.house import QUOTA, House, Tenant, problem_in
 from tests.api.test_bad_input import asked
+from tests.contracts import node
 
 CHUNK = {"Content-Type": "application/offset+octet-stream"}
 NOBODY = "0" * 64
@@ -108,7 +110,7 @@ def test_a_file_of_unknown_length_is_taken(tenant: Tenant) -> None:
 
 def test_a_file_comes_in_chunks_and_goes_on_after_a_break(tenant: Tenant) -> None:
     data = image("JPEG")
-    upload = begin(tenant, len(data))
+    upload, became = begin(tenant, len(data)), None
     for start in range(0, len(data), 500):
         asking = tenant.ask("HEAD", upload)
         assert (asking.headers["upload-offset"], asking.headers["upload-length"]) == (str(start), str(len(data)))
@@ -118,9 +120,10 @@ def test_a_file_comes_in_chunks_and_goes_on_after_a_break(tenant: Tenant) -> Non
         assert (answer.status_code, answer.headers["upload-offset"]) == (204, str(start + len(chunk)))
         assert answer.headers["tus-resumable"] == "1.0.0"
         assert "upload-expires" in answer.headers
+        became = answer.headers.get("drl-media")
     state = tenant.ok("GET", upload)
     assert state["media"] == put(tenant, data)
-    assert answer.headers["drl-media"] == state["media"]["id"]
+    assert became == state["media"]["id"]
 
 
 def test_a_chunk_at_another_place_is_refused_with_the_place_to_go_on_from(tenant: Tenant) -> None:
@@ -229,3 +232,17 @@ def test_media_are_listed_the_newest_first_by_kind(tenant: Tenant) -> None:
     assert [item["id"] for item in first["items"] + rest["items"]] == made
     stickers = tenant.ok("GET", "/v1/media", params={"kind": "sticker"})["items"]
     assert [item["mimetype"] for item in stickers] == ["image/webp"]
+
+
+def test_the_protocol_s_own_client_breaks_off_and_goes_on(house: House, tenant: Tenant) -> None:
+    data = movie(data=3_000_000)
+    given = {
+        "endpoint": f"{house.url}/v1/media/uploads",
+        "key": tenant.keys[Role.SERVICE],
+        "data": base64.b64encode(data).decode(),
+        "chunk": 1_000_000,
+    }
+    told = node.run("send_by_tus.mjs", given)
+    assert (told["begun"]["accepted"], told["begun"]["media"]) == (1_000_000, None)
+    assert told["ended"]["url"] == told["begun"]["url"]
+    assert tenant.ask("GET", f"/v1/media/{told['ended']['media']}/content").content == data
