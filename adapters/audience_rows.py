@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 
 import phonenumbers
 
@@ -16,6 +17,8 @@ CONSENT, SOURCE, GIVEN_AT, PROOF = "consent", "consent_source", "consent_at", "c
 YES = frozenset({"yes", "y", "true", "1"})
 NO = frozenset({"no", "n", "false", "0"})
 QUOTED = re.compile(r'="([^"]*)"')  # how spreadsheets are kept from rewriting a number
+LETTER = re.compile(r"[^\W\d_]")
+PLAIN = re.compile(r"\+[1-9][0-9]{6,14}")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 COUNTRIES = phonenumbers.SUPPORTED_REGIONS  # ISO 3166-1 codes that have telephone numbers
 
@@ -119,20 +122,46 @@ def read_number(text: str, country: str | None) -> tuple[str, str | None]:
     """A number in E.164, and the country it belongs to."""
     if not text:
         raise RowRefused(Reason.NUMBER_MISSING, "number")
-    if any(character.isalpha() for character in text):  # letters would be dialled
+    if LETTER.search(text):  # it would be dialled
         raise RowRefused(Reason.NUMBER_UNREADABLE, "number")
     try:
-        number = phonenumbers.parse(text, country)
+        number = plain(text) or phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException as error:
         unplaced = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE and country is None
         reason = Reason.NUMBER_WITHOUT_COUNTRY if unplaced and "+" not in text else Reason.NUMBER_UNREADABLE
         raise RowRefused(reason, "number") from None
     if number.extension:
         raise RowRefused(Reason.NUMBER_UNREADABLE, "number")
-    if not phonenumbers.is_valid_number(number):
-        raise RowRefused(Reason.NUMBER_INVALID, "number")
     region = phonenumbers.region_code_for_number(number)
+    if region is None or not phonenumbers.is_valid_number_for_region(number, region):
+        raise RowRefused(Reason.NUMBER_INVALID, "number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), region
+
+
+def plain(text: str) -> phonenumbers.PhoneNumber | None:
+    """What the library makes of a number that is + and digits, where its rules change nothing; None where they might.
+
+    It spares half of the time that reading a number takes.
+    """
+    if not PLAIN.fullmatch(text):
+        return None
+    for end in (2, 3, 4):
+        code, national = int(text[1:end]), text[end:]
+        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            prefix = national_prefix(code)
+            if national[0] == "0" or (prefix is not None and prefix.match(national)):
+                return None
+            return phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
+    return None
+
+
+@cache
+def national_prefix(code: int) -> re.Pattern[str] | None:
+    """What may stand before a national number of a country, and then has to be looked at."""
+    region = phonenumbers.region_code_for_country_code(code)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    prefix = metadata.national_prefix_for_parsing if metadata else None
+    return re.compile(prefix) if prefix else None
 
 
 def read_consent(values: dict[str, str], now: datetime) -> tuple[Given | None, bool]:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters import audience_csv
 from adapters.audience_csv import BadRow, ImportRefused, Listed, Parsed, Reading, parse
-from adapters.audience_rows import Given, Reason, Row
+from adapters.audience_rows import Given, Reason, Row, plain
 from domain.recipient import ConsentSource
 from tests.adapters.vaulted import NOW
 
@@ -269,6 +270,27 @@ def test_numbers_are_read_as_people_write_them(written: str, country: str | None
 )
 def test_a_number_nobody_can_be_reached_at_makes_its_row_bad(written: str, country: str | None, reason: Reason) -> None:
     assert bad(f"number,name\n{written},Ana", country) == BadRow(2, reason, "number")
+
+
+EXAMPLES = [
+    f"+{found.country_code}{phonenumbers.national_significant_number(found)}"
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+    for kind in (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE)
+    if (found := phonenumbers.example_number_for_type(region, kind))
+]
+
+
+@given(st.sampled_from(EXAMPLES), st.integers(1, 6), st.sampled_from(["", "0", "1", "8", "9", "15", "52", "999999"]))
+@example("+5215512345678", 1, "")
+@example("+12025550101", 2, "1")
+def test_a_plain_number_is_read_as_the_library_reads_it(number: str, place: int, digits: str) -> None:
+    for text in (number, number[:place] + digits + number[place:], number[: place + 1] + digits + number[place + 2 :]):
+        if (quick := plain(text)) is not None:
+            assert quick == phonenumbers.parse(text, None)
+
+
+def test_nearly_every_plain_number_is_read_quickly() -> None:
+    assert sum(plain(number) is not None for number in EXAMPLES) > 0.8 * len(EXAMPLES)
 
 
 @pytest.mark.parametrize(
