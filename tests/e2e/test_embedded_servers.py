@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +37,16 @@ servers.start()
 print("started", flush=True)
 time.sleep(600)
 """
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[EmbeddedServers]:
+    """For tests that only look."""
+    path = Path(tempfile.mkdtemp(prefix="drl-"))
+    path.chmod(0o711)
+    with EmbeddedServers(path / "data") as started:
+        yield started
+    shutil.rmtree(path)
 
 
 @pytest.fixture
@@ -88,18 +100,18 @@ async def admitted(url: str) -> bool:
     return True
 
 
-def test_postgres_is_durable(servers: EmbeddedServers) -> None:
+def test_postgres_is_durable(shared: EmbeddedServers) -> None:
     names = ["fsync", "full_page_writes", "synchronous_commit", "data_checksums"]
-    assert {name: setting(servers, name) for name in names} == dict.fromkeys(names, "on")
+    assert {name: setting(shared, name) for name in names} == dict.fromkeys(names, "on")
 
 
-def test_postgres_listens_on_no_port(servers: EmbeddedServers) -> None:
-    assert setting(servers, "listen_addresses") == ""
-    assert stat.S_IMODE(servers.postgres.sockets.stat().st_mode) == 0o700
+def test_postgres_listens_on_no_port(shared: EmbeddedServers) -> None:
+    assert setting(shared, "listen_addresses") == ""
+    assert stat.S_IMODE(shared.postgres.sockets.stat().st_mode) == 0o700
 
 
-async def test_nats_is_durable_and_bounded(servers: EmbeddedServers) -> None:
-    client = await nats.connect(servers.nats.system_url)
+async def test_nats_is_durable_and_bounded(shared: EmbeddedServers) -> None:
+    client = await nats.connect(shared.nats.system_url)
     said = json.loads((await client.request("$SYS.REQ.SERVER.PING.VARZ", timeout=2)).data)["data"]
     await client.close()
     assert said["jetstream"]["config"]["sync_always"] is True
@@ -107,12 +119,12 @@ async def test_nats_is_durable_and_bounded(servers: EmbeddedServers) -> None:
     assert said["max_payload"] == 1 << 20
 
 
-async def test_only_who_knows_the_password_reaches_the_bus(servers: EmbeddedServers) -> None:
+async def test_only_who_knows_the_password_reaches_the_bus(shared: EmbeddedServers) -> None:
     for name in ("password", "users.conf", "nats.conf"):
-        assert stat.S_IMODE((servers.nats.home / name).stat().st_mode) == 0o600
-    assert not await admitted(f"nats://core:guess@127.0.0.1:{servers.nats.port}")
-    assert not await admitted(f"nats://127.0.0.1:{servers.nats.port}")
-    assert await admitted(servers.nats_url)
+        assert stat.S_IMODE((shared.nats.home / name).stat().st_mode) == 0o600
+    assert not await admitted(f"nats://core:guess@127.0.0.1:{shared.nats.port}")
+    assert not await admitted(f"nats://127.0.0.1:{shared.nats.port}")
+    assert await admitted(shared.nats_url)
 
 
 async def test_what_was_written_outlives_kill_9_of_both_servers(servers: EmbeddedServers) -> None:
@@ -215,9 +227,9 @@ async def test_two_instances_run_side_by_side(scratch: Path) -> None:
         assert await messages(one) == 1
 
 
-def test_a_second_supervisor_on_the_same_data_is_refused(servers: EmbeddedServers) -> None:
-    with pytest.raises(ServerError, match=rf"already runs on {servers.data_dir} \(process {os.getpid()}\)"):
-        EmbeddedServers(servers.data_dir).start()
+def test_a_second_supervisor_on_the_same_data_is_refused(shared: EmbeddedServers) -> None:
+    with pytest.raises(ServerError, match=rf"already runs on {shared.data_dir} \(process {os.getpid()}\)"):
+        EmbeddedServers(shared.data_dir).start()
 
 
 def test_a_port_in_use_is_said_in_one_sentence_and_nothing_is_left_running(scratch: Path) -> None:

@@ -13,6 +13,7 @@ from infra.embedded import EmbeddedPostgres
 from infra.migrate import migrate
 from infra.rebuild import rebuild
 from projections.beside import RebuildRefused
+from tests.e2e.terminal import drumline
 from tests.rebuild.ground import Ground, differing, ground, laid
 from workers.crashpoints import NAMES
 from workers.rebuild import Rebuilt
@@ -102,14 +103,13 @@ async def test_the_command_tells_progress_in_lines_and_ends_with_json(here: Grou
 
 async def test_the_command_tells_by_its_exit_code_that_rows_differed(here: Ground) -> None:
     await here.run("UPDATE read_deliveries SET attempt = 77 WHERE id = (SELECT id FROM read_deliveries LIMIT 1)")
-    process = await asyncio.to_thread(started, here.url, "deliveries", "--check")
-    said, told = await asyncio.to_thread(process.communicate)
-    assert process.returncode == 1, told
-    assert "differs in 1 row" in said
+    settings = {"DATABASE_URL": here.url}
+    ran = await asyncio.to_thread(drumline, "rebuild", "deliveries", "--check", settings=settings)
+    assert ran.returncode == 1, ran.stderr
+    assert "differs in 1 row" in ran.stdout
 
 
-async def test_a_name_that_is_no_read_model_is_answered_with_those_that_are(here: Ground) -> None:
-    process = await asyncio.to_thread(started, here.url, "nothing")
-    _, told = await asyncio.to_thread(process.communicate)
-    assert process.returncode == 2
-    assert "choose among all, workspaces" in told
+def test_a_name_that_is_no_read_model_is_answered_with_those_that_are() -> None:
+    ran = drumline("rebuild", "nothing", settings={"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"})
+    assert ran.returncode == 2
+    assert "choose among all, workspaces" in ran.stderr

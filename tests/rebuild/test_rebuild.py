@@ -57,7 +57,11 @@ async def test_a_check_only_compares(here: Ground) -> None:
     assert await here.schemas() == ["public"]
 
 
-@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
+@pytest.mark.parametrize(
+    "projection",
+    [one if one.name == "jobs" else pytest.param(one, marks=pytest.mark.long) for one in PROJECTIONS],
+    ids=lambda projection: projection.name,
+)
 async def test_one_alone_is_rebuilt_with_the_tables_it_keeps(here: Ground, projection: object) -> None:
     assert projection in PROJECTIONS
     before = await here.hashes()

@@ -19,7 +19,7 @@ async def nothing_queued(home: House) -> bool:
     return not await home.sends.waiting()
 
 
-@pytest.mark.parametrize("texts", [("Hello {{name}}",), ("One", "Two")])
+@pytest.mark.parametrize("texts", [("One", "Two"), pytest.param(("Hello {{name}}",), marks=pytest.mark.long)])
 async def test_the_share_of_an_account_that_cannot_go_on_moves_after_a_new_approval(
     database_url: str, nats_url: str, scratch: Path, texts: tuple[str, ...]
 ) -> None:

@@ -32,18 +32,18 @@ async def test_each_recipient_gets_the_message_once_and_the_job_completes(
     async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
         await open_workspace(home)
         accounts = await link(home, 3)
-        job = await submit(home, accounts, NUMBERS, consented=lambda index: index % 10 != 0)
+        job = await submit(home, accounts, NUMBERS[:80], consented=lambda index: index % 10 != 0)
         await until(lambda: status_is(home, job.job_id, Status.COMPLETED), 60)
         wire, events = home.wire(), await told(home)
-    assert Counter(entry.chat for entry in wire) == Counter(n for i, n in enumerate(NUMBERS) if i % 10)
+    assert Counter(entry.chat for entry in wire) == Counter(n for i, n in enumerate(NUMBERS[:80]) if i % 10)
     assert {entry.wa_id for entry in wire} == {
         wa_id(delivery_id(job.job_id, recipient), 0) for i, recipient in enumerate(job.recipients) if i % 10
     }
     skipped = [event for event in events if isinstance(event, DeliverySkipped)]
-    assert [event.reason for event in skipped] == [SkipReason.NO_CONSENT] * 20
-    assert sum(isinstance(event, SendIntended) for event in events) == 180
-    assert sum(isinstance(event, SendConfirmed) for event in events) == 180
-    assert [event for event in events if isinstance(event, JobCompleted)] == [JobCompleted(200)]
+    assert [event.reason for event in skipped] == [SkipReason.NO_CONSENT] * 8
+    assert sum(isinstance(event, SendIntended) for event in events) == 72
+    assert sum(isinstance(event, SendConfirmed) for event in events) == 72
+    assert [event for event in events if isinstance(event, JobCompleted)] == [JobCompleted(80)]
 
 
 async def test_a_job_of_several_parts_sends_them_in_order_and_tells_of_receipts(

@@ -32,7 +32,7 @@ from tests.workers.test_revised_job import accounts_after
 from workers import account_session
 from workers.decisions import Contended, Outcome, Request, Unstorable
 
-TEXTS = [("Hello {{name}}",), ("One", "Two")]
+TEXTS = [("One", "Two"), pytest.param(("Hello {{name}}",), marks=pytest.mark.long)]
 
 
 def unready(monkeypatch: pytest.MonkeyPatch, tries: dict[str, int]) -> None:
