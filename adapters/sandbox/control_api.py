@@ -1,5 +1,7 @@
 """The control of the sandbox as a whole: its phones, codes that wait for a scan, faults, the ledger."""
 
+import asyncio
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -12,6 +14,7 @@ from adapters.sandbox.nouns import Phone, lid_of
 from adapters.sandbox.world import World
 
 RECENT = 200
+HEARD_WITHIN = 2.0
 
 
 class NewPhone(BaseModel):
@@ -139,12 +142,14 @@ def control(world: World) -> APIRouter:
             world.faults.arm(body.name, body.number, body.times)
         except UnknownFault:
             raise HTTPException(422, {"reason": "unknown_fault", "known": list(FAULTS)}) from None
+        await _known_to_pages(world)
         return {"armed": body.name}
 
     @router.delete("/faults")
     async def disarm(name: str | None = None) -> dict[str, str]:
         """One fault, or all of them, will not happen."""
         world.faults.clear(name)
+        await _known_to_pages(world)
         return {"disarmed": name or "all"}
 
     @router.get("/ledger")
@@ -177,3 +182,12 @@ def control(world: World) -> APIRouter:
         }
 
     return router
+
+
+async def _known_to_pages(world: World) -> None:
+    """Wait until each page that is online knows what is armed now: who arms a fault sees it in the next send."""
+    change = world.faults.changes
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HEARD_WITHIN):
+            while any(d.sink and d.phone and d.heard < change for d in world.devices.values()):  # noqa: ASYNC110 - not one event, but one a page
+                await asyncio.sleep(0.01)

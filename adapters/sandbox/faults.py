@@ -74,7 +74,12 @@ class Faults:
 
     def __init__(self) -> None:
         self.armed: list[Armed] = []
-        self.changed: Callable[[], None] = lambda: None
+        self.changes = 0
+        self.told: Callable[[], None] = lambda: None
+
+    def changed(self) -> None:
+        self.changes += 1
+        self.told()
 
     def arm(self, name: str, number: str | None = None, times: int | None = None) -> None:
         if name not in FAULTS:

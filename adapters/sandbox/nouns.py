@@ -46,6 +46,7 @@ class Device:
     got: int = 0
     codes: list[tuple[str, float]] = field(default_factory=list)
     typed: tuple[str, str] | None = None  # the phone that is to link it, and the code to type there
+    heard: int = 0  # the last change of the faults that its page knows of
     sink: Sink | None = None
 
     def push(self, stanza: Stanza) -> None:

@@ -151,6 +151,12 @@ def wire(world: World, media: Media) -> APIRouter:
         world.typing(caller(x_device), body.lid, body.seconds)
         return {"ok": True}
 
+    @router.post("/heard")
+    async def heard(change: Annotated[int, Body(embed=True)], x_device: Credential) -> dict[str, bool]:
+        """This page knows what is armed since that change."""
+        caller(x_device).heard = change
+        return {"ok": True}
+
     @router.post("/fault")
     async def fault(body: Struck, x_device: Credential, request: Request) -> dict[str, bool]:
         """Whether a fault of the page's own strikes now, in a send to this number; a kill is done at once."""

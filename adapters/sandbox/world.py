@@ -26,7 +26,7 @@ class World:
     ) -> None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.faults = faults or Faults()
-        self.faults.changed = self._faults_changed
+        self.faults.told = self._faults_changed
         self.ledger = Ledger(data_dir / LEDGER, durable=durable)
         self.chats = Chats(data_dir / CHATS)
         self.devices = {device.id: device for device in self.chats.devices()}
@@ -267,7 +267,8 @@ class World:
                     self.chats.keep_ack(message, SENT)
 
     def _tell_faults(self, device: Device) -> None:
-        device.push({"type": "faults", "armed": self.faults.in_the_page(device.phone)})
+        armed = self.faults.in_the_page(device.phone)
+        device.push({"type": "faults", "armed": armed, "change": self.faults.changes})
 
     def _faults_changed(self) -> None:
         for device in list(self.devices.values()):

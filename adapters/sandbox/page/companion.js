@@ -143,7 +143,7 @@ export class Companion {
       case 'vote':
         return this.#inbox.vote(stanza);
       case 'faults':
-        return this.#faulty(stanza.armed);
+        return this.#faulty(stanza);
       case 'logout':
         return this.#unlinked(/** @type {Events['conn.logout_reason']} */ (stanza.reason ?? 'unknown_companion'));
       case 'forgotten':
@@ -175,11 +175,12 @@ export class Companion {
     if (first) this.events.emit('conn.main_ready', undefined);
   }
 
-  /** Lasting faults change what the stream shows. @param {string[]} armed */
-  #faulty(armed) {
+  /** Lasting faults change what the stream shows. @param {Stanza & {type: 'faults'}} stanza */
+  #faulty({ armed, change }) {
     const before = this.mode;
     this.faults.armed = new Set(armed);
     if (this.mode !== before) this.#stream(this.#mode, this.info);
+    return this.linked ? this.wire.heard(change) : undefined;
   }
 
   /** @param {Events['conn.logout_reason']} reason */

@@ -19,7 +19,7 @@ export interface Outgoing { id: string; lid: string; content: Content; quoted?: 
 export type Stanza =
   | { type: 'ping' } | { type: 'bye' } | { type: 'forgotten' } | { type: 'reload' }
   | { type: 'logout'; reason?: string }
-  | { type: 'faults'; armed: string[] }
+  | { type: 'faults'; armed: string[]; change: number }
   | { type: 'codes'; refs: string[]; first: number; next: number }
   | { type: 'paired'; me: Contact } | { type: 'online'; me: Contact }
   | { type: 'acks'; acks: Record<string, number> }

@@ -89,6 +89,11 @@ export class Wire {
     await this.#post('/wire/got', { mail }).catch(() => {}); // it comes again
   }
 
+  /** What is armed after this change is known here. @param {number} change */
+  async heard(change) {
+    await this.#post('/wire/heard', { change }).catch(() => {}); // who armed it has waited long enough
+  }
+
   /** A chat was opened. @param {string} lid */
   async read(lid) {
     await this.#post('/wire/read', { lid }).catch(() => {}); // only a courtesy
