@@ -13,7 +13,7 @@ from adapters.sandbox.memory import content_of
 from adapters.sandbox.nouns import lid_of
 from domain.content import MediaKind
 from domain.outgoing import Contact, Location, Media, Outgoing, Poll, Text
-from domain.ports import Ack, Arrived, MessageArrived, SendRejected
+from domain.ports import Ack, Arrived, MessageArrived, SendRejected, SendUncertain
 from tests.adapters.whatsapp.rig import ACCOUNT, Rig
 from tests.adapters.whatsapp.running import new_id, until, until_answered
 
@@ -155,3 +155,23 @@ async def test_one_shows_as_typing_for_a_while_and_to_nobody_without_whatsapp(li
     await linked.far.arm("not_on_whatsapp", NOBODY)
     for number in (NOBODY, "+12025550139"):
         await linked.messenger.typing(number, 0.05)
+
+
+@pytest.mark.parametrize("linked", ["browser"], indirect=True)
+async def test_a_file_whose_promise_never_comes_is_sent_once_its_receipt_comes(linked: Rig, tmp_path: Path) -> None:
+    number, wa_id, file = "+46701740609", new_id(), tmp_path / "file"
+    file.write_bytes(b"%PDF-1.4\n")
+    await linked.far.arm("hang_after_wire", number)
+    sent = Media(MediaKind.DOCUMENT, file, "application/pdf", "menu.pdf")
+    assert await linked.messenger.send(number, sent, wa_id, 20) in (Ack.DELIVERED, Ack.READ)
+    assert len(linked.wire(wa_id)) == 1
+
+
+@pytest.mark.parametrize("linked", ["browser"], indirect=True)
+async def test_a_file_that_takes_longer_than_its_deadline_is_uncertain(linked: Rig, tmp_path: Path) -> None:
+    number, wa_id, file = "+46701740610", new_id(), tmp_path / "file"
+    file.write_bytes(b"%PDF-1.4\n")
+    await linked.far.arm("slow_media", number)
+    with pytest.raises(SendUncertain, match="deadline"):
+        await linked.messenger.send(number, Media(MediaKind.DOCUMENT, file, "application/pdf", "menu.pdf"), wa_id, 1.5)
+    assert linked.wire(wa_id) == []
