@@ -16,8 +16,10 @@ from adapters.vault import NUMBER
 from domain import campaign as campaigns
 from domain import content, wording
 from domain import job as jobs
+from domain import template as templates
 from domain.audience import ChooseAudience, ImportAudience
 from domain.content import Part
+from domain.direct import SubmitMessage
 from domain.merkle import root
 from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
 from domain.ports import Gathered
@@ -46,6 +48,10 @@ SELECT %s, * FROM unnest(%s::int[], %s::uuid[], %s::int[], %s::uuid[]) ON CONFLI
 ROWS = """
 SELECT ordinal, recipient_id, vault_version, account_id FROM frozen_audience
 WHERE root = %s AND account_id = %s AND ordinal >= %s ORDER BY ordinal LIMIT %s
+"""
+ONE = """
+SELECT p.version, array(SELECT name FROM unnest(%s::text[]) AS wanted (name) WHERE name = %s OR NOT v.sealed ? name)
+FROM people p JOIN person_versions v USING (recipient_id, version) WHERE p.workspace = %s AND p.recipient_id = %s
 """
 IMPORTED = """
 SELECT digest FROM audience_imports
@@ -101,6 +107,18 @@ class Audiences:
         rows, head = await asyncio.to_thread(assigned, members, sorted(set(accounts)))
         return Freeze(Frozen(head, len(rows), dict(lacking)), rows)
 
+    async def freeze_one(
+        self, workspace: WorkspaceId, recipient_id: UUID, accounts: Collection[UUID], variables: Collection[str]
+    ) -> Freeze | None:
+        """One person, as an audience of their own; None when nobody of this workspace is there."""
+        asked = [sorted(variables), NUMBER, workspace, recipient_id]
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(ONE, asked)).fetchone()
+        if row is None:
+            return None
+        rows, head = assigned([(1, recipient_id, row[0])], sorted(set(accounts)))
+        return Freeze(Frozen(head, 1, dict.fromkeys(row[1], 1)), rows)
+
     async def keep(self, freeze: Freeze) -> None:
         """Keep a frozen audience's rows under its root; again changes nothing."""
         async with self._pool.connection() as connection:
@@ -148,6 +166,11 @@ def account_of(recipient_id: UUID, accounts: Sequence[UUID]) -> UUID:
     return accounts[int.from_bytes(digest[:8], "big") % len(accounts)]
 
 
+def wanted(texts: Sequence[str]) -> set[str]:
+    """The variables that everybody must have."""
+    return {name for text in texts for name in wording.required(text)}
+
+
 class SubmissionFacts:
     """Gathers what a submission, an import or an erasure is decided on besides the log: what the vault holds."""
 
@@ -168,6 +191,11 @@ class SubmissionFacts:
                     says = states.get(campaigns.DECIDER.stream(chosen.campaign_id))
                 if says is not None:
                     return await self._frozen(actor.workspace, says.audience_id, says.parts, chosen_accounts)
+            case SubmitMessage(recipient_id=recipient_id, parts=parts, template=named, accounts=chosen_accounts):
+                template = states.get(templates.DECIDER.stream(named.template_id)) if named else None
+                says_parts = template.parts if template else parts
+                if chosen_accounts:
+                    return await self._one(actor.workspace, recipient_id, says_parts, chosen_accounts)
             case EraseRecipient(recipient_id=recipient_id):
                 return Gathered(held=await self._audiences.held(actor.workspace, recipient_id))
             case ImportAudience() | ChooseAudience():
@@ -179,9 +207,23 @@ class SubmissionFacts:
     ) -> Gathered:
         if audience_id is None or not accounts:
             return Gathered()  # the decision refuses it for that
+        texts = await self._texts(workspace, parts)
+        freeze = await self._audiences.freeze(workspace, audience_id, accounts, wanted(texts))
+        return self._gathered(freeze, texts)
+
+    async def _one(
+        self, workspace: WorkspaceId, recipient_id: UUID, parts: Sequence[Part], accounts: Sequence[UUID]
+    ) -> Gathered:
+        texts = await self._texts(workspace, parts)
+        freeze = await self._audiences.freeze_one(workspace, recipient_id, accounts, wanted(texts))
+        return self._gathered(freeze, texts) if freeze else Gathered()
+
+    async def _texts(self, workspace: WorkspaceId, parts: Sequence[Part]) -> Sequence[str]:
+        """All that parts say in words."""
         refs = [ref for part in parts for ref in content.words(part)]
         texts = await self._contents.open_many(workspace, refs)
-        wanted = {name for ref in refs for name in wording.required(texts[ref])}
-        freeze = await self._audiences.freeze(workspace, audience_id, accounts, wanted)
-        links = sum(wording.links(texts[ref]) for ref in refs)
+        return [texts[ref] for ref in refs]
+
+    def _gathered(self, freeze: Freeze, texts: Sequence[str]) -> Gathered:
+        links = sum(map(wording.links, texts))
         return Gathered(frozen=replace(freeze.frozen, links=links), keep=partial(self._audiences.keep, freeze))

@@ -105,11 +105,11 @@ class Submitted(BaseModel):
     """What was submitted or revised: everything that `review_hash` covers, and who has answered."""
 
     id: UUID
-    campaign_id: UUID
-    campaign_version: int
+    campaign_id: UUID | None = Field(description="Null for a direct message; so are the version and the audience.")
+    campaign_version: int | None
     title: str | None
     parts: list[part_views.Part]
-    audience_id: UUID
+    audience_id: UUID | None
     recipients: int
     accounts: list[UUID]
     start_at: datetime | None

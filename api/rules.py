@@ -107,6 +107,8 @@ SENTENCES = {
     "too_long_ago": "The time lies before 1970.",
     "too_far_ahead": "The time is more than {days} days ahead.",
     "not_in_the_vault": "No import with this digest lies in the vault.",
+    "no_consent": "This person never agreed to be written to: record their consent first.",
+    "direct_message": "A direct message is not revised: stop it, and write another.",
     "opted_out": "This person opted out; a newer consent of their own is needed.",
     "erased": "This person was erased: they are never written to again.",
     # of media
@@ -182,6 +184,8 @@ CONFLICTS = {
     "id_taken",
     "archived",
     "opted_out",
+    "no_consent",
+    "direct_message",
     "erased",
     "number_taken",
     "account_not_linked",

@@ -21,6 +21,7 @@ MODERATION = {
     "flag_above": 1000,
     "flag_links": True,
     "flagged_approvals": 2,
+    "review_messages": True,
 }
 SENDING = {"messages": 1, "seconds": 30, "per_minute": None, "per_hour": 60, "per_day": 500}
 EXAMPLE: dict[str, Any] = {
@@ -38,6 +39,7 @@ class ModerationPolicy(BaseModel):
     own_approval: bool
     flag_above: int | None = Field(description="Jobs with more recipients are flagged.")
     flag_links: bool = Field(description="Jobs with a link in a text are flagged.")
+    review_messages: bool = Field(description="Whether direct messages are reviewed that are not flagged.")
     flagged_approvals: int = Field(description="How many approvals a flagged job needs, never its submitter's own.")
 
 

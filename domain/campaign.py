@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain import audience as audiences
-from domain import content
 from domain import template as templates
 from domain import workspace as ws
 from domain.content import Part
@@ -107,12 +106,7 @@ def decide(campaign: Campaign, command: Command, facts: Facts) -> Sequence[Event
 
 def checked(command: CreateCampaign | ReviseCampaign, facts: Facts) -> tuple[Part, ...]:
     """What a version says; a version that could never be submitted is refused."""
-    parts = command.parts
-    if command.template is not None:
-        if parts:
-            raise Refused("parts_and_template", field="template")
-        parts = templates.parts_of(command.template, facts)
-    content.check(parts)
+    parts = templates.chosen(command.parts, command.template, facts)
     if command.audience_id is not None:
         stream = audiences.DECIDER.stream(command.audience_id)
         if not facts.state(stream, audiences.DECIDER.initial).exists:

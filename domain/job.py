@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from domain import account as accounts
-from domain import submission
+from domain import direct, submission
+from domain.direct import SubmitMessage
 from domain.lifecycle import BEFORE_START, IN_REVIEW, STARTED, WAITING, Job, Status, evolve
 from domain.message import Command, Decider, Digest, Event, Facts, Refused, StreamId, WorkspaceId
 from domain.moderation import check_reviewer
@@ -89,6 +90,10 @@ def decide(job: Job, command: Command, facts: Facts) -> Sequence[Event]:
         if job.status is not Status.UNKNOWN:
             raise Refused("id_taken", field="job_id")
         return submission.submit(command, facts)
+    if isinstance(command, SubmitMessage):
+        if job.status is not Status.UNKNOWN:
+            raise Refused("id_taken", field="job_id")
+        return direct.submit(command, facts)
     if job.status is Status.UNKNOWN:
         raise Refused("unknown_job", field="job_id")
     events = review(job, command, facts)
@@ -178,6 +183,8 @@ def revise(job: Job, command: ReviseJob, facts: Facts) -> Sequence[Event]:
     """A revision, the approvals it voids, and what it is flagged for. Who was sent something keeps it."""
     assert job.says is not None
     assert job.pace is not None
+    if job.says.audience_id is None:
+        raise Refused("direct_message", field="job_id")
     if job.status is Status.RUNNING:
         raise Refused("pause_first", field="job_id", status=job.status)
     allowed(job, (*WAITING, Status.PAUSED), "already_over", facts.now)
@@ -251,6 +258,8 @@ def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:
     match command:
         case SubmitJob() | ReviseJob():
             return submission.reads(command, workspace)
+        case SubmitMessage():
+            return direct.reads(command, workspace)
         case StartDueJob():
             return tuple(accounts.DECIDER.stream(one) for one in command.accounts)
     return ()

@@ -63,13 +63,13 @@ class ReviseJob(Command):
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted(Event):
-    """Everything a reviewer sees, frozen; `review_hash` covers it."""
+    """Everything a reviewer sees, frozen; `review_hash` covers it. A direct message has no campaign and no audience."""
 
-    campaign_id: UUID
-    campaign_version: int
+    campaign_id: UUID | None
+    campaign_version: int | None
     title: Ref
     parts: tuple[Part, ...]
-    audience_id: UUID
+    audience_id: UUID | None
     audience: Digest
     recipients: int
     accounts: tuple[UUID, ...]
@@ -89,10 +89,10 @@ class JobSubmitted(Event):
 class JobRevised(Event):
     """Everything a reviewer sees from now on; what was approved before does not count."""
 
-    campaign_version: int
+    campaign_version: int | None
     title: Ref
     parts: tuple[Part, ...]
-    audience_id: UUID
+    audience_id: UUID | None
     audience: Digest
     recipients: int
     accounts: tuple[UUID, ...]
@@ -110,12 +110,12 @@ class JobRevised(Event):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a job says and to whom: of its campaign, at one version."""
+    """What a job says and to whom: of its campaign, at one version, or a direct message."""
 
-    number: int
+    number: int | None
     title: Ref
     parts: tuple[Part, ...]
-    audience_id: UUID
+    audience_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def revise(command: ReviseJob, kept: Kept, facts: Facts) -> Sequence[Event]:
         field = "campaign.campaign_id"
         version = newest(command.campaign.campaign_id, facts, field)
         if command.campaign.version != version.number:
-            raise Refused("not_the_newest", field="campaign.version", newest=version.number)
+            raise Refused("not_the_newest", field="campaign.version", newest=version.number or 0)
     when = reschedule(command.start_at, command.start, command.at_once, command.expires_at, kept.when, facts.now)
     pace = kept.pace if command.pace is None else pace_within(command.pace, rules)
     chosen = kept.accounts

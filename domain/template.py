@@ -110,6 +110,16 @@ def reads(command: Command, workspace: WorkspaceId) -> Sequence[StreamId]:
 DECIDER = Decider("template", Template(), decide, evolve, reads)
 
 
+def chosen(parts: tuple[Part, ...], named: TemplateVersion | None, facts: Facts) -> tuple[Part, ...]:
+    """What is to be said: one's own parts or a template's, as a messenger takes them."""
+    if named is not None:
+        if parts:
+            raise Refused("parts_and_template", field="template")
+        parts = parts_of(named, facts)
+    content.check(parts)
+    return parts
+
+
 def parts_of(named: TemplateVersion, facts: Facts) -> tuple[Part, ...]:
     """What a template says, if it is the version that was named and may be used."""
     template: Template = facts.state(DECIDER.stream(named.template_id), DECIDER.initial)

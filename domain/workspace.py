@@ -19,13 +19,15 @@ class CreateWorkspace(Command):
 @dataclass(frozen=True, slots=True)
 class SetModerationPolicy(Command):
     """Say how many approvals a job needs (1 to 5) and whether its submitter's own counts; which jobs are flagged (more
-    recipients than that; with a link in a text), and how many approvals those need (2 to 5)."""
+    recipients than that; with a link in a text), and how many approvals those need (2 to 5); and whether direct
+    messages are reviewed that are not flagged."""
 
     approvals: int
     own_approval: bool
     flag_above: int | None = None
     flag_links: bool = False
     flagged_approvals: int = 2
+    review_messages: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class ModerationPolicySet(Event):
     flag_above: int | None = None
     flag_links: bool = False
     flagged_approvals: int = 2
+    review_messages: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Workspace:
     flag_above: int | None = None
     flag_links: bool = False
     flagged_approvals: int = 2
+    review_messages: bool = True
     messages: int = 1
     seconds: int = 30
     per_minute: int | None = None
@@ -99,13 +103,15 @@ def decide(workspace: Workspace, command: Command, facts: Facts) -> Sequence[Eve
     match command:
         case CreateWorkspace():
             return [] if workspace.exists else [WorkspaceCreated()]
-        case SetModerationPolicy(approvals, own_approval, flag_above, flag_links, flagged_approvals):
+        case SetModerationPolicy(approvals, own_approval, flag_above, flag_links, flagged_approvals, review_messages):
             required(workspace)
             within(approvals, 1, 5, "approvals")
             within(flagged_approvals, 2, 5, "flagged_approvals")
             if flag_above is not None:
                 within(flag_above, 1, MOST_RECIPIENTS, "flag_above")
-            moderation = ModerationPolicySet(approvals, own_approval, flag_above, flag_links, flagged_approvals)
+            moderation = ModerationPolicySet(
+                approvals, own_approval, flag_above, flag_links, flagged_approvals, review_messages
+            )
             return [] if evolve(workspace, moderation) == workspace else [moderation]
         case SetSendingPolicy(messages, seconds, per_minute, per_hour, per_day):
             required(workspace)
@@ -123,14 +129,15 @@ def evolve(workspace: Workspace, event: Event) -> Workspace:
     match event:
         case WorkspaceCreated():
             return replace(workspace, exists=True)
-        case ModerationPolicySet(approvals, own_approval, flag_above, flag_links, flagged_approvals):
+        case ModerationPolicySet():
             return replace(
                 workspace,
-                approvals=approvals,
-                own_approval=own_approval,
-                flag_above=flag_above,
-                flag_links=flag_links,
-                flagged_approvals=flagged_approvals,
+                approvals=event.approvals,
+                own_approval=event.own_approval,
+                flag_above=event.flag_above,
+                flag_links=event.flag_links,
+                flagged_approvals=event.flagged_approvals,
+                review_messages=event.review_messages,
             )
         case SendingPolicySet(messages, seconds, per_minute, per_hour, per_day):
             return replace(

@@ -17,11 +17,11 @@ from projections.table import Keyed, stamp_keyed
 class Submission(Keyed):
     """A row that shows what was submitted; its id is the job's."""
 
-    campaign_id: UUID
-    campaign_version: int
+    campaign_id: UUID | None
+    campaign_version: int | None
     title: Ref
     parts: list[Told]
-    audience_id: UUID
+    audience_id: UUID | None
     audience: Digest
     recipients: int
     accounts: list[str]

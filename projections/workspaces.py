@@ -11,7 +11,7 @@ from projections.projection import Handler, Projection, begins, of, sets
 from projections.table import Shown, Table, stamp
 
 RULES_AT_FIRST = Workspace()
-MODERATION = ("approvals", "own_approval", "flag_above", "flag_links", "flagged_approvals")
+MODERATION = ("approvals", "own_approval", "flag_above", "flag_links", "flagged_approvals", "review_messages")
 
 
 @dataclass(slots=True)
@@ -28,6 +28,7 @@ class Row(Shown):
     per_minute: int | None = RULES_AT_FIRST.per_minute
     per_hour: int | None = RULES_AT_FIRST.per_hour
     per_day: int | None = RULES_AT_FIRST.per_day
+    review_messages: bool = RULES_AT_FIRST.review_messages
 
 
 TABLE = Table("read_workspaces", Row, key="workspace")

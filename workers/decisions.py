@@ -7,6 +7,7 @@ from datetime import datetime
 from adapters.event_store import EventStore, Item, Loaded, Verdict
 from domain import catalog
 from domain.audience import ChooseAudience, ImportAudience
+from domain.direct import SubmitMessage
 from domain.message import Event, Facts, Refused, Role, StreamId
 from domain.ports import Gather
 from domain.recipient import EraseRecipient
@@ -17,6 +18,8 @@ from workers.states import StateCache
 
 __all__ = ["Contended", "Decisions", "Outcome", "Request", "Turned", "Unstorable", "command_key", "refusal"]
 
+# What is decided on facts that lie outside the log.
+GATHERED = (SubmitJob, SubmitMessage, ReviseJob, ImportAudience, ChooseAudience, EraseRecipient)
 MOST_TRIES = 25  # each lost try means that somebody else got through
 
 
@@ -170,7 +173,7 @@ class Decisions:
         states = known(case)
         facts = Facts(request.actor, now, states, case.versions)
         keep = None
-        if isinstance(command, SubmitJob | ReviseJob | ImportAudience | ChooseAudience | EraseRecipient):
+        if isinstance(command, GATHERED):
             gathered = await self._gather(command, request.actor, {**states, case.target: case.own_state()})
             facts = replace(facts, frozen=gathered.frozen, imported=gathered.imported, held=gathered.held)
             keep = gathered.keep

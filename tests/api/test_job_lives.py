@@ -99,7 +99,7 @@ def test_flagged_jobs_can_be_looked_for_and_need_two(house: House, tenant: Tenan
     policy = {"approvals": 1, "own_approval": False, "flag_above": 3, "flag_links": True}
     tenant.ok("PUT", "/v1/workspace/moderation-policy", policy, role=Role.ADMIN)
     told = tenant.ok("GET", "/v1/workspace")["moderation_policy"]
-    assert told == policy | {"flagged_approvals": 2}
+    assert told == policy | {"flagged_approvals": 2, "review_messages": True}
     plain, many = tenant.job(rows=3), tenant.job(rows=4)
     campaign = tenant.campaign(audience_id=plain["audience_id"], parts=[{"text": "See shop.example.com/spring"}])
     answer = tenant.ok("POST", "/v1/jobs", {"campaign_id": str(campaign), "accounts": plain["accounts"]})

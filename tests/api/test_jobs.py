@@ -135,7 +135,7 @@ def test_the_review_queue_holds_what_awaits_an_answer_oldest_first(tenant: Tenan
 def test_two_approvals_where_the_policy_asks_for_two(house: House, tenant: Tenant) -> None:
     tenant.ok("PUT", "/v1/workspace/moderation-policy", {"approvals": 2, "own_approval": False}, role=Role.ADMIN)
     policy = tenant.ok("GET", "/v1/workspace")["moderation_policy"]
-    flags = {"flag_above": None, "flag_links": False, "flagged_approvals": 2}
+    flags = {"flag_above": None, "flag_links": False, "flagged_approvals": 2, "review_messages": True}
     assert policy == {"approvals": 2, "own_approval": False} | flags
     job = tenant.job()
     approve(tenant, job)

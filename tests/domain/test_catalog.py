@@ -36,7 +36,7 @@ COMMANDS = {
     "recipient": "record-consent opt-out erase",
     "template": "create revise archive",
     "campaign": "create revise archive",
-    "job": "submit revise approve withdraw request-changes reject start pause resume stop",
+    "job": "submit submit-message revise approve withdraw request-changes reject start pause resume stop",
     "delivery": "resolve-unknown",
 }
 
@@ -74,7 +74,7 @@ def test_no_permanent_name_was_changed_or_dropped() -> None:
     assert sorted(catalog.COMMANDS) == sorted(names(COMMANDS))
 
 
-HOMES = {"submission": "job", "review": "job", "run": "job", "send": "delivery", "allowance": "account"}
+HOMES = {"submission": "job", "review": "job", "run": "job", "send": "delivery", "direct": "job", "allowance": "account"}
 
 
 def home(kind: type) -> str:

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from uuid import uuid4
 
 from domain.content import Part, TextPart
+from domain.direct import SubmitMessage
 from domain.job import Status
 from domain.message import Ref
 from domain.send import SendConfirmed, SendIntended, delivery_id, wa_id
-from tests.workers.sending_house import core, house, running, sessions, until
+from domain.workspace import SetModerationPolicy
+from tests.workers.sending_house import HERE, core, house, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, link, open_workspace, status_is, submit
 
 
@@ -37,6 +40,20 @@ async def test_a_pause_between_two_parts_is_kept_and_holds_up_nobody_else(
     }
     for first, second, _ in ids:
         assert (told[SendIntended, second] - told[SendConfirmed, first]).total_seconds() >= 2
+
+
+async def test_a_direct_message_is_sent_without_a_campaign(database_url: str, nats_url: str, scratch: Path) -> None:
+    async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
+        await open_workspace(home)
+        await home.give(SetModerationPolicy(1, own_approval=False, review_messages=False))
+        accounts = await link(home, 1)
+        known = await submit(home, accounts, NUMBERS[:2], approve=False)
+        title, text = await home.contents.put_many(HERE, ["Your order", "It is here, {{name}}"])
+        job_id, person = uuid4(), known.recipients[0]
+        await home.give(SubmitMessage(job_id, person, tuple(accounts), title, (TextPart(text),)))
+        await until(lambda: status_is(home, job_id, Status.COMPLETED))
+        wire = home.wire()
+    assert [(entry.chat, entry.wa_id) for entry in wire] == [(NUMBERS[0], wa_id(delivery_id(job_id, person), 0))]
 
 
 async def test_parts_come_in_order_whatever_the_pace(database_url: str, nats_url: str, scratch: Path) -> None:
