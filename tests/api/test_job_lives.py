@@ -51,7 +51,7 @@ def test_a_job_is_sent_back_revised_and_approved(tenant: Tenant) -> None:
     revised = shown(tenant, job)
     assert (revised["status"], revised["changes"], revised["revisions"]) == ("submitted", None, 1)
     assert revised["revised_by"] == me(tenant, Role.AUTHOR)
-    assert (revised["campaign_version"], revised["parts"]) == (2, ["Hello {{name}}, High Street 1"])
+    assert (revised["campaign_version"], revised["parts"][0]["text"]) == (2, "Hello {{name}}, High Street 1")
     assert revised["review_hash"] != job["review_hash"]
     assert revised["expires_at"] == job["expires_at"]
     assert queue(tenant) == [job["id"]]
