@@ -43,6 +43,7 @@ NUMBERS = "SELECT account_id, sealed FROM account_numbers WHERE workspace = %s A
 FORGET_NUMBER = "DELETE FROM account_numbers WHERE account_id = %s"
 FIELD = "message"
 LAST = 2**62
+LATEST = 4_102_444_800.0  # the year 2100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,7 @@ class Inbound:
             recipient, key = found
             message_id = derive("inbound", account, arrived.wa_id)
             sealed = key.seal(f"{FIELD}-{message_id}", 0, json.dumps({"wa_id": arrived.wa_id, "text": arrived.text}))
-            at = datetime.fromtimestamp(arrived.at, UTC)
-            await connection.execute(PUT, [message_id, recipient, account, arrived.kind, at, sealed])
+            await connection.execute(PUT, [message_id, recipient, account, arrived.kind, moment(arrived.at), sealed])
             if arrived.lid:
                 await connection.execute(PUT_LINKED_ID, [workspace, self._lid(workspace, arrived.lid), recipient])
         return KeptMessage(message_id, recipient)
@@ -139,8 +139,21 @@ class Inbound:
             for account, sealed in await cursor.fetchall()
         }
 
+    def sealed(self, workspace: WorkspaceId, account: UUID, told: Any) -> bytes:
+        """What people ask an account's session and are told of it, as it crosses the bus."""
+        return self._sealing.seal(workspace, "asked", str(account), json.dumps(told).encode())
+
+    def opened(self, workspace: WorkspaceId, account: UUID, sealed: bytes) -> Any:
+        """What was sealed so. Raises SealBroken."""
+        return json.loads(self._sealing.open(workspace, "asked", str(account), sealed))
+
     def _lid(self, workspace: WorkspaceId, lid: str) -> bytes:
         return self._sealing.mac(workspace, "linked-id", lid.encode())
+
+
+def moment(seconds: float) -> datetime:
+    """The time of a message; one that no phone can mean is brought to the nearest that it can."""
+    return datetime.fromtimestamp(min(max(seconds, 0.0), LATEST), UTC)
 
 
 def placed(number: str) -> tuple[str, str | None]:

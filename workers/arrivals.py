@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import re
-from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
 from adapters import metrics
-from adapters.inbound import Inbound
+from adapters.inbound import Inbound, moment
 from domain.message import Actor, PrincipalId, Role, WaId, WorkspaceId, derive
 from domain.opting_out import opts_out
 from domain.ports import Arrived, MessageArrived
@@ -16,6 +15,7 @@ from domain.recipient import ReceiveMessage
 from workers.decisions import Contended, Decisions, Request, Unstorable
 from workers.persevering import through_outages
 
+REMEMBERED = 10_000
 OURS = re.compile(r"3EB0[0-9A-F]{18}")
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,12 @@ class Arrivals:
         self._account = account
         self._told: asyncio.Queue[MessageArrived] = asyncio.Queue()
         self._cut: MessageArrived | None = None
+        self._recorded: dict[str, None] = {}  # in order: pages tell again what they told lately
 
     def tell(self, arrived: MessageArrived) -> None:
         """A message came in."""
-        self._told.put_nowait(arrived)
+        if arrived.wa_id not in self._recorded:
+            self._told.put_nowait(arrived)
 
     async def run(self) -> None:
         """Take in what comes until cancelled."""
@@ -53,6 +55,10 @@ class Arrivals:
             await through_outages(partial(self._take, arrived))
         except (Contended, Unstorable):
             log.exception("a message that came in cannot be recorded", extra={"account_id": str(self._account)})
+        else:
+            self._recorded[arrived.wa_id] = None
+            if len(self._recorded) > REMEMBERED:
+                del self._recorded[next(iter(self._recorded))]
         self._cut = None
 
     async def _take(self, arrived: MessageArrived) -> None:
@@ -65,7 +71,7 @@ class Arrivals:
             self._account,
             kept.message_id,
             arrived.kind,
-            datetime.fromtimestamp(arrived.at, UTC),
+            moment(arrived.at),
             WaId(arrived.answers) if arrived.answers and OURS.fullmatch(arrived.answers) else None,
             opts_out=arrived.kind is Arrived.TEXT and opts_out(arrived.text),
         )

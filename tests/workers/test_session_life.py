@@ -186,6 +186,8 @@ async def test_what_a_person_writes_is_received_once_whatever_restarts_and_lies_
         kept_again = await home.tools.inbound.keep(HERE, account, home_again)
         assert kept_again is not None
         assert kept_again.recipient_id == recipient
+        strange = replace(arrived, wa_id="3A97", at=1e300, number="+999", text="\x00")
+        assert await home.tools.inbound.keep(HERE, account, strange) is not None
         unknown = MessageArrived("3A98", Arrived.TEXT, 1_790_000_001.0, "", "18", "Hello?")
         assert await home.tools.inbound.keep(HERE, account, unknown) is None
 
