@@ -10,7 +10,7 @@ from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType
 
 from adapters import streams
-from adapters.bus import BatchRefused, Bus, Message, deliveries, stored_as
+from adapters.bus import BatchRefused, Bus, BusLost, Message, deliveries, stored_as
 from adapters.pulls import Pulls
 from infra.embedded import EmbeddedNats
 from tests.waiting import until
@@ -222,3 +222,11 @@ async def taken(pulls: Pulls, count: int) -> list[Msg]:
         while len(messages) < count:
             messages += await pulls.next()
     return messages
+
+
+async def test_a_connection_that_is_closed_for_good_is_the_end(bus: Bus) -> None:
+    watching = asyncio.create_task(bus.watch())
+    await bus.nc.close()
+    async with asyncio.timeout(30):
+        with pytest.raises(BusLost, match="connection to the bus was closed"):
+            await watching

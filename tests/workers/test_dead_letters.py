@@ -8,9 +8,11 @@ import pytest
 
 from adapters import streams, wire
 from adapters.dead_letters import DeadLetter
+from adapters.inbox import Dead
 from adapters.streams import Limits
 from domain.message import PrincipalId, Refused, WorkspaceId
 from tests.workers.core import HERE, Client, Core, campaign, clock, until
+from workers.requests import command_key
 from workers.sweeper import Sweeper
 
 POISON = "Poison"
@@ -202,6 +204,20 @@ async def test_a_replayed_letter_is_dropped_once_its_command_is_answered(
     assert (await house.dead.drop(HERE, letter.id, OPERATOR)).state == "dropped"
     assert await state_of(house, author, letter.command_id) == "applied"
     assert await actions(house, letter.id) == [("replayed", OPERATOR), ("dropped", OPERATOR)]
+
+
+async def test_a_letter_whose_command_was_answered_is_not_replayed(house: Core, author: Client) -> None:
+    """As when whoever put it aside was killed before it said so in the command's row."""
+    command_id = await author.give("campaign.create", campaign())
+    key = command_key(HERE, author.actor.id, command_id)
+    given = (key, HERE, author.actor.id, "campaign.create", command_id, "seal_broken", b"")
+    await house.inbox.bury(Dead(*given))
+    async with house.running(house.intake().run):
+        assert (await author.outcome())["state"] == "applied"
+    with pytest.raises(Refused) as refused:
+        await house.dead.replay(HERE, key, OPERATOR)
+    assert refused.value.rule == "not_crashed"
+    assert await actions(house, key) == []
 
 
 async def test_what_could_not_be_read_cannot_be_replayed(house: Core, author: Client) -> None:
