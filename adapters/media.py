@@ -132,6 +132,10 @@ class Media:
             rows = await (await cursor.execute(USED, values)).fetchall()
         return {row.id: row for row in rows}
 
+    async def kinds(self, workspace: WorkspaceId, media: Collection[Digest]) -> Mapping[Digest, Collection[MediaKind]]:
+        """What each may be sent as, likewise."""
+        return {one.id: one.kinds for one in (await self.known(workspace, media)).values()}
+
     async def one(self, workspace: WorkspaceId, media: Digest) -> MediaRecord:
         """What is known of one. Raises MediaGone."""
         return await self._one(SHOWN, workspace, media)

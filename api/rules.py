@@ -113,6 +113,7 @@ SENTENCES = {
     "erased": "This person was erased: they are never written to again.",
     # of media
     "unknown_media": "There is no such media in this workspace.",
+    "not_to_be_sent_so": "By its content the file can be sent as {kinds} only.",
     "unknown_upload": "There is no such upload in this workspace: it may have been given up, or taken too long.",
     "empty_file": "The file is empty.",
     "file_too_large": "The file ({kind}) may have at most {maximum} bytes.",

@@ -1,6 +1,6 @@
 """What a message says: its parts, and the limits of each. All their words are templates (see `wording`)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -162,3 +162,19 @@ def check_one(part: Part, index: int, field: str) -> None:
             if len(choices) > CHOICES[1]:
                 raise Refused("too_many", field=f"{field}.choices", maximum=CHOICES[1])
             within(selectable, 1, len(choices), f"{field}.selectable")
+
+
+def check_files(parts: Sequence[Part], known: Mapping[Digest, Collection[MediaKind]]) -> None:
+    """Refuse files that are not there, or that cannot be sent as what a part names them."""
+    for index, part in enumerate(parts):
+        if isinstance(part, MediaPart):
+            if part.media not in known:
+                raise Refused("unknown_media", field=f"parts.{index}.media")
+            if part.kind not in known[part.media]:
+                kinds = " or ".join(sorted(known[part.media]))
+                raise Refused("not_to_be_sent_so", field=f"parts.{index}.kind", kinds=kinds)
+
+
+def media_in(parts: Sequence[Part]) -> set[Digest]:
+    """The files that parts carry."""
+    return {part.media for part in parts if isinstance(part, MediaPart)}

@@ -1,12 +1,13 @@
 """What the domain needs from outside, as Protocols; adapters fulfil them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from domain.content import MediaKind
 from domain.directory import Group, Listed, Person
-from domain.message import Actor, Command, Digest, Frozen, StreamId
+from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
 from domain.outgoing import Outgoing
 
 
@@ -177,6 +178,14 @@ class Gathered:
     imported: Digest | None = None
     held: bool = False
     keep: Callable[[], Awaitable[None]] | None = None  # awaited after acceptance, before the append
+
+
+class Files(Protocol):
+    """Tells what each of a workspace's files may be sent as, and keeps it for another while."""
+
+    async def kinds(
+        self, workspace: WorkspaceId, media: Collection[Digest]
+    ) -> Mapping[Digest, Collection[MediaKind]]: ...
 
 
 class Gather(Protocol):

@@ -145,7 +145,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             audiences=audiences,
             imports=AudienceImport(pool, vault, sealing, clock),
             models=ReadModels(pool),
-            decisions=Decisions(store, SubmissionFacts(audiences, contents), clock),
+            decisions=Decisions(store, SubmissionFacts(audiences, contents), clock, files=media.media),
         )
 
 

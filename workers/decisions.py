@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from adapters.event_store import EventStore, Item, Loaded, Verdict
-from domain import catalog
+from domain import catalog, content
 from domain.audience import ChooseAudience, ImportAudience
 from domain.direct import SubmitMessage
 from domain.message import Event, Facts, Refused, Role, StreamId
-from domain.ports import Gather
+from domain.ports import Files, Gather
 from domain.recipient import EraseRecipient
 from domain.submission import ReviseJob, SubmitJob
 from workers.cases import Case, cases_of, item_of, known
@@ -35,12 +35,19 @@ class Decisions:
     """Makes decisions, many at once, each answered by itself; safe to call from many tasks."""
 
     def __init__(
-        self, store: EventStore, gather: Gather, clock: Callable[[], datetime], cache: StateCache | None = None
+        self,
+        store: EventStore,
+        gather: Gather,
+        clock: Callable[[], datetime],
+        cache: StateCache | None = None,
+        files: Files | None = None,
     ) -> None:
+        """`files`: without them no media is looked for, as where nobody gives commands that name some."""
         self._store = store
         self._gather = gather
         self._clock = clock
         self._cache = cache or StateCache()
+        self._files = files
 
     async def one(self, request: Request) -> Outcome:
         """Make one decision."""
@@ -170,6 +177,7 @@ class Decisions:
                 raise Refused("role_required", field="actor", role=Role.SYSTEM)
         else:
             catalog.may(request.actor.roles, request.known_as)
+        await self._check_files(request)
         states = known(case)
         facts = Facts(request.actor, now, states, case.versions)
         keep = None
@@ -183,6 +191,12 @@ class Decisions:
         if events and keep is not None:
             await keep()
         return events
+
+    async def _check_files(self, request: Request) -> None:
+        """Refuse a command that names media which are not there. Outside the log: they are content, not state."""
+        parts = getattr(request.command, "parts", ())
+        if self._files is not None and (media := content.media_in(parts)):
+            content.check_files(parts, await self._files.kinds(request.actor.workspace, media))
 
     def _settle(self, case: Case, verdict: Verdict, answers: dict[int, Outcome]) -> None:
         """Answer a case by the log's verdict, or leave it unanswered to be decided anew."""

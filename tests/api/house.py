@@ -246,7 +246,9 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         sealing = Sealing(MASTER, PEPPER)
         contents, audiences, keys = Contents(pool, sealing), Audiences(pool), Keys(pool, PEPPER, ttl=0.2)
         models, inbox = ReadModels(pool), Inbox(pool)
-        decisions = Decisions(store, SubmissionFacts(audiences, contents), clock)
+        root = Path(stack.enter_context(TemporaryDirectory(prefix="drl-media-")))
+        media, media_uploads = media_of(pool, sealing, root)
+        decisions = Decisions(store, SubmissionFacts(audiences, contents), clock, files=media)
         vault = Vault(pool, sealing)
         imports = AudienceImport(pool, vault, sealing, clock)
         feed = Feed(store, signal)
@@ -255,9 +257,6 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         leader = Leader(database_url, "imports", retry=0.05)
         segments = Segments(pool, vault, sealing, clock)
         staged = StagedImport(pool, vault, sealing)
-        media, media_uploads = media_of(
-            pool, sealing, Path(stack.enter_context(TemporaryDirectory(prefix="drl-media-")))
-        )
         services = Services(
             keys=keys,
             models=models,

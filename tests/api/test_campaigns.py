@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.files import FILES
 from tests.api.house import Tenant
+from tests.api.test_media import put
 
 
 def test_a_campaign_is_made_and_found(tenant: Tenant) -> None:
@@ -37,12 +39,14 @@ def test_words_of_any_script_come_back_as_they_were(tenant: Tenant) -> None:
 
 
 def test_every_kind_of_part_is_shown_as_it_is_taken(tenant: Tenant) -> None:
-    image = {"kind": "image", "media": "a" * 64, "caption": "For {{name}}", "filename": None}
+    files = [put(tenant, FILES[name][1])["id"] for name in ("png", "opus", "webp", "pdf")]
+    image = {"kind": "image", "media": files[0], "caption": "For {{name}}", "filename": None}
     parts: list[dict[str, Any]] = [
         {"kind": "text", "text": "Hello {{name}}"},
         image | {"delay": 5, "reply_to": 0},
-        *({"kind": kind, "media": "b" * 64, "caption": None, "filename": None} for kind in ("voice", "sticker")),
-        {"kind": "document", "media": "c" * 64, "caption": None, "filename": "Menu for {{name}}.pdf"},
+        {"kind": "voice", "media": files[1], "caption": None, "filename": None},
+        {"kind": "sticker", "media": files[2], "caption": None, "filename": None},
+        {"kind": "document", "media": files[3], "caption": None, "filename": "Menu for {{name}}.pdf"},
         {"kind": "location", "latitude": 52.52, "longitude": 13.405, "name": "The shop", "address": None},
         {"kind": "contact", "name": "Front desk", "number": "+12025550142"},
         {"kind": "poll", "question": "When, {{name}}?", "choices": ["Saturday", "Sunday"], "selectable": 2},

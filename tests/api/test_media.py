@@ -246,3 +246,18 @@ def test_the_protocol_s_own_client_breaks_off_and_goes_on(house: House, tenant: 
     assert (told["begun"]["accepted"], told["begun"]["media"]) == (1_000_000, None)
     assert told["ended"]["url"] == told["begun"]["url"]
     assert tenant.ask("GET", f"/v1/media/{told['ended']['media']}/content").content == data
+
+
+def test_a_message_carries_only_files_that_are_there_as_what_they_are(house: House, tenant: Tenant) -> None:
+    picture, paper = put(tenant, image("PNG"))["id"], put(tenant, FILES["pdf"][1])["id"]
+    elsewhere = put(house.tenant(), image("PNG"))["id"]
+    for kind, media, expected in (
+        ("image", NOBODY, (404, "unknown_media", "parts.1.media")),
+        ("image", elsewhere, (404, "unknown_media", "parts.1.media")),
+        ("image", paper, (422, "not_to_be_sent_so", "parts.1.kind")),
+        ("voice", picture, (422, "not_to_be_sent_so", "parts.1.kind")),
+    ):
+        body = {"title": "Spring", "parts": [{"text": "Hello"}, {"kind": kind, "media": media}]}
+        for path in ("/v1/campaigns", "/v1/templates"):
+            assert asked(tenant.problem("POST", path, body)) == expected
+    tenant.campaign(parts=[{"kind": "image", "media": picture}, {"kind": "document", "media": picture}])

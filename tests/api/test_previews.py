@@ -8,6 +8,7 @@ import pytest
 from domain.message import Role
 from tests.adapters.files import image
 from tests.api.house import House, Tenant, csv_of
+from tests.api.test_media import put
 
 PEOPLE = "number,name,consent,city,due\n+12025550142,ada lovelace,yes,London,2026-12-01\n+12025550143,Bo,no,,soon\n"
 
@@ -20,6 +21,16 @@ def listed(tenant: Tenant) -> tuple[str, list[str]]:
     return answer["audience_id"], [one["id"] for one in found]
 
 
+def lose_media(tenant: Tenant) -> None:
+    """Let the workspace's files be gone, as if its database were older than its campaigns."""
+
+    async def lose() -> None:
+        async with tenant.house.pool.connection() as connection:
+            await connection.execute("DELETE FROM media WHERE workspace = %s", [tenant.workspace])
+
+    tenant.house.run(lose())
+
+
 def preview(tenant: Tenant, path: str, person: str) -> Any:
     return tenant.ok("POST", f"{path}/preview", {"recipient_id": person})
 
@@ -30,9 +41,10 @@ def test_a_campaign_is_shown_in_a_persons_words(tenant: Tenant) -> None:
         {"kind": "text", "text": "Hello {{name:title}} from {{city|somewhere}}, ask @+12025550144"},
         {"kind": "text", "text": "Due {{due:date}}", "delay": 5, "reply_to": 0},
         {"kind": "poll", "question": "When, {{name:upper}}?", "choices": ["{{city|Here}}", "There"]},
-        {"kind": "image", "media": "a" * 64, "caption": "For {{name}}"},
+        {"kind": "image", "media": put(tenant, image("PNG"))["id"], "caption": "For {{name}}"},
     ]
     campaign = f"/v1/campaigns/{tenant.campaign(parts=parts)}"
+    lose_media(tenant)
     shown = preview(tenant, campaign, ada)
     assert shown["consented"]
     text, due, poll, picture = shown["bubbles"]
