@@ -1,6 +1,7 @@
 """The phones of the sandbox's world: honest ticks, answers, votes, and what a killed server still knows."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -324,3 +325,21 @@ async def test_contacts_and_groups_are_those_of_the_accounts_phone(linked: Linke
     assert [(c["number"], c["name"], number_of(c["lid"])) for c in contacts] == [(PERSON, "Ana", PERSON)]
     (group,) = (await http.get("/wire/groups", headers=CREDENTIAL)).json()["groups"]
     assert (group["name"], [c["number"] for c in group["participants"]]) == ("Ours", [ACCOUNT, PERSON])
+
+
+# -- what is written of it --------------------------------------------------------------------------------------------
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
+
+
+def test_the_reference_tells_each_fault_as_the_code_does() -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    told = dict(re.findall(r"(?m)^\| `([a-z_]+)` \| (?:F\d+)? \| (?:account|recipient|for all) \| (.*) \|$", text))
+    assert told == {name: re.sub(r"^F\d+: ", "", meaning) for name, meaning in FAULTS.items()}
+
+
+def test_the_reference_tells_each_route_of_the_control(linked: Linked, tmp_path: Path) -> None:
+    paths = create_app(linked.world, Media(tmp_path / "media")).openapi()["paths"]
+    routes = {(path, method.upper()) for path in paths for method in paths[path] if path.startswith("/control")}
+    text = REFERENCE.read_text(encoding="utf-8")
+    assert set(re.findall(r"(?m)^\| `(/control[^`]*)` \| ([A-Z]+) \|", text)) == routes
