@@ -1,16 +1,19 @@
 """Messages of several parts: what waits for its time holds up nobody else."""
 
+import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
-from domain.content import Part, TextPart
+from adapters.sandbox import contents
+from domain.content import LocationPart, MediaKind, MediaPart, Part, PollPart, TextPart
 from domain.direct import SubmitMessage
 from domain.job import Status
-from domain.message import Ref
-from domain.send import SendConfirmed, SendIntended, delivery_id, wa_id
+from domain.message import Digest, Ref
+from domain.send import Rejection, SendConfirmed, SendIntended, SendRejected, delivery_id, wa_id
 from domain.workspace import SetModerationPolicy
+from tests.adapters.files import image
 from tests.workers.sending_house import HERE, core, house, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, link, open_workspace, status_is, submit
 
@@ -40,6 +43,54 @@ async def test_a_pause_between_two_parts_is_kept_and_holds_up_nobody_else(
     }
     for first, second, _ in ids:
         assert (told[SendIntended, second] - told[SendConfirmed, first]).total_seconds() >= 2
+
+
+async def test_every_kind_is_sent_as_it_was_written(database_url: str, nats_url: str, scratch: Path) -> None:
+    picture = image("PNG")
+    async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
+        await open_workspace(home)
+        file = (await home.media.put(HERE, [picture])).id
+        gone = Digest("0" * 64)
+        texts = (
+            "Hello {{name:upper}}, ask @+12025550101",
+            "For {{name}}",
+            "{{name}}.png",
+            "Shop",
+            "When?",
+            "Now",
+            "Later",
+        )
+
+        def all_kinds(refs: Sequence[Ref]) -> Sequence[Part]:
+            hello, caption, filename, shop, when, now, later = refs
+            return [
+                TextPart(hello),
+                MediaPart(MediaKind.IMAGE, file, caption, reply_to=0),
+                MediaPart(MediaKind.DOCUMENT, file, None, filename),
+                LocationPart(52.5, 13.4, shop),
+                PollPart(when, (now, later), 2),
+                MediaPart(MediaKind.IMAGE, gone),
+                TextPart(hello),
+            ]
+
+        accounts = await link(home, 1)
+        job = await submit(home, accounts, NUMBERS[:1], texts=texts, make=all_kinds)
+        await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
+        ids = [wa_id(delivery_id(job.job_id, job.recipients[0]), part) for part in range(7)]
+        sent = [home.world.chats.message(home.phones[accounts[0]], one) for one in ids]
+        events = [recorded.event for recorded in await home.events()]
+    digest = hashlib.sha256(picture).hexdigest()
+    assert [message.content if message else None for message in sent] == [
+        contents.Text(text="Hello PERSON 0, ask @12025550101", mentions=("+12025550101",)),
+        contents.File(kind="image", media=digest, mimetype="image/png", filename="image.png", caption="For Person 0"),
+        contents.File(kind="document", media=digest, mimetype="image/png", filename="Person 0.png"),
+        contents.Place(latitude=52.5, longitude=13.4, name="Shop"),
+        contents.Poll(question="When?", choices=("Now", "Later"), selectable=2),
+        None,
+        None,
+    ]
+    assert [message.quoted for message in sent if message] == [None, ids[0], None, None, None]
+    assert [event.reason for event in events if isinstance(event, SendRejected)] == [Rejection.MEDIA_GONE]
 
 
 async def test_a_direct_message_is_sent_without_a_campaign(database_url: str, nats_url: str, scratch: Path) -> None:
