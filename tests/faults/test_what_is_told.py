@@ -158,6 +158,7 @@ SENDS: dict[str, Told] = {
     "receipts_lost": TAKEN,  # F7
     "navigation": UNHEARD,  # F8
     "no_lid": TAKEN,  # F9, the second time
+    "hang_after_wire": (("unknown", "deadline"), *TAKEN),  # F10
     "duplicate_refused": (("unknown", "duplicate_id"),),  # F11
     "profile_locked": (("unknown", "browser_gone"),),  # F13
     "killed_before_store": (("unknown", "browser_gone"),),  # F17
