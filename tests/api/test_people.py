@@ -187,8 +187,9 @@ def test_attributes_are_declared_and_withdrawn(tenant: Tenant) -> None:
         tenant.problem("PUT", "/v1/attributes/spent", {"kind": "text"}, role=Role.OPERATOR)["rule"] == "role_required"
     )
     assert tenant.ok("DELETE", "/v1/attributes/spent") == {"items": []}
-    problem = tenant.problem("DELETE", "/v1/attributes/spent")
-    assert (problem["status"], problem["rule"]) == (404, "unknown_attribute")
+    for name in ("spent", "%00", "💥"):
+        problem = tenant.problem("DELETE", f"/v1/attributes/{name}")
+        assert (problem["status"], problem["rule"]) == (404, "unknown_attribute")
 
 
 def test_a_kept_filter_chooses_an_audience_that_a_campaign_can_name(tenant: Tenant) -> None:
