@@ -13,7 +13,7 @@ from adapters.streams import SENDS, declared
 
 WORK = "ctl.work"  # there may be something to dispatch
 ACCOUNTS = "ctl.accounts"  # an account may want a session
-QR, LINK_CODE, RESTART = "qr", "link-code", "restart"  # what an account's session is asked live
+QR, LINK_CODE, RESTART, KNOWN = "qr", "link-code", "restart", "known"  # what an account's session is asked live
 PATIENCE = 10.0  # seconds for the server to take a message out
 TOGETHER = 256  # queue messages taken at a time
 

@@ -29,6 +29,7 @@ SENTENCES = {
     "no_session": "No session worker holds this account now.",
     "no_qr": "The session shows no QR now: it is {status}.",
     "no_link_code": "The session waits for no phone now: it is {status}.",
+    "cannot_tell": "The session cannot tell now ({reason}): it is {status}.",
     "whatsapp_refused": "WhatsApp gave no code ({reason}): try again in a minute, or scan the QR.",
     "crashed": "The command could not be decided, however often it was tried; it was put aside for the operators.",
     # of a body

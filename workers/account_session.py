@@ -65,7 +65,7 @@ class AccountSession:
         self._erase = wanted.removed
         self.at_once = False  # whether it is to be opened anew without a pause
         self._messenger = tools.open_messenger(self._account, self._launched)
-        self._live = Live(self._account, tools.sends, self._messenger, self.restart)
+        self._live = Live(wanted.workspace, self._account, tools.sends, tools.inbound, self._messenger, self.restart)
         self._arrivals = Arrivals(tools.inbound, tools.decisions, wanted.workspace, self._account)
         self._workspace = wanted.workspace
         if wanted.leaving:

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from uuid import UUID
 
 import orjson
 
-from adapters.sends import LINK_CODE, QR, RESTART, Sends
+from adapters.inbound import Inbound
+from adapters.sends import KNOWN, LINK_CODE, QR, RESTART, Sends
+from domain.message import WorkspaceId
 from domain.ports import Messenger, Unanswered
 
 Stop = Callable[[], Awaitable[None]]
@@ -15,7 +18,17 @@ Stop = Callable[[], Awaitable[None]]
 class Live:
     """Answers for one session."""
 
-    def __init__(self, account: UUID, sends: Sends, messenger: Messenger, restart: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        workspace: WorkspaceId,
+        account: UUID,
+        sends: Sends,
+        inbound: Inbound,
+        messenger: Messenger,
+        restart: Callable[[], None],
+    ) -> None:
+        self._workspace = workspace
+        self._inbound = inbound
         self._account = account
         self._sends = sends
         self._messenger = messenger
@@ -24,7 +37,8 @@ class Live:
     async def serve(self) -> Stop:
         """Answer until what is returned is called."""
         async with AsyncExitStack() as stack:
-            for verb, answer in ((QR, self._qr), (LINK_CODE, self._link_code), (RESTART, self._anew)):
+            asked = {QR: self._qr, LINK_CODE: self._link_code, RESTART: self._anew, KNOWN: self._known}
+            for verb, answer in asked.items():
                 stack.push_async_callback(await self._sends.serve(self._account, verb, answer))
             return stack.pop_all().aclose
 
@@ -38,6 +52,26 @@ class Live:
             return orjson.dumps({**self._now(), "code": await self._messenger.link_code(body.decode())})
         except Unanswered as unanswered:
             return orjson.dumps({**self._now(), "code": None, "refused": unanswered.reason})
+
+    async def _known(self, body: bytes) -> bytes:
+        """Whom the account knows, or whether a number is on WhatsApp. It is personal: sealed both ways."""
+        asked = self._inbound.opened(self._workspace, self._account, body)
+        try:
+            told = {"told": await self._look_up(**asked)}
+        except Unanswered as unanswered:
+            told = {"refused": unanswered.reason}
+        return self._inbound.sealed(self._workspace, self._account, {**self._now(), **told})
+
+    async def _look_up(self, what: str, of: str, offset: int = 0, limit: int = 1) -> object:
+        match what:
+            case "contacts":
+                return asdict(await self._messenger.contacts(of, offset, limit))
+            case "groups":
+                return asdict(await self._messenger.groups(of, offset, limit))
+            case "members":
+                return asdict(await self._messenger.members(of, offset, limit))
+            case _:
+                return await self._messenger.exists(of)
 
     async def _anew(self, _body: bytes) -> bytes:
         """The session is closed and opened anew."""
