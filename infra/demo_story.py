@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from infra.demo_journal import Journal
 from infra.demo_screen import Screen
 from infra.settings import SettingsError
 
-VARIABLES = {
-    "name": " {{name}}",
-    "city": " in {{city}}",
-}  # where a list of one's own may lack them, the text goes without
-PACE = {"messages": 10, "seconds": 5}  # an account; far from any that is safe on the real service
+TITLE = "Spring workshop"
+TEXT = "Hi {{name|friend}}, our spring workshop in {{city|your town}} opens on Monday at nine. Your seat is kept."
+CAPTION = "Where to find us in {{city|your town}}, and what to bring"
+POSTER = Path(__file__).parents[1] / "examples" / "spring-workshop.jpg"
+PACE = {"messages": 100, "seconds": 5}  # an account; far from any that is safe on the real service
+DESK = 50  # recipients for each who says, after the list was frozen and before it is sent, that they want nothing more
+HEARD = 0.2  # of so many recipients at least are over when one of the others writes STOP
 PHONES = {"Ward Street": "+12025550190", "Harbour Road": "+12025550191"}
 SETTLED = 8  # looks at a job whose recipients are all terminal or unknown: an unknown one keeps it from completing
 LONGEST_RUN = 600.0  # seconds until a demo gives up waiting; and one more for each recipient
@@ -89,8 +91,12 @@ class Story:
             raise SettingsError(f"{contacts.name}: {problem.document.get('detail', problem.rule)}") from None
 
     async def review(self, imported: Mapping[str, Any], accounts: list[str]) -> UUID:
-        """Campaign, submission, the author's own approval refused, the moderator's given."""
-        job_id: str = await self.journal.once("job", lambda key: self._submit(imported["audience_id"], accounts, key))
+        """Campaign, submission, the author's own approval refused, some opt-outs, the moderator's approval."""
+        media: str = await self.journal.once("poster", self._poster)
+        parts = [{"text": TEXT}, {"kind": "image", "media": media, "caption": CAPTION}]
+        self.screen.step("Campaign", f'"{TEXT}", and {POSTER.name}: "{CAPTION}"')
+        submit = partial(self._submit, parts, imported["audience_id"], accounts)
+        job_id: str = await self.journal.once("job", submit)
         shown = await self.people["moderator"].get(f"/v1/jobs/{job_id}")
         seen = {"review_hash": shown["review_hash"]}
         self.screen.step(
@@ -99,9 +105,30 @@ class Story:
         path = f"/v1/jobs/{job_id}/approve"
         rule, field = await self.journal.once("own-approval", lambda key: self._refused(path, seen, key))
         self.screen.step("Refused", f"the author's own approval: rule {rule}, field {field}", good=False)
+        if leaving := shown["recipients"] // DESK:
+            await self.journal.once("opt-outs", partial(self._opt_outs, job_id, leaving))
+            self.screen.step("Opted out", f"{leaving} people at the desk, after the list was frozen")
         await self.journal.once("approval", lambda key: self.people["moderator"].post(path, seen, key))
-        self.screen.step("Approved", "by the moderator: exactly these words, people, accounts and this pace")
+        self.screen.step("Approved", "by the moderator: exactly these words, this picture, people, accounts and pace")
         return UUID(job_id)
+
+    async def _poster(self, key: str) -> str:
+        kept = await self.people["author"].send("/v1/media", POSTER, "image/jpeg", key)
+        return str(kept["id"])
+
+    async def _submit(self, parts: Sequence[Any], audience: str, accounts: list[str], key: str) -> str:
+        author = self.people["author"]
+        body = {"title": TITLE, "parts": parts, "audience_id": audience}
+        campaign = await author.post("/v1/campaigns", body, key)
+        wanted = {"campaign_id": campaign["campaign_id"], "accounts": accounts}
+        return str((await author.post("/v1/jobs", wanted, f"{key}-job"))["job_id"])
+
+    async def _opt_outs(self, job_id: str, leaving: int, key: str) -> None:
+        """The first of the list say that they want nothing more."""
+        page = await self.people["author"].get(f"/v1/jobs/{job_id}/deliveries", limit=leaving)
+        for one in page["items"]:
+            whom = one["recipient_id"]
+            await self.people["operator"].post(f"/v1/recipients/{whom}/opt-out", key=f"{key}-{whom}")
 
     async def _refused(self, path: str, seen: Mapping[str, str], key: str) -> list[str]:
         """The rule and the field by which the author's own approval is refused."""
@@ -110,26 +137,6 @@ class Story:
         except Problem as refused:
             return [refused.rule, refused.field]
         raise AssertionError("the author approved the own job")
-
-    async def _submit(self, audience: str, accounts: list[str], key: str) -> str:
-        """The job of a campaign; one whose text has a variable that somebody lacks is refused, and written anew."""
-        author = self.people["author"]
-        lacked: set[str] = set()
-        while True:
-            said, own_key = text(lacked), "-".join([key, *sorted(lacked)])
-            body = {"title": "Spring workshop", "parts": [{"text": said}], "audience_id": audience}
-            campaign = await author.post("/v1/campaigns", body, own_key)
-            self.screen.step("Campaign", f'"{said}"')
-            wanted = {"campaign_id": campaign["campaign_id"], "accounts": accounts}
-            try:
-                return str((await author.post("/v1/jobs", wanted, own_key))["job_id"])
-            except Problem as refused:
-                lacking = refused.document.get("params", {})
-                if refused.rule != "variable_missing" or lacking["variable"] in lacked:
-                    raise
-                lacked.add(lacking["variable"])
-                why = f"variable {lacking['variable']}, recipients without it: {lacking['recipients']}"
-                self.screen.step("Refused", f"rule {refused.rule}, field {refused.field}; {why}", good=False)
 
     async def arm(self, faults: Collection[str]) -> None:
         """Have the sandbox do wrong what was asked for."""
@@ -151,15 +158,23 @@ class Story:
                     counts = job["counts"] | {"recipients": job["recipients"]}
                     show(counts, job["status"])
                     settled = settled + 1 if over(counts) else 0
+                    if recipients >= DESK and 0 < counts["pending"] < (1 - HEARD) * recipients:
+                        await self.journal.once("stop", partial(self._stop, job_id))
                     if job["status"] in ("completed", "stopped") or settled > SETTLED:
                         return
                     await asyncio.sleep(0.25)
 
-
-def text(lacked: Collection[str] = ()) -> str:
-    """What the demo says, without the variables that somebody on the list lacks."""
-    name, city = ("" if variable in lacked else said for variable, said in VARIABLES.items())
-    return f"Hi{name}, our spring workshop{city} opens on Monday at nine. Your seat is kept until Friday."
+    async def _stop(self, job_id: UUID, _key: str) -> str:
+        """Somebody whose turn is still to come writes STOP to the account that would write to them; the delivery."""
+        page = await self.people["author"].get(f"/v1/jobs/{job_id}/deliveries", state="pending", limit=100)
+        if not page["items"]:
+            return ""
+        last = page["items"][-1]
+        person = await self.people["author"].get(f"/v1/people/{last['recipient_id']}")
+        account = await self.people["operator"].get(f"/v1/accounts/{last['account_id']}")
+        await self.phone.inbound(PHONES[account["label"]], person["number"], "STOP")
+        self.screen.step("STOP", f"written to {account['label']} by somebody whose turn is still to come")
+        return str(last["id"])
 
 
 def over(counts: Mapping[str, int]) -> bool:

@@ -33,9 +33,9 @@ class Settings(BaseSettings):
     nats_url: SecretStr | None = Field(None, description="An external NATS (nats://…); unset: the embedded one.")
     http_host: str = Field("127.0.0.1", description="The address the REST API listens on.")
     http_port: Port = Field(8180, description="The port the REST API listens on.")
-    metrics_host: str = Field("127.0.0.1", description="The address the core and sessions workers show /metrics on.")
+    metrics_host: str = Field("127.0.0.1", description="The address the workers but the API show /metrics on.")
     metrics_port: Port | None = Field(
-        None, description="The core worker's port for /metrics, the sessions worker's is the next; unset: free ones."
+        None, description="The core worker's port for /metrics, then sessions, then imports; unset: free ones."
     )
     sandbox_port: Port = Field(8181, description="The port of the sandbox: emulated WhatsApp Web and its phones.")
     nats_port: Port | None = Field(None, description="The embedded NATS's port; unset: a free one, kept afterwards.")

@@ -8,7 +8,7 @@ from infra.child import ServerError
 from infra.ports import PORTS, free_port, in_use
 from infra.settings import Settings
 
-OFFSETS = {"core": 0, "sessions": 1}  # beyond metrics_port; the API shows its own metrics under its address
+OFFSETS = {"core": 0, "sessions": 1, "imports": 2}  # beyond metrics_port; the API shows its own under its address
 
 
 def metrics_port(settings: Settings, role: str) -> int:

@@ -62,7 +62,8 @@ async def sessions(settings: Settings) -> None:
 
 async def imports(settings: Settings) -> None:
     async with bootstrap.connected(settings, "imports") as parts:
-        await until_told(bootstrap.imports(parts))
+        shown, serves = observed(parts, "imports")
+        await until_told(bootstrap.imports(parts) | shown, serves=serves)
 
 
 async def api(settings: Settings) -> None:

@@ -130,7 +130,7 @@ class Sender:
             if self._messenger.state is not SessionState.READY:
                 raise NotReady
             told = {"drumline.account_id": str(self._claim.account), "drumline.delivery_id": str(recipient.delivery_id)}
-            with tracing.span("send text", tracing.CLIENT, told | {"drumline.part": part}):
+            with tracing.span("send message", tracing.CLIENT, told | {"drumline.part": part}):
                 attempt = state.attempt + 1 if part == state.part else 1
                 message = await self._batches.outgoing(recipient, part, self._workspace)
                 await self._type(recipient, message)

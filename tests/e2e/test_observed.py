@@ -26,7 +26,7 @@ from tests.e2e.prometheus import Prometheus, missing, prometheus, promtool
 PEOPLE = {f"+1202555013{n}": f"{name} Canary" for n, name in enumerate(("Zephyrine", "Quirinus", "Oswaldine"))}
 WORDS = ("Ward Street", "Harbour Road", "Spring workshop", "Spring list", "our spring workshop", "Your seat is kept")
 CANARIES = [*WORDS, *PEOPLE, *(number[1:] for number in PEOPLE), *(name.split()[0] for name in PEOPLE.values())]
-PROCESSES = ("core", "sessions", "api")
+PROCESSES = ("core", "sessions", "imports", "api")
 LONGEST = 110.0  # seconds
 
 
@@ -111,7 +111,7 @@ def a_send_is_one_trace_from_the_request_on(seen: Seen) -> None:
     traces: dict[str, list[Arrived]] = defaultdict(list)
     for span in seen.traces.spans:
         traces[span.trace].append(span)
-    (whole,) = [spans for spans in traces.values() if any(span.name == "send text" for span in spans)]
+    (whole,) = [spans for spans in traces.values() if any(span.name == "send message" for span in spans)]
     by_id = {span.span: span for span in whole}
     names = {span.name for span in whole}
     assert {
@@ -123,9 +123,9 @@ def a_send_is_one_trace_from_the_request_on(seen: Seen) -> None:
         "publish SENDS",
         "process SENDS",
     } <= names
-    assert sum(span.name == "send text" for span in whole) == seen.said["wire"] == len(PEOPLE)
+    assert sum(span.name == "send message" for span in whole) == seen.said["wire"] == 2 * len(PEOPLE)
     for span in whole:
-        if span.name == "send text":
+        if span.name == "send message":
             batch = by_id[span.parent]
             assert (batch.name, by_id[batch.parent].name) == ("process SENDS", "publish SENDS")
     (request,) = [span for span in whole if not span.parent]
@@ -166,7 +166,7 @@ def prometheus_has_seen_all(watching: Prometheus, said: Mapping[str, Any]) -> No
     def most(series: str) -> float:
         return watching.value(f"sum(max_over_time({series}[10m]))")
 
-    assert watching.values('max_over_time(up{job="drumline"}[10m])') == [1, 1, 1]
+    assert watching.values('max_over_time(up{job="drumline"}[10m])') == [1] * len(PROCESSES)
     assert len(watching.ask("rules")["groups"][0]["rules"]) >= 8
     assert 0 < most('drumline_sends_total{result="confirmed"}') <= said["wire"]
     assert most('drumline_accounts{state="ready"}') == most("drumline_browsers") == 2
