@@ -1,21 +1,26 @@
 """Media over HTTP: whole, in chunks as tus has it, by URL; shown, given out, deleted, and each tenant's apart."""
 
+import asyncio
 import base64
 import socketserver
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from adapters.media_removal import Removal
+from adapters.media_store import Directory
 from domain.message import Role
 from tests.adapters.files import FILES, TEXT, image, movie
 from tests.adapters.test_media_fetch import Server
 from tests.api.house import QUOTA, House, Tenant, problem_in
 from tests.api.test_bad_input import asked
 from tests.contracts import node
+from workers.media import Remover
 
 CHUNK = {"Content-Type": "application/offset+octet-stream"}
 NOBODY = "0" * 64
@@ -261,3 +266,29 @@ def test_a_message_carries_only_files_that_are_there_as_what_they_are(house: Hou
         for path in ("/v1/campaigns", "/v1/templates"):
             assert asked(tenant.problem("POST", path, body)) == expected
     tenant.campaign(parts=[{"kind": "image", "media": picture}, {"kind": "document", "media": picture}])
+
+
+def test_what_an_unfinished_job_carries_stays_and_goes_after_it(house: House, tenant: Tenant, scratch: Path) -> None:
+    picture, unused = put(tenant, image("PNG"))["id"], put(tenant, TEXT)["id"]
+    campaign = tenant.campaign(parts=[{"kind": "image", "media": picture}], audience_id=str(tenant.audience()))
+    body = {"campaign_id": str(campaign), "accounts": [str(tenant.account())]}
+    job = tenant.ok("POST", "/v1/jobs", body)["job_id"]
+    tenant.ok("POST", f"/v1/campaigns/{campaign}/archive")
+    services = house.services
+    removal = Removal(house.pool, Directory(scratch), services.media_uploads)
+    remover = Remover(removal, services.store, services.models)
+
+    async def a_week_later() -> None:
+        async with house.pool.connection() as connection:
+            shift = "UPDATE media SET used_at = now() - interval '7 days' WHERE workspace = %s"
+            await connection.execute(shift, [tenant.workspace])
+        async with asyncio.timeout(30):
+            while not await remover.step():  # the read models may be behind
+                pass
+
+    house.run(a_week_later())
+    assert tenant.problem("GET", f"/v1/media/{unused}")["rule"] == "unknown_media"
+    assert tenant.problem("DELETE", f"/v1/media/{picture}")["rule"] == "media_in_use"
+    tenant.ok("POST", f"/v1/jobs/{job}/stop")
+    house.run(a_week_later())
+    assert tenant.problem("GET", f"/v1/media/{picture}")["rule"] == "unknown_media"
