@@ -85,7 +85,7 @@ class Post:
 
     def write(self, phone: Phone, to: str, text: str, quoted: str | None = None) -> int:
         """The phone sends a text; returns how many of the recipient's browsers are told. Raises Refused."""
-        self._must_be_on(phone)
+        self.must_be_on(phone)
         wa_id = "3A" + secrets.token_hex(9).upper()
         message = self._chats.take(phone.number, to, wa_id, Text(text=text), quoted)
         self._chats.keep_ack(message, SENT)
@@ -93,7 +93,7 @@ class Post:
 
     def read(self, phone: Phone, sender: str) -> int:
         """A person opens a chat: what lies there unread is read; returns how many messages. Raises Refused."""
-        self._must_be_on(phone)
+        self.must_be_on(phone)
         unread = self._chats.unread(phone.number, sender)
         for message in unread:
             self._got(message, READ)
@@ -101,7 +101,7 @@ class Post:
 
     def vote(self, phone: Phone, sender: str, wa_id: str, choices: list[int]) -> None:
         """The phone votes in a poll that it got, or takes its vote back with no choice. Raises Refused."""
-        self._must_be_on(phone)
+        self.must_be_on(phone)
         message = self._chats.message(sender, wa_id)
         if message is None or phone.number not in (message.recipient, message.sender) or message.ack < DELIVERED:
             raise Refused("unknown_message")
@@ -128,6 +128,12 @@ class Post:
         if came_back:
             for message in self._chats.on_their_way(phone.number):
                 self._to_phone(message)
+
+    @staticmethod
+    def must_be_on(phone: Phone) -> None:
+        """Nothing is done with a phone that is off. Raises Refused."""
+        if not phone.on:
+            raise Refused("phone_is_off")
 
     # -- what browsers do -----------------------------------------------------------------------------------------
 
@@ -207,8 +213,3 @@ class Post:
             for device in devices:
                 device.push(numbered)
         return len(devices)
-
-    @staticmethod
-    def _must_be_on(phone: Phone) -> None:
-        if not phone.on:
-            raise Refused("phone_is_off")

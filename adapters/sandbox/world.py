@@ -244,6 +244,7 @@ class World:
 
     def _link(self, device: Device, number: str, name: str) -> Device:
         phone = self.post.phone(number)
+        self.post.must_be_on(phone)
         device.phone, device.codes, device.typed = number, [], None
         device.since, device.got = time.time(), self.chats.last_mail()
         phone.name, phone.version = name or phone.name, phone.version + 1

@@ -12,12 +12,14 @@ import { byId, element, paint, pretty, ticks } from './view.js';
 /** @typedef {{device: string, since: number, payload: string | null}} Waiting */
 
 const EVERY = 700;
+const SAID_FOR = 4000;
 const id = location.pathname.split('/').at(-1) ?? '';
 const mine = `phones/${id}`;
 const conversation = new Conversation(mine, (act) => say(act));
 /** @type {Phone | null} */
 let phone = null;
 let reading = false;
+let said = 0;
 
 /** Do something, say what came of it, and look again. @param {() => Promise<string>} act */
 async function say(act) {
@@ -26,6 +28,8 @@ async function say(act) {
   } catch (error) {
     byId('said').textContent = error instanceof Error ? error.message : String(error);
   }
+  clearTimeout(said);
+  said = window.setTimeout(() => (byId('said').textContent = ''), SAID_FOR);
   await refresh();
 }
 
@@ -124,11 +128,11 @@ async function refresh() {
   }
 }
 
-/** @param {{on?: boolean, held?: boolean, name?: string}} what @param {string} said */
-function change(what, said) {
+/** @param {{on?: boolean, held?: boolean, name?: string}} what @param {string} done */
+function change(what, done) {
   void say(async () => {
     await call('POST', `${mine}/switch`, what);
-    return said;
+    return done;
   });
 }
 

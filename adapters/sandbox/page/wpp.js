@@ -29,7 +29,7 @@ export function surface(companion) {
 
     conn: {
       getAuthCode: async () => companion.authCode,
-      getHistorySyncProgress: () => ({ progress: null, paused: false, inProgress: companion.mode === 'SYNCING' }),
+      getHistorySyncProgress: () => ({ progress: companion.faults.armed.has('stuck_loading') ? 100 : null, paused: false, inProgress: companion.mode === 'SYNCING' }),
       getMyUserId: () => (companion.me ? wid(`${companion.me.number.slice(1)}@c.us`) : undefined),
       getMyUserLid: () => wid(`${companion.me?.lid}@lid`),
       getStreamData: () => ({ mode: companion.mode, info: companion.info }),

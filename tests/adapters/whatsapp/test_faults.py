@@ -116,6 +116,7 @@ async def test_f4_loading_never_ends_while_the_fault_is_armed(linked: Tab) -> No
     await linked.until("WPP.conn.getStreamData().mode === 'SYNCING'")
     assert await linked.is_("WPP.conn.isAuthenticated()")
     assert not await linked.is_("WPP.isFullReady")
+    assert await linked.is_("WPP.conn.getHistorySyncProgress().progress") == 100
     await linked.sandbox.control.disarm()
     await linked.ready()
 

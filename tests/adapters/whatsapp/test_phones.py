@@ -66,6 +66,9 @@ async def test_a_phone_that_is_off_gives_no_delivered_tick_until_it_is_on(linked
     assert (linked.receipts("B"), linked.on_phone()) == ([], [])
     with pytest.raises(Refused, match="phone_is_off"):
         linked.world.post.write(phone, ACCOUNT, "Hello?")
+    waiting = linked.world.connect(Hello("e", "s", "k"), linked.told.append)
+    with pytest.raises(Refused, match="phone_is_off"):
+        linked.world.scan(f"{waiting.codes[0][0]},k", PERSON)
 
     linked.world.post.switch(phone, on=True)
     await until(lambda: linked.receipts("B") == [DELIVERED])
