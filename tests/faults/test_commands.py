@@ -238,7 +238,7 @@ async def beats(house: Core, role: str) -> dict[str, float]:
 async def test_every_loop_of_the_core_beats(place: Place) -> None:
     """A loop that does not would be ended for a stalled one."""
     expected = {"intake", "relay", "sweeper", "projector", "reactors", "timers", "dispatch", "bus", "event-loop"}
-    expected |= {"log-writer", "metrics", "intake-queue"}
+    expected |= {"log-writer", "metrics", "intake-queue", "forgetting", "filling"}
     loops: set[str] = set()
     async with core(place.database_url, place.nats_url) as house, place.worker("core"):
 
