@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,14 +26,15 @@ class Entry:
 
     path: Path
     size: int
-    used: float = field(default_factory=time.monotonic)
+    used: float  # by the clock
 
 
 class Opened:
     """Files of one process in a directory of its own; what processes that died have left, the next one removes."""
 
-    def __init__(self, root: Path, most: int) -> None:
+    def __init__(self, root: Path, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._root = root
+        self._clock = clock
         self._most = most  # bytes, but for files that are pinned
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._making = asyncio.Lock()
@@ -46,14 +47,14 @@ class Opened:
             found = self._entries.get(name)
             if found is None:
                 self.tidy(room=size)
-                found = self._entries[name] = Entry(await self._write(name, content), size)
-            found.used = time.monotonic()
+                found = self._entries[name] = Entry(await self._write(name, content), size, self._clock())
+            found.used = self._clock()
             self._entries.move_to_end(name)
             return found.path
 
     def tidy(self, *, room: int = 0) -> None:
         """Remove files that nobody used for long, and the oldest until there is room."""
-        now = time.monotonic()
+        now = self._clock()
         total = room + sum(entry.size for entry in self._entries.values())
         for name, entry in list(self._entries.items()):
             unused = now - entry.used
