@@ -33,7 +33,7 @@ NUMBERS = {
     "delay": 0,
 }
 NOTHING = {"reply_to"}  # what the first part cannot say
-ELSE = {"start_at": "start", "at_once": "start", "template": "parts"}  # what is refused beside the other, even if it only says no
+ELSE = {"start_at": "start", "at_once": "start", "template": "parts"}  # what is refused beside the other
 LOCAL = {"local", "start_local"}  # times on the clocks of a zone: without an offset
 TIMES = dict.fromkeys(LOCAL, "2031-05-01T09:00:00") | {
     "start_at": "2031-05-01T07:00:00Z",

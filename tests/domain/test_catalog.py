@@ -74,7 +74,7 @@ def test_no_permanent_name_was_changed_or_dropped() -> None:
     assert sorted(catalog.COMMANDS) == sorted(names(COMMANDS))
 
 
-HOMES = {"submission": "job", "review": "job", "run": "job", "send": "delivery", "direct": "job", "allowance": "account"}
+HOMES = {"send": "delivery", "allowance": "account"} | dict.fromkeys(("submission", "review", "run", "direct"), "job")
 
 
 def home(kind: type) -> str:

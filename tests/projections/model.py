@@ -95,7 +95,16 @@ def folded(history: Sequence[Recorded]) -> Any:
     return catalog.DECIDERS[history[0].stream.partition("-")[0]].fold([recorded.event for recorded in history])
 
 
-RULES = ("approvals", "own_approval", "flag_above", "flag_links", "flagged_approvals", "review_messages", "messages", "seconds")
+RULES = (
+    "approvals",
+    "own_approval",
+    "flag_above",
+    "flag_links",
+    "flagged_approvals",
+    "review_messages",
+    "messages",
+    "seconds",
+)
 CAPS = ("per_minute", "per_hour", "per_day")
 
 

@@ -68,13 +68,17 @@ class Submitted:
     recipients: Sequence[UUID]  # by ordinal - 1
 
 
+def as_texts(refs: Sequence[Ref]) -> Sequence[Part]:
+    return [TextPart(ref) for ref in refs]
+
+
 async def submit(
     home: House,
     accounts: Sequence[UUID],
     numbers: Sequence[str],
     *,
     texts: Sequence[str] = ("Hello {{name}}",),
-    make: Callable[[Sequence[Ref]], Sequence[Part]] = lambda refs: [TextPart(ref) for ref in refs],
+    make: Callable[[Sequence[Ref]], Sequence[Part]] = as_texts,
     consented: Callable[[int], bool] = lambda index: True,
     start_at: datetime | None = None,
     approve: bool = True,

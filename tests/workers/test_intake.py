@@ -14,6 +14,7 @@ from adapters.bus import Message
 from adapters.cloudevents import Address, command_headers
 from adapters.inbox import Pending
 from domain.campaign import CampaignCreated
+from domain.content import words
 from domain.message import Role
 from tests.workers.core import HERE, Client, Core, campaign, clock, until
 from workers.requests import command_key
@@ -59,7 +60,8 @@ async def test_a_text_is_sealed_and_the_event_has_its_reference(house: Core, aut
         await author.ask("campaign.create", campaign("Dear {{name}}"))
     created = (await house.events())[-1]
     assert isinstance(created, CampaignCreated)
-    ref = created.parts[0].text
+    [part] = created.parts
+    [ref] = words(part)
     assert await house.contents.open_many(HERE, [ref]) == {ref: "Dear {{name}}"}
 
 
