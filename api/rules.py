@@ -39,7 +39,7 @@ SENTENCES = {
     "not_utf8": "The text is not UTF-8.",
     "not_an_object": "This must be a JSON object.",
     "malformed": "The text does not have the form this field has.",
-    "malformed_variable": "Variables are written {{{{name}}}}, {{{{name:format}}}}, {{{{name|default}}}}, in lower case.",
+    "malformed_variable": "A variable is {{{{name}}}}, {{{{name:format}}}} or {{{{name|default}}}}, in lower case.",
     "string_type": "This must be a text.",
     "string_too_short": "At least {minimum} characters are needed.",
     "string_too_long": "At most {maximum} characters are allowed.",
