@@ -173,5 +173,5 @@ async def test_a_file_that_takes_longer_than_its_deadline_is_uncertain(linked: R
     file.write_bytes(b"%PDF-1.4\n")
     await linked.far.arm("slow_media", number)
     with pytest.raises(SendUncertain, match="deadline"):
-        await linked.messenger.send(number, Media(MediaKind.DOCUMENT, file, "application/pdf", "menu.pdf"), wa_id, 1.5)
+        await linked.messenger.send(number, Media(MediaKind.DOCUMENT, file, "application/pdf", "menu.pdf"), wa_id, 4)
     assert linked.wire(wa_id) == []
