@@ -99,7 +99,7 @@ async def test_an_account_that_is_logged_out_waits_and_goes_on_when_linked_again
         accounts = await link(home, 1)
         job = await submit(home, accounts, NUMBERS[:6])
         await until(lambda: sent(home, 1))
-        home.world.unlink(next(iter(home.world.phones)))
+        home.world.unlink(home.phones[accounts[0]])
         await until(lambda: scan(home, accounts[0]))
         await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
         wire = home.wire()
