@@ -39,6 +39,8 @@ class ImportRefused(Refused):
 class Bytes(io.BufferedIOBase):
     """A file that comes in pieces, as the standard library's text reader wants it."""
 
+    name = ""
+
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._held = b""
