@@ -1,6 +1,7 @@
 """Each rule that anything refuses by has a sentence for people."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def test_a_sentence_reads_as_one_with_and_without_its_numbers(rule: str) -> None
     said = sentence(rule, {})
     assert said[0].isupper() or said.startswith(("…", "drumline"))
     assert said.endswith(".")
-    assert "{" not in sentence(rule, {"minimum": 1, "maximum": 2}).replace("{{name}}", "")
+    told = sentence(rule, {"minimum": 1, "maximum": 2})
+    assert "{" not in re.sub(r"\{\{name[:|a-z]*\}\}", "", told), "but for variables, as they are written"
 
 
 def test_what_nobody_wrote_a_sentence_for_is_readable_still() -> None:
