@@ -5,6 +5,7 @@ death it looks at what is left, and says on a line of its own how that was.
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -31,6 +32,7 @@ from tests.adapters.test_media_uploads import chunks
 from tests.adapters.vaulted import HERE, MASTER, PEPPER
 
 AT_ONCE = timedelta(0)
+LONGEST = 40.0  # seconds a child may live: who stands longer says where
 PICTURE = image("PNG")
 USED: set[tuple[WorkspaceId, Digest]] = set()
 STEPS: tuple[tuple[Any, str], ...] = (
@@ -129,6 +131,7 @@ def died(url: str, root: Path, at: int) -> bool:
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
         return os.WIFSIGNALED(status)
+    faulthandler.dump_traceback_later(LONGEST, exit=True)
     killing(at)
     try:
         asyncio.run(live(url, root))
@@ -141,7 +144,9 @@ def main() -> None:
     url, root, at, stride = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     media_store.ABANDONED = 0.0
     while died(url, root, at):
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
         print(at, asyncio.run(left(url, root)) or "well", flush=True)  # noqa: T201  # read by the test
+        faulthandler.cancel_dump_traceback_later()
         at += stride
 
 
