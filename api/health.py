@@ -22,7 +22,7 @@ router = APIRouter(tags=["health"], dependencies=[ANYBODY])
 
 PATIENCE = 2.0  # seconds for each answer
 LAG_ALLOWED = 30.0  # seconds that commands, the read models and EVENTS may be behind
-PROCESSES = ("core", "sessions")
+PROCESSES = ("core", "sessions", "imports")
 WINDOW = timedelta(seconds=Limits().events_age)
 
 Word = Literal["ok", "away", "missing", "behind", "stalled", "silent"]

@@ -61,7 +61,7 @@ async def sessions(settings: Settings) -> None:
 
 
 async def imports(settings: Settings) -> None:
-    async with bootstrap.connected(settings, "imports") as parts:
+    async with bootstrap.connected(settings, "imports") as parts, answering(parts.bus, "imports"):
         shown, serves = observed(parts, "imports")
         await until_told(bootstrap.imports(parts) | shown, serves=serves)
 

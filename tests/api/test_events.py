@@ -64,7 +64,7 @@ async def test_what_happens_is_heard_as_cloudevents(tenant: Tenant, way: str) ->
     assert event.keys() >= {"specversion", "id", "type", "source", "subject", "time", "data", "position"}
     assert (event["specversion"], event["source"]) == ("1.0", f"/drumline/{tenant.workspace}")
     assert (event["subject"], event["datacontenttype"]) == (f"campaign-{campaign}", "application/json")
-    assert event["data"].keys() == {"title", "parts", "audience_id"}
+    assert event["data"].keys() == {"title", "parts", "audience_id", "template"}
     assert event["position"] == one.place
 
 

@@ -48,7 +48,7 @@ def test_it_lives_and_is_ready(house: House) -> None:
     status, told = ready(house)
     assert (status, told["status"]) == (200, "ok")
     words = {name: check["status"] for name, check in told["checks"].items()}
-    assert {words.pop(role) for role in ("core", "sessions")} == {"silent"}  # here they are no processes
+    assert {words.pop(role) for role in ("core", "sessions", "imports")} == {"silent"}  # here they are no processes
     assert words == dict.fromkeys(("database", "bus", "streams", "commands", "projections", "relay"), "ok")
 
 

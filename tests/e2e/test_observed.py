@@ -48,7 +48,7 @@ class Seen:
                 page = httpx.get(f"http://{one['targets'][0]}/metrics", trust_env=False, timeout=5)
             except httpx.TransportError:
                 continue
-            if page.is_success:
+            if page.is_success and 'loop="ending"' not in page.text:  # then its loops have gone
                 self.pages[one["labels"]["instance"]] = page.text
 
 

@@ -67,7 +67,8 @@ async def test_events_come_as_cloudevents_without_a_word_of_anybodys(house: Core
     assert headers["ce-subject"].startswith("campaign-")
     assert headers["ce-time"].endswith("Z")
     assert headers["Nats-Msg-Id"] == headers["ce-id"]
-    assert orjson.loads(made.body) == {"title": TITLE, "parts": [{"text": TITLE}], "audience_id": None}
+    part = {"text": TITLE, "delay": 0, "reply_to": None}
+    assert orjson.loads(made.body) == {"title": TITLE, "parts": [part], "audience_id": None, "template": None}
 
 
 async def test_a_long_log_is_relayed_in_order(house: Core) -> None:
