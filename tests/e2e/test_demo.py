@@ -152,7 +152,7 @@ def test_a_list_without_the_variables_gets_a_text_without_them(scratch: Path) ->
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        pytest.param(b"number\n12\n", "no row", id="a list of bad rows"),
+        pytest.param(b"number\n12\n", "no row", id="a list of bad rows", marks=pytest.mark.long),
         pytest.param(b"name\nAna\n", "number", id="a list without numbers", marks=pytest.mark.long),
         pytest.param(b"\xff\xfe\x00bad", "", id="a list that is not UTF-8", marks=pytest.mark.long),
     ],

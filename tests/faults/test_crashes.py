@@ -90,13 +90,13 @@ async def check(home: House, job: Submitted, unknown: int) -> None:
 @pytest.mark.parametrize(
     ("crashpoint", "unknown"),
     [
-        ("after_claim", 0),
+        pytest.param("after_claim", 0, marks=pytest.mark.long),
         pytest.param("after_evict", 0, marks=pytest.mark.long),
         pytest.param("before_intent:6", 0, marks=pytest.mark.long),
         ("after_intent:6", 1),
         ("after_act:6", 1),
         ("after_outcome:6", 0),
-        ("before_ack", 0),
+        pytest.param("before_ack", 0, marks=pytest.mark.long),
         pytest.param("after_ack", 0, marks=pytest.mark.long),
     ],
 )
@@ -180,7 +180,13 @@ AROUND_A_STEP = [pytest.param(name, marks=pytest.mark.long) for name in ("before
 
 
 @pytest.mark.parametrize(
-    "crashpoint", ["after_grant:2", "after_queue:2", "after_react:20", "after_fire", *AROUND_A_STEP]
+    "crashpoint",
+    [
+        "after_grant:2",
+        "after_queue:2",
+        *(pytest.param(step, marks=pytest.mark.long) for step in ("after_react:20", "after_fire")),
+        *AROUND_A_STEP,
+    ],
 )
 async def test_a_core_killed_at_any_step_sends_nothing_twice_and_loses_nothing(victim: Victim, crashpoint: str) -> None:
     async with house(victim.database_url, victim.nats_url, victim.data) as home, running(*sessions(home)):

@@ -4,6 +4,8 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from domain.job import Status
 from domain.send import SendUnknown
 from tests.faults.test_crashes import Victim, over
@@ -11,6 +13,8 @@ from tests.workers.sending_house import core, house, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, link, open_workspace, sent, status_is, submit
 
 PEOPLE = NUMBERS[:60]
+
+pytestmark = pytest.mark.long
 
 
 async def test_a_worker_that_stands_still_loses_its_accounts_and_sends_nothing_when_it_wakes(

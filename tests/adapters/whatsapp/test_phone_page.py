@@ -165,8 +165,15 @@ async def violations(page: Page) -> list[tuple[str, str]]:
     return [(violation["id"], node["html"]) for violation in found["violations"] for node in violation["nodes"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        pytest.param(WIDE, "light", id="wide-light"),
+        pytest.param(NARROW, "dark", id="narrow-dark"),
+        pytest.param(WIDE, "dark", id="wide-dark", marks=pytest.mark.long),
+        pytest.param(NARROW, "light", id="narrow-light", marks=pytest.mark.long),
+    ],
+)
 async def test_axe_finds_nothing_on_the_phones_and_nothing_is_wider_than_the_window(
     browser: Browser,
     sandbox: Sandbox,
