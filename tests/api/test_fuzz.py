@@ -38,7 +38,7 @@ def operations(house: House) -> list[tuple[str, str, dict[str, Any]]]:
     return [one for one in found if "text/event-stream" not in str(one[2])]  # a stream without end is not waited for
 
 
-# The same requests every time: of random ones Hypothesis says now and then that it drew inconsistently (not understood).
+# The same requests every time: of random ones Hypothesis says now and then that they were drawn inconsistently.
 @settings(max_examples=150, derandomize=True)
 @given(data=st.data())
 def test_every_answer_is_a_described_one(
