@@ -105,6 +105,7 @@ def test_a_doubled_message_on_the_wire_is_noticed_in_another_list(scratch: Path)
     assert "does not hold: duplicates 1 = 0" in run.stdout
 
 
+@pytest.mark.long
 def test_an_interrupted_demo_ends_cleanly(scratch: Path) -> None:
     data_dir = scratch / "data"
     line = [*COMMAND, "demo", "--data-dir", str(data_dir)]

@@ -74,6 +74,7 @@ def test_the_first_steps_work_as_pasted_and_the_keys_are_private(scratch: Path) 
         assert {"author", "moderator"} <= set(json.loads(keys.read_text())["keys"])
 
 
+@pytest.mark.long
 def test_external_servers_change_nothing_else_and_data_outlives_a_restart(
     scratch: Path, database_url: str, nats_url: str
 ) -> None:
