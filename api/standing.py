@@ -54,7 +54,7 @@ SESSION: Mapping[tuple[str, str], Advice] = {
     ),
     (State.DEGRADED, "unreachable"): Advice(
         "WhatsApp Web cannot be reached from this host; it is tried every two seconds.",
-        "Look at this host's network and names, and at `DRUMLINE_PAGE_URL`.",
+        "Look at this host's network and names, and at `DRUMLINE_WHATSAPP_URL`.",
     ),
     (State.DEGRADED, "page_hung"): Advice("Its page does not answer.", RESTART),
     (State.DEGRADED, "needs_update"): Advice("WhatsApp wants its page loaded anew.", RESTART),

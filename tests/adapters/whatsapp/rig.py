@@ -30,6 +30,9 @@ class Far(Protocol):
     async def shown(self, number: str, account: str, wa_id: str) -> dict[str, Any] | None:
         """What a phone shows of a message: `{"content": …, "quoted": …}`."""
 
+    async def typing(self, number: str, account: str) -> bool:
+        """Whether a phone shows that the account is typing."""
+
 
 @dataclass
 class Rig:
@@ -83,6 +86,9 @@ class InMemory:
                 return {"content": fields(message.content), "quoted": message.quoted}
         return None
 
+    async def typing(self, number: str, account: str) -> bool:
+        return self._world.types(account, number)
+
 
 class BySandbox:
     """A sandbox's own control."""
@@ -103,6 +109,10 @@ class BySandbox:
     async def shown(self, number: str, account: str, wa_id: str) -> dict[str, Any] | None:
         phone, other = await self._control.phone(number), await self._control.phone(account)
         return next((message for message in await phone.chat(other) if message["id"] == wa_id), None)
+
+    async def typing(self, number: str, account: str) -> bool:
+        phone, other = await self._control.phone(number), await self._control.phone(account)
+        return bool((await self._control.call("GET", f"/control/phones/{phone.id}/chats/{other.id}"))["typing"])
 
 
 def in_memory(tmp_path: Path) -> Rig:

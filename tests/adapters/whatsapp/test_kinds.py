@@ -1,5 +1,6 @@
 """Every kind of message as it reaches a phone, and what comes back; in memory and by a real browser alike."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
@@ -153,8 +154,17 @@ async def test_groups_are_searched_and_list_their_members(linked: Rig) -> None:
 
 async def test_one_shows_as_typing_for_a_while_and_to_nobody_without_whatsapp(linked: Rig) -> None:
     await linked.far.arm("not_on_whatsapp", NOBODY)
-    for number in (NOBODY, "+12025550139"):
-        await linked.messenger.typing(number, 0.05)
+    await linked.messenger.typing(NOBODY, 0.05)
+    assert not await linked.far.typing(NOBODY, ACCOUNT)
+    number = "+12025550139"
+    typing = asyncio.create_task(linked.messenger.typing(number, 1.0))
+    await until_answered(lambda: linked.far.typing(number, ACCOUNT))
+    await typing
+
+    async def over() -> bool:
+        return not await linked.far.typing(number, ACCOUNT)
+
+    await until_answered(over)
 
 
 @pytest.mark.parametrize("linked", ["browser"], indirect=True)
