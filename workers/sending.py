@@ -1,6 +1,7 @@
 """One account's sends: an intent is appended, then it acts, then the outcome is appended."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -51,6 +52,7 @@ REFUSED_IN_A_ROW = 3  # by WhatsApp's server, of different people: then it is th
 HALTING = frozenset({"job_not_running", "job_revised", "account_not_ready", "allowance_over", "permits"})
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
@@ -243,5 +245,8 @@ async def unbroken(act: Coroutine[Any, Any, T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await task
+        try:
+            await task
+        except Exception as error:  # noqa: BLE001  # it must not take the place of our being told to stop
+            log.info("told to stop, what was being sent ended in %s", type(error).__name__)
         raise
