@@ -10,14 +10,14 @@ from domain.message import Actor, Refused, Role, StreamId
 MOST_TOPICS = 100
 
 EVERYTHING = frozenset(catalog.DECIDERS)
-WRITING = frozenset({"workspace", "audience", "recipient", "campaign", "job", "delivery"})
+WRITING = frozenset({"workspace", "audience", "recipient", "template", "campaign", "job", "delivery"})
 
 HEARS: Mapping[Role, frozenset[str]] = {
     Role.ADMIN: EVERYTHING,
     Role.AUDITOR: EVERYTHING,
     Role.AUTHOR: WRITING,
     Role.SERVICE: WRITING,
-    Role.MODERATOR: frozenset({"workspace", "audience", "campaign", "job"}),
+    Role.MODERATOR: frozenset({"workspace", "audience", "template", "campaign", "job"}),
     Role.OPERATOR: frozenset({"workspace", "account", "recipient", "job", "delivery"}),
     Role.SYSTEM: EVERYTHING,
 }

@@ -156,6 +156,8 @@ def test_every_aggregate_is_heard_by_somebody_and_every_role_hears_something() -
     assert set().union(*hearing.HEARS.values()) == set(catalog.DECIDERS)
     for aggregate in catalog.DECIDERS:
         assert {Role.ADMIN, Role.AUDITOR} <= set(hearing.who_hears(aggregate))
+    for command in catalog.COMMANDS.values():  # who may ask for something hears what comes of it
+        assert all(command.aggregate in hearing.HEARS[role] for role in command.roles), command.name
 
 
 @pytest.mark.parametrize(
