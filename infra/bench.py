@@ -69,7 +69,10 @@ async def measured(commands: int, seconds: float, rounds: int, traces: bool) -> 
             raw={name: round(value) for name, value in limits.items()},
             ratio=round(rate / min(limits.values()), 3),
             settings=await bench.durability(),
-            rss_mb={"core": round(bench.core_mb()), "client": round(max(run.client_mb for run in whole + single))},
+            rss_mb={
+                "core": round(bench.peak_mb("core")),
+                "client": round(max(run.client_mb for run in whole + single)),
+            },
             cpu_us={
                 "batches": medians([run.cpu_us for run in whole]),
                 "mixed": medians([run.cpu_us for run in mixed]),

@@ -116,9 +116,9 @@ class Bench:
     async def raw(self, commands: int) -> Raw:
         return await bench_raw.measure(self.servers.database_url, self._bus, commands)
 
-    def core_mb(self) -> float:
-        """The most memory the core worker had."""
-        status = Path(f"/proc/{self._pids['core']}/status").read_text()
+    def peak_mb(self, worker: str) -> float:
+        """The most memory a worker had."""
+        status = Path(f"/proc/{self._pids[worker]}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def cpu(self) -> Cpu:

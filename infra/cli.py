@@ -227,6 +227,18 @@ def bench_reads(
     raise typer.Exit(reads(deliveries=deliveries, rate=rate, seconds=seconds, sends=sends, as_json=as_json))
 
 
+@bench_app.command("imports")
+def bench_imports(
+    as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
+    rows: Annotated[int, typer.Option(help="People in the list.")] = 100_000,
+    consents: Annotated[bool, typer.Option("--consents", help="The list states a consent of each.")] = False,
+) -> None:
+    """Measure the import of a list, from the command until all of it can be asked for, and of the same list again."""
+    from infra.bench_imports import imports
+
+    raise typer.Exit(imports(rows=rows, consents=consents, as_json=as_json))
+
+
 @app.command()
 def settings() -> None:
     """List every setting, its default and its meaning."""

@@ -49,3 +49,15 @@ def test_a_short_run_of_reads_asks_every_route_and_gets_what_it_asked_for() -> N
     assert figures["beside_events_per_s"] > 0
     assert set(figures["cpu_percent"]) == {"core", "api", "nats", "postgresql", "client"}
     assert len(figures["routes"]) > 15
+
+
+def test_a_short_run_of_imports_finds_everybody_and_changes_nothing_the_second_time() -> None:
+    line = [sys.executable, "-m", "infra.cli", "bench", "imports", "--json", "--rows", "1500", "--consents"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    new, again = json.loads(done.stdout.splitlines()[-1])
+    assert (new["rows"], new["added"], new["changed"]) == (1_500, 1_500, 0)
+    assert (again["rows"], again["added"], again["changed"]) == (1_500, 0, 0)
+    assert set(new["cpu_s"]) == {"core", "api", "imports", "nats", "postgresql", "all"}
+    assert new["seconds"] > 0
+    assert 0 < new["peak_mb"] < 300
