@@ -54,6 +54,7 @@ OFFICE = {
 }
 PARTS = re.compile(rb"(?:word/document|xl/workbook|ppt/presentation)\.xml|vbaProject\.bin")
 BRANDS_3GP, BRANDS_M4A = (b"3g",), (b"M4A ", b"M4B ")
+BRANDS_STILL = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")  # photos, in the boxes of films
 
 
 def kinds_of(mimetype: str) -> frozenset[MediaKind]:
@@ -197,6 +198,8 @@ class Inspector:
 
     def _moving(self) -> str:
         brand = self._head[8:12]
+        if brand in BRANDS_STILL:
+            raise Refused("unknown_kind", field=FIELD)
         if brand.startswith(BRANDS_3GP):
             mimetype = "video/3gpp"
         else:

@@ -17,6 +17,7 @@ EXAMPLE: dict[str, Any] = {
     "audiences": {"total": 2, "by": {"imported": 2}},
     "campaigns": {"total": 5, "by": {"open": 4, "archived": 1}},
     "jobs": {"total": 4, "by": {"running": 1, "completed": 3}},
+    "templates": {"total": 2, "by": {"open": 2}},
     "recipients": {"total": 3812, "by": {"consented": 3790, "opted_out": 22}},
 }
 
@@ -35,6 +36,7 @@ class Counts(BaseModel):
     audiences: Count
     campaigns: Count
     jobs: Count
+    templates: Count
     recipients: Count = Field(description="People of whom a consent or opt-out is recorded; others are not counted.")
 
 

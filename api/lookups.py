@@ -79,6 +79,7 @@ class Searched(BaseModel):
     """What was found in each list."""
 
     campaigns: Matches
+    templates: Matches
     audiences: Matches
     jobs: Matches
     accounts: Matches

@@ -13,6 +13,7 @@ from adapters.vault import Person as Version
 from api.auth import Only
 from api.deps import Given, Reading
 from api.errors import not_found
+from api.lists import EXAMPLE_CURSOR, Ask, Page, query
 from api.lookups import Body, body
 from api.openapi import REFERENCE, answers, problems
 from api.recipients import EXAMPLE as CONSENT
@@ -37,13 +38,20 @@ ACCOUNT = "0f6d7a52-1b1c-5d0e-8f57-1a1d3a0f6c22"
 WORDS: dict[str, Any] = {"name": "Ada Lovelace", "variables": {"city": "London"}, "tags": ["vip"]}
 NEW = {"number": "+12025550101", **WORDS}
 EXAMPLE: dict[str, Any] = {"id": ID, "number": "+12025550101", "country": "US", "version": 1, **WORDS}
+WROTE: dict[str, Any] = {
+    "message_id": "a3c1d9e2-7b64-5f0a-8c11-4d2e6f7a8b90",
+    "account_id": ACCOUNT,
+    "kind": "text",
+    "sent_at": "2026-11-21T09:30:00Z",
+    "text": "Thank you!",
+}
 WHOLE: dict[str, Any] = {
     "person": EXAMPLE,
     "attributes": {"city": "london"},
     "versions": [{"version": 1, "number": "+12025550101", "fields": {"name": "Ada Lovelace", "city": "London"}}],
     "audiences": ["7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10"],
     "texts": ["Form 12, page 3"],
-    "messages": [{"account_id": ACCOUNT, "kind": "text", "sent_at": "2026-11-21T09:30:00Z", "text": "Thank you!"}],
+    "messages": [WROTE],
     "recorded": CONSENT,
 }
 OF_ONE = problems(401, 403, 404, 422, 503)
@@ -125,10 +133,11 @@ class Said(BaseModel):
 
 
 class Message(BaseModel):
-    """What a person wrote to an account."""
+    """What a person wrote to an account, or voted: then the text is the choices, a line each."""
 
     model_config = ConfigDict(from_attributes=True)
 
+    message_id: UUID = Field(description="As `recipient.message-received` names it.")
     account_id: UUID
     kind: Arrived
     sent_at: datetime
@@ -142,7 +151,7 @@ class Everything(BaseModel):
     attributes: dict[str, Any] = Field(description="What they can be filtered by.")
     versions: list[Said]
     audiences: list[UUID] = Field(description="The lists they are in.")
-    texts: list[str] = Field(description="Words about them alone, as the proof of a consent.")
+    texts: list[str] = Field(description="Words about them alone: proofs of consents, direct messages.")
     messages: list[Message] = Field(description="What they wrote to accounts, the newest first.")
     recorded: Recipient | None
 
@@ -205,6 +214,21 @@ async def change_person(
     if not await services.people.change(actor.workspace, recipient_id, fields, said.tags):
         raise not_found("recipient")
     return await person_of(services, actor, recipient_id)
+
+
+@router.get(
+    "/{recipient_id}/messages", responses=answers(200, "A page.", {"items": [WROTE], "next": EXAMPLE_CURSOR}) | OF_ONE
+)
+async def list_messages(
+    recipient_id: UUID, actor: Seeing, read: Reading, services: Given, ask: Annotated[Ask, Depends(query({}))]
+) -> Page[Message]:
+    """What a person wrote to accounts, the newest first; opened as it is asked for."""
+    (before,) = ask.after or [None]
+    found = await services.inbound.of(read, actor.workspace, recipient_id, before, ask.limit + 1)
+    if not found and await services.people.held(read, actor.workspace, recipient_id) is None:
+        raise not_found("recipient")
+    shown = [Message.model_validate(one) for one in found[: ask.limit]]
+    return ask.page(shown, [found[ask.limit - 1].number] if len(found) > ask.limit else None)
 
 
 @router.get("/{recipient_id}/export", responses=answers(200, "As asked.", WHOLE) | OF_ONE)

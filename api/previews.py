@@ -15,10 +15,11 @@ from api.deps import Given, Reading, Services, Texts, opened
 from api.errors import not_found
 from api.lookups import Body, body
 from api.openapi import answers, problems
-from domain.content import MediaPart, Part
+from domain.content import MediaPart, Part, words
 from domain.message import Actor, Digest, Role, WorkspaceId
 from domain.rendering import Said, Unsendable, mentions, said
 from domain.send import Rejection
+from domain.wording import lacking
 from projections import campaigns, jobs, recipients, templates
 from projections.apply import Connection
 from projections.parts import parts_of, refs, told
@@ -37,6 +38,7 @@ EXAMPLE: dict[str, Any] = {
             "mentions": [],
             "media": None,
             "rejected": None,
+            "lacking": [],
         }
     ],
 }
@@ -72,6 +74,7 @@ class Bubble(BaseModel):
     mentions: list[str] = Field(description="Numbers that the text calls by `@`.")
     media: File | None
     rejected: Rejected | None
+    lacking: list[str] = Field(description="Variables without a default that they lack, or have in no readable form.")
 
 
 class Preview(BaseModel):
@@ -150,16 +153,21 @@ def bubble(part: Part, texts: Texts, values: Mapping[str, str], media: Mapping[D
     """One part for one person."""
     [shown] = part_views.shown(told([part]), texts)
     file = media.get(part.media) if isinstance(part, MediaPart) else None
-    told_of = File.model_validate(file, from_attributes=True) if file else None
+    filled, called, rejected = dict[str, Any](), list[str](), None
     if isinstance(part, MediaPart) and file is None:
         rejected = Rejected(reason=Rejection.MEDIA_GONE, field="media")
-        return Bubble(part=shown, mentions=[], media=None, rejected=rejected)
-    try:
-        filled, called = worded(said(part, texts, values))
-    except Unsendable as unsendable:
-        rejected = Rejected(reason=unsendable.reason, field=unsendable.field)
-        return Bubble(part=shown, mentions=[], media=told_of, rejected=rejected)
-    return Bubble(part=shown.model_copy(update=filled), mentions=called, media=told_of, rejected=None)
+    else:
+        try:
+            filled, called = worded(said(part, texts, values))
+        except Unsendable as unsendable:
+            rejected = Rejected(reason=unsendable.reason, field=unsendable.field)
+    return Bubble(
+        part=shown.model_copy(update=filled),
+        mentions=called,
+        media=File.model_validate(file, from_attributes=True) if file else None,
+        rejected=rejected,
+        lacking=sorted({name for ref in words(part) for name in lacking(texts[ref], values)}),
+    )
 
 
 def worded(one: Said) -> tuple[dict[str, Any], list[str]]:

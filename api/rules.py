@@ -118,7 +118,8 @@ SENTENCES = {
     "unknown_upload": "There is no such upload in this workspace: it may have been given up, or taken too long.",
     "empty_file": "The file is empty.",
     "file_too_large": "The file ({kind}) may have at most {maximum} bytes.",
-    "unknown_kind": "The content is of no kind that can be sent, whatever its name says.",
+    "unknown_kind": "The content is of no type that can be sent (JPEG, PNG, WebP, MP4, 3GP, MP3, AAC, M4A, AMR,"
+    " Opus, PDF, DOCX, XLSX, PPTX, plain text), whatever its name says.",
     "active_content": "HTML, SVG, scripts and macros are not taken.",
     "ambiguous_content": "The content is more than one type of file at once.",
     "damaged": "The file begins as {mimetype}, but is cut short or damaged.",

@@ -41,6 +41,19 @@ def required(template: str) -> frozenset[str]:
     return frozenset(found[1] for found in VARIABLE.finditer(template) if found[3] is None)
 
 
+def lacking(template: str, values: Mapping[str, str]) -> frozenset[str]:
+    """Those that cannot be written for one recipient: missing or unreadable, without a default."""
+
+    def cannot(name: str, form: str | None, default: str | None) -> bool:
+        try:
+            written(name, form, default, values)
+        except (KeyError, ValueError):
+            return True
+        return False
+
+    return frozenset(found[1] for found in VARIABLE.finditer(template) if cannot(*found.groups()))
+
+
 def malformed(template: str) -> bool:
     """Whether braces are left that are no variable, so that nobody receives them raw."""
     rest = VARIABLE.sub("", template)

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from psycopg import AsyncConnection
 
 from domain.message import WorkspaceId
-from projections import accounts, audiences, campaigns, jobs, recipients
+from projections import accounts, audiences, campaigns, jobs, recipients, templates
 
 LISTS: Mapping[str, str] = {
-    one.PROJECTION.name: f"{one.TABLE.name}_sums" for one in (accounts, audiences, campaigns, jobs, recipients)
+    one.PROJECTION.name: f"{one.TABLE.name}_sums"
+    for one in (accounts, audiences, campaigns, jobs, recipients, templates)
 }
 ALL = "\nUNION ALL ".join(
     f"SELECT '{name}', word, rows FROM {table} WHERE workspace = %(workspace)s AND rows <> 0"  # noqa: S608  # constants

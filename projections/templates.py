@@ -9,6 +9,7 @@ from domain.template import TemplateArchived, TemplateCreated, TemplateRevised
 from projections.listing import Filter, Listing, by_id, in_time
 from projections.parts import Told, refs, told
 from projections.projection import Handler, Projection, begins, known, sets
+from projections.sums import Sums
 from projections.table import Keyed, Table, stamp_keyed
 
 
@@ -47,7 +48,8 @@ ON: Mapping[type[Event], Handler] = {
     TemplateRevised: revised,
     TemplateArchived: sets(archived=True),
 }
-PROJECTION = Projection(TABLE, ON)
+SUMS = Sums("read_templates_sums", lambda row: "archived" if row.archived else "open")
+PROJECTION = Projection(TABLE, ON, tally=SUMS, kept=(SUMS.table,))
 
 LIST = Listing(
     TABLE.name,

@@ -10,7 +10,13 @@ from domain.message import Ref, WorkspaceId
 NEWEST = "SELECT id, {column} FROM {table} WHERE workspace = %s ORDER BY born DESC LIMIT %s"
 TITLED: Mapping[str, bytes] = {
     name: NEWEST.format(table=f"read_{name}", column=column).encode()
-    for name, column in (("campaigns", "title"), ("audiences", "title"), ("jobs", "title"), ("accounts", "label"))
+    for name, column in (
+        ("campaigns", "title"),
+        ("templates", "title"),
+        ("audiences", "title"),
+        ("jobs", "title"),
+        ("accounts", "label"),
+    )
 }
 
 

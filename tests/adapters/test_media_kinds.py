@@ -105,6 +105,7 @@ def unknown() -> Iterator[bytes]:
     yield b"MZ" + bytes(200)
     yield b"\x7fELF" + bytes(200)
     yield b"GIF89a" + bytes(200)
+    yield box(b"ftyp", b"heic", bytes(4), b"mif1heic") + box(b"meta", bytes(200)) + box(b"mdat", bytes(200))
     yield office("AndroidManifest.xml")
     yield b"Rar!\x1a\x07\x01\x00" + bytes(100)
     yield "Grüße".encode("utf-16")

@@ -230,6 +230,9 @@ def test_a_recipient_is_found_in_every_job(house: House, tenant: Tenant) -> None
 
 def test_recipients_are_found_by_their_consent(tenant: Tenant) -> None:
     tenant.audience(3)
+    for title in ("Hello", "Goodbye"):
+        template = tenant.ok("POST", "/v1/templates", {"title": title, "parts": [{"text": title}]})["template_id"]
+    tenant.ok("POST", f"/v1/templates/{template}/archive")
     until(lambda: len(ids(tenant, "/v1/recipients")) == 3)
     everybody = ids(tenant, "/v1/recipients")
     tenant.ok("POST", f"/v1/recipients/{everybody[0]}/opt-out")
@@ -283,8 +286,11 @@ def test_a_number_is_looked_up_by_those_who_may_record_an_opt_out(tenant: Tenant
 def test_titles_are_searched_in_a_body_in_any_case(house: House, tenant: Tenant) -> None:
     spring, _, straße = (tenant.campaign(title=title) for title in ("Spring opening", "Autumn", "Große STRASSE"))
     account = tenant.ok("POST", "/v1/accounts", {"label": "Spring desk"}, role=Role.OPERATOR)["account_id"]
+    greeting = {"title": "Spring greeting", "parts": [{"text": "Hello"}]}
+    template = tenant.ok("POST", "/v1/templates", greeting)["template_id"]
     found = tenant.ok("POST", "/v1/search", {"title": "sprinG"})
     assert [one["id"] for one in found["campaigns"]["items"]] == [str(spring)]
+    assert found["templates"] == {"items": [{"id": template, "title": "Spring greeting"}], "all": True}
     assert found["accounts"] == {"items": [{"id": account, "title": "Spring desk"}], "all": True}
     assert found["jobs"] == found["audiences"] == {"items": [], "all": True}
     strasse = tenant.ok("POST", "/v1/search", {"title": "große straße"})
@@ -303,6 +309,7 @@ def test_counts_are_those_of_the_lists(tenant: Tenant) -> None:
     counts = tenant.ok("GET", "/v1/counts")
     assert counts["jobs"] == {"total": 2, "by": {"approved": 1, "stopped": 1}}
     assert counts["campaigns"] == {"total": 2, "by": {"open": 1, "archived": 1}}
+    assert counts["templates"] == {"total": 2, "by": {"open": 1, "archived": 1}}
     assert counts["recipients"] == {"total": 3, "by": {"consented": 2, "opted_out": 1}}
     assert counts["audiences"] == {"total": 2, "by": {"imported": 2}}
     for name, count in counts.items():

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.message import Role
+from domain.ports import Arrived, MessageArrived
 from tests.api.house import Tenant
 from tests.api.test_commands import until
 
@@ -227,3 +228,26 @@ def test_a_choice_repeated_under_its_key_is_one_and_another_under_it_is_refused(
     missing = tenant.problem("POST", "/v1/audiences/choose", {"title": "Kept", "segment_id": str(uuid4())})
     assert (missing["status"], missing["rule"]) == (404, "unknown_segment")
     assert first["state"] == "applied"
+
+
+def wrote(tenant: Tenant, number: str, *texts: str) -> None:
+    """Somebody writes to an account of the workspace."""
+    inbound, account = tenant.house.services.inbound, tenant.account()
+    for place, text in enumerate(texts):
+        said = MessageArrived(f"3EB0{place:016X}", Arrived.TEXT, 1_790_000_000.0 + place, number, "", text)
+        assert tenant.house.run(inbound.keep(tenant.workspace, account, said))
+
+
+def test_what_a_person_wrote_comes_in_pages_opened_for_those_who_see_people(tenant: Tenant) -> None:
+    ada, bo = added(tenant, ADA), added(tenant, BO)
+    wrote(tenant, "+12025550101", "Hello?", "Is it open?", "Thank you!")
+    path = f"/v1/people/{ada['id']}/messages"
+    first = tenant.ok("GET", f"{path}?limit=2")
+    rest = tenant.ok("GET", f"{path}?limit=2&cursor={first['next']}")
+    assert [one["text"] for one in first["items"] + rest["items"]] == ["Thank you!", "Is it open?", "Hello?"]
+    assert rest["next"] is None
+    assert tenant.ok("GET", f"/v1/people/{bo['id']}/messages", role=Role.OPERATOR) == {"items": [], "next": None}
+    for role in (Role.AUDITOR, Role.MODERATOR):
+        assert tenant.problem("GET", path, role=role)["rule"] == "role_required"
+    for asker, person in ((tenant.house.tenant(), ada["id"]), (tenant, uuid4())):
+        assert asker.problem("GET", f"/v1/people/{person}/messages")["rule"] == "unknown_recipient"

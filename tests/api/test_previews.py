@@ -62,6 +62,20 @@ def test_a_campaign_is_shown_in_a_persons_words(tenant: Tenant) -> None:
     assert other["bubbles"][1]["part"]["text"] == "Due {{due:date}}"
 
 
+def test_all_that_a_person_lacks_is_told_at_once(tenant: Tenant) -> None:
+    _, (ada, bo) = listed(tenant)
+    choices = ["{{city}}", "{{due:date}}", "{{hall|Hall 1}}"]
+    said = [
+        {"kind": "poll", "question": "{{title}} {{name:upper}}, where?", "choices": choices},
+        {"kind": "location", "latitude": 1, "longitude": 2, "name": "{{hall|}}"},
+    ]
+    template = tenant.ok("POST", "/v1/templates", {"title": "Where", "parts": said})["template_id"]
+    for person, lacks in ((ada, ["title"]), (bo, ["city", "due", "title"])):
+        poll, place = preview(tenant, f"/v1/templates/{template}", person)["bubbles"]
+        assert (poll["lacking"], place["lacking"], place["rejected"]) == (lacks, [], None)
+        assert poll["rejected"] == {"reason": "unrenderable", "field": "choices" if person == bo else "question"}
+
+
 def test_a_file_is_described(tenant: Tenant) -> None:
     _, (ada, _) = listed(tenant)
     kind = {"Content-Type": "application/octet-stream"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.wording import FORMATS, links, malformed, render, required, variables
+from domain.wording import FORMATS, lacking, links, malformed, render, required, variables
 
 NAME = st.from_regex(r"[a-z][a-z0-9_]{0,39}", fullmatch=True)
 PLAIN = st.text(st.characters(exclude_characters="{}"))
@@ -136,3 +136,17 @@ def test_what_a_phone_makes_a_link_of_is_a_link(text: str) -> None:
 )
 def test_other_points_and_colons_are_not(text: str) -> None:
     assert not links(text)
+
+
+@given(st.lists(st.tuples(NAME, st.sampled_from(["", ":date"]), st.sampled_from(["", "|then"])), max_size=4))
+def test_what_somebody_lacks_is_all_that_keeps_a_text_from_being_written(pieces: list[tuple[str, str, str]]) -> None:
+    template = " ".join(f"{{{{{name}{form}{default}}}}}" for name, form, default in pieces)
+    values = {name: "soon" for place, (name, _, _) in enumerate(pieces) if place % 2}
+    lacked = lacking(template, values)
+    for name, form, default in pieces:
+        if not default and (name not in values or form):
+            assert name in lacked
+    if lacked:
+        with pytest.raises((KeyError, ValueError)):
+            render(template, values)
+    assert "{{" not in render(template, values | dict.fromkeys(lacked, "2026-11-21"))

@@ -319,6 +319,7 @@ SUMS: Mapping[str, Callable[[dict[str, Any]], str]] = {
     "read_campaigns": lambda row: "archived" if row["archived"] else "open",
     "read_jobs": lambda row: row["status"],
     "read_recipients": of_person,
+    "read_templates": lambda row: "archived" if row["archived"] else "open",
 }
 OF: Mapping[str, Mapping[str, Any]] = {
     "workspace": {"read_workspaces": workspace},
