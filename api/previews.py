@@ -166,7 +166,7 @@ def bubble(part: Part, texts: Texts, values: Mapping[str, str], media: Mapping[D
         mentions=called,
         media=File.model_validate(file, from_attributes=True) if file else None,
         rejected=rejected,
-        lacking=sorted({name for ref in words(part) for name in lacking(texts[ref], values)}),
+        lacking=sorted({name for ref in words(part) for name in lacking(texts.get(ref, ""), values)}),
     )
 
 
