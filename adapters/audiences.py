@@ -219,10 +219,10 @@ class SubmissionFacts:
         return self._gathered(freeze, texts) if freeze else Gathered()
 
     async def _texts(self, workspace: WorkspaceId, parts: Sequence[Part]) -> Sequence[str]:
-        """All that parts say in words."""
+        """All that parts say in words; what is written to somebody who was erased is not kept."""
         refs = [ref for part in parts for ref in content.words(part)]
         texts = await self._contents.open_many(workspace, refs)
-        return [texts[ref] for ref in refs]
+        return [texts[ref] for ref in refs if ref in texts]
 
     def _gathered(self, freeze: Freeze, texts: Sequence[str]) -> Gathered:
         links = sum(map(wording.links, texts))

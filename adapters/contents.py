@@ -22,6 +22,7 @@ ON CONFLICT DO NOTHING
 PUT_PERSONAL = """
 INSERT INTO contents (workspace, ref, sealed, recipient_id)
 SELECT %s, ref, sealed, recipient_id FROM unnest(%b::text[], %b::bytea[], %b::uuid[]) AS t (ref, sealed, recipient_id)
+WHERE NOT EXISTS (SELECT FROM erasures e WHERE e.recipient_id = t.recipient_id)
 ON CONFLICT DO NOTHING
 """
 OPEN = "SELECT ref, sealed, recipient_id IS NULL FROM contents WHERE workspace = %s AND ref = ANY(%s)"
@@ -83,7 +84,7 @@ class Contents:
     async def put_personal(self, workspace: WorkspaceId, texts: Sequence[tuple[UUID, str]]) -> list[Ref]:
         """Keep texts that are about one person each, to go when that person is erased; their references, in order.
 
-        Nothing of them is remembered here: this process would not hear of the erasure.
+        Of whoever was erased nothing is kept. Nothing is remembered here: this process would not hear of the erasure.
         """
         refs = [self._sealing.personal_ref(workspace, person, text) for person, text in texts]
         new = dict(sorted(zip(refs, texts, strict=True)))

@@ -16,7 +16,8 @@ from domain.ports import SessionState, StateChanged
 
 # Tenants take turns where there are fewer places than accounts.
 ACCOUNTS = """
-SELECT account_id, workspace, removed, leaving FROM session_accounts
+SELECT account_id, workspace, removed, leaving,
+    EXISTS (SELECT FROM forgotten_chats c WHERE c.account_id = a.account_id) AS forgets FROM session_accounts a
 ORDER BY removed DESC, row_number() OVER (PARTITION BY workspace ORDER BY position), position
 """
 FORGET = "DELETE FROM session_accounts WHERE account_id = %s AND removed"
@@ -62,6 +63,7 @@ class WantedSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionNow:
+    forgets: bool = False  # it has chats to delete, with people who were erased
     """How an account's session stands, or stood last."""
 
     account_id: UUID

@@ -6,13 +6,15 @@ import re
 import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.sealing import PersonKey, Sealing
+from adapters.forgotten_chats import leave
+from adapters.sealing import PersonKey, SealBroken, Sealing
 from domain.attributes import AttributeKind, values_of
 from domain.message import WorkspaceId
 
@@ -48,7 +50,7 @@ WHERE people.recipient_id = t.recipient_id AND people.version <> t.version
 """
 # Whoever imports holds the lock for long: an erasure comes again rather than hold up the others.
 LOCK_NOW = "SELECT pg_try_advisory_xact_lock(hashtextextended('vault|' || %s, 0))"
-PENDING = "SELECT recipient_id, workspace FROM erasures LIMIT %s"
+NEWEST = "SELECT version FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s"
 SUPPRESS = """
 INSERT INTO suppressed (workspace, number_hmac)
 SELECT workspace, number_hmac FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s
@@ -57,7 +59,7 @@ ON CONFLICT DO NOTHING
 ERASE = (
     "DELETE FROM contents WHERE recipient_id = %(person)s AND workspace = %(workspace)s",
     "DELETE FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s",
-    "DELETE FROM erasures WHERE recipient_id = %(person)s",
+    "UPDATE erasures SET done_at = now() WHERE recipient_id = %(person)s AND workspace = %(workspace)s",
 )
 OPEN = """
 SELECT recipient_id, v.version, p.workspace, p.wrapped_key, v.sealed
@@ -214,14 +216,9 @@ class Vault:
         words = sorted({self._sealing.word_hmac(workspace, word) for word in words_of(fields.get(NAME, ""))})
         return json.dumps(values_of(kinds, fields)), f"{{{','.join(map(str, words))}}}"
 
-    async def erasures(self, limit: int = BATCH) -> list[tuple[UUID, WorkspaceId]]:
-        """People whose erasure the log tells, and who are still here."""
-        async with self._pool.connection() as connection:
-            rows = await (await connection.execute(PENDING, [limit])).fetchall()
-        return [(person, WorkspaceId(workspace)) for person, workspace in rows]
-
     async def erase(self, workspace: WorkspaceId, recipient_id: UUID) -> bool:
-        """Destroy a person's key, versions and texts; only that their number is not to be kept again stays.
+        """Destroy a person's key, versions and texts, and order their chats to be deleted; only that their number is
+        not to be kept again stays.
 
         False, and nothing is done, while somebody imports into the workspace.
         """
@@ -230,8 +227,11 @@ class Vault:
             row = await (await connection.execute(LOCK_NOW, [workspace])).fetchone()
             if row is None or not row[0]:
                 return False
-            await connection.execute(SUPPRESS, whom)
-            for statement in ERASE:
+            for (version,) in await (await connection.execute(NEWEST, whom)).fetchall():
+                with suppress(SealBroken):  # whose number cannot be read any more has no chat that could be named
+                    person = (await self.opened(connection, [(recipient_id, version)]))[recipient_id, version]
+                    await leave(connection, self._sealing, workspace, recipient_id, person.number)
+            for statement in (SUPPRESS, *ERASE):
                 await connection.execute(statement, whom)
         return True
 

@@ -23,8 +23,11 @@ from adapters.connecting import ALIVE, RECONNECT
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.dead_letters import DeadLetters
+from adapters.erasure_ledger import ErasureLedger
+from adapters.erasures import Erasures
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
+from adapters.forgotten_chats import ForgottenChats
 from adapters.imports import Imports
 from adapters.inbound import Inbound
 from adapters.inbox import Inbox
@@ -185,11 +188,17 @@ def core(parts: Parts) -> dict[str, Run]:
         "reactors": reactors.run,
         "timers": timers.run,
         "dispatch": dispatch.run,
-        "forgetting": Forgetting(parts.vault).run,
+        "forgetting": forgetting(parts).run,
         "filling": Filling(Segments(parts.pool, parts.vault, parts.sealing, clock)).run,
         "media": Remover(parts.media.removal, parts.store, parts.models).run,
         "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
     }
+
+
+def forgetting(parts: Parts) -> Forgetting:
+    """Who carries out erasures."""
+    ledger = ErasureLedger(parts.settings.erasures_file)
+    return Forgetting(parts.vault, Erasures(parts.pool), ledger, parts.decisions)
 
 
 def imports(parts: Parts) -> dict[str, Run]:
@@ -276,6 +285,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             sends=Sends(parts.bus),
             receipts=receipts,
             open_messenger=open_messenger,
+            chats=ForgottenChats(parts.pool, parts.sealing),
             kill_former=kill,
             erase_profile=erase,
             deadline=parts.settings.send_deadline,

@@ -14,6 +14,7 @@ from domain.message import PrincipalId, Role, WorkspaceId
 from infra import deploy
 from infra.embedded import EmbeddedServers
 from infra.embedded_nats import listed
+from infra.erasures import erase_again
 from infra.settings import Settings, SettingsError
 
 KNOWN = "SELECT FROM read_workspaces WHERE workspace = %s"
@@ -25,6 +26,8 @@ async def migrate(settings: Settings, workspace: str) -> None:
     """Tables and streams up to date; on a database without keys, an admin's."""
     await deploy.prepare(settings)
     console.print("Tables, streams and consumers are up to date.")
+    if said := await erase_again(settings):
+        console.print(said)
     async with deploy.pool_of(settings) as pool:
         first = await Keys(pool, settings.pepper()).first(workspace, [Role.ADMIN], "first")
     if first is not None:

@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         return self.data_dir / "keys.json"
 
     @property
+    def erasures_file(self) -> Path:
+        """The ledger of erasures: what a restored back-up does not know of."""
+        return self.data_dir / "erasures.jsonl"
+
+    @property
     def targets_file(self) -> Path:
         """Where Prometheus finds each process: `up` keeps it."""
         return self.data_dir / "prometheus-targets.json"

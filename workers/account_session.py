@@ -21,6 +21,7 @@ from workers.batches import Batch, NotABatch
 from workers.crashpoints import crashpoint
 from workers.decisions import Contended, Unstorable
 from workers.persevering import through_outages
+from workers.profile import AccountProfile
 from workers.sending import LeaseLost, NotReady, Sender
 from workers.session_live import Live
 from workers.session_reports import Report, next_change, report
@@ -65,6 +66,7 @@ class AccountSession:
         self._erase = wanted.removed
         self.at_once = False  # whether it is to be opened anew without a pause
         self._messenger = tools.open_messenger(self._account, self._launched)
+        self.profile = AccountProfile(tools, wanted, self._messenger, self._acting)
         self._live = Live(wanted.workspace, self._account, tools.sends, tools.inbound, self._messenger, self.restart)
         self._arrivals = Arrivals(tools.inbound, tools.decisions, wanted.workspace, self._account)
         self._workspace = wanted.workspace
@@ -136,7 +138,8 @@ class AccountSession:
         try:
             async with asyncio.TaskGroup() as group:
                 works = (self._feed(), self._serve(), self._keep(), self._arrivals.run(), self._leave())
-                for task in (*works, self._know_number(), through_outages(self._doubt_left)):
+                kept = (self.profile.know_number(self._linked), self.profile.forget_chats(self._linked))
+                for task in (*works, *kept, through_outages(self._doubt_left)):
                     group.create_task(task)
                 await self._ending.wait()
                 raise self._reason
@@ -158,7 +161,7 @@ class AccountSession:
         gone = await self._stop()
         metrics.session(self._account, None)
         if self._erase and gone:
-            gone = await self._erase_profile()
+            gone = await self.profile.erase()
             trouble = Trouble.LOGGED_OUT if gone else trouble
         try:
             async with asyncio.timeout(PARTING):
@@ -180,17 +183,6 @@ class AccountSession:
             await self._messenger.stop()
         except FormerBrowserAlive:
             log.exception("a browser did not die", extra={"account_id": str(self._account)})
-            return False
-        return True
-
-    async def _erase_profile(self) -> bool:
-        """Whether the profile is gone: what is left of it would still be the account."""
-        try:
-            await self._tools.erase_profile(self._account)
-            await through_outages(partial(self._tools.inbound.forget_number, self._account))
-        except OSError as error:
-            errno = error.errno  # its text names the directory
-            log.warning("a profile was not destroyed", extra={"account_id": str(self._account), "errno": errno})
             return False
         return True
 
@@ -229,15 +221,6 @@ class AccountSession:
                 self._settled.set()
             if changed.state in OVER:
                 raise SessionOver
-
-    async def _know_number(self) -> None:
-        """Keep whose phone this is. Not to know is no trouble: the next session asks again."""
-        await self._linked.wait()
-        with suppress(Unanswered):
-            own = await self._messenger.own()
-            await through_outages(
-                partial(self._tools.inbound.put_number, self._workspace, self._account, own.number, own.lid)
-            )
 
     async def _leave(self) -> None:
         """When asked to, log out as far as WhatsApp listens; the profile goes with the browser."""

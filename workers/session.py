@@ -66,6 +66,8 @@ class SessionWorker:
             account = wanted.account_id
             if wanted.leaving and account in self._held:
                 self._held[account].leave()
+            if wanted.forgets and account in self._held:
+                self._held[account].profile.forget()
             if full or account in self._held or now < self._not_before.get(account, now):
                 continue
             try:

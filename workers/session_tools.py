@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from adapters.event_store import EventStore
+from adapters.forgotten_chats import ForgottenChats
 from adapters.inbound import Inbound
 from adapters.leases import Leases
 from adapters.progress import Progress
@@ -53,6 +54,7 @@ class Tools:
     receipts: Receipts
     open_messenger: OpenMessenger
     kill_former: KillFormer
+    chats: ForgottenChats
     erase_profile: EraseProfile
     deadline: float = LONGEST_ACT.total_seconds()
     typing: float = 0.0  # seconds for which one shows as typing before a text, at most

@@ -40,6 +40,7 @@ class Profile:
     keys: str = field(default_factory=lambda: ",".join(_key() for _ in range(3)))
     linked: bool = False
     rows: set[str] = field(default_factory=set)
+    forgotten: set[str] = field(default_factory=set)  # numbers whose chats were deleted
 
 
 class InstantMessenger:
@@ -138,6 +139,10 @@ class InstantMessenger:
 
     async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
         people = [Person(**contact) for contact in self._world.contacts(self._account())]
+    async def forget(self, number: str) -> None:
+        self._account()
+        self._profile.forgotten.add(number)
+
         found = [p for p in people if search.lower() in p.name.lower() or search.removeprefix("+") in p.lid]
         return _page(sorted(found, key=lambda person: (person.name, person.lid)), offset, limit)
 
@@ -160,7 +165,9 @@ class InstantMessenger:
 
     def _knows(self, number: str, wa_id: str) -> bool:
         account = self._account()
-        return any(self._world.chats.message(sender, wa_id) is not None for sender in (account, number))
+        return number not in self._profile.forgotten and any(
+            self._world.chats.message(sender, wa_id) is not None for sender in (account, number)
+        )
 
     def _take(self, stanza: Stanza) -> None:
         match stanza:

@@ -34,6 +34,10 @@ class Asking(ABC):
     async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
         listed = await self._told("contacts", search.removeprefix("+"), offset, limit)
         return Listed(listed["total"], [_person(item) for item in listed["items"]])
+    async def forget(self, number: str) -> None:
+        if not await self._told("forget", number.removeprefix("+")):
+            raise Unanswered("refused")
+
 
     async def groups(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Group]:
         listed = await self._told("groups", search, offset, limit)

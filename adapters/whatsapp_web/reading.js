@@ -1,4 +1,5 @@
-// What drumline asks an account besides sends: who is on WhatsApp, who it is itself, whom it knows; and that it types.
+// What drumline asks an account besides sends: who is on WhatsApp, who it is itself, whom it knows; that it types, and
+// forgets a chat.
 
 (() => {
   /** Messages of a chat that are looked at again. */
@@ -29,6 +30,20 @@
   async function exists(number) {
     const wpp = ready();
     return wpp ? Boolean(await wpp.contact.queryWidExists(`${number}@c.us`)) : null;
+  }
+
+  /**
+   * Delete the chat with a number, whether WhatsApp files it under that or under the linked id; false when WhatsApp did
+   * not, null when it cannot be asked now.
+   * @param {string} number
+   */
+  async function forget(number) {
+    const wpp = ready();
+    if (!wpp) return null;
+    const entry = await wpp.contact.getPnLidEntry(`${number}@c.us`).catch(() => null);
+    const names = [`${number}@c.us`, `${entry?.lid?.id}@lid`];
+    const chat = (await wpp.chat.list({ onlyUsers: true })).find(({ id }) => names.includes(String(id)));
+    return !chat || (await wpp.chat.delete(chat.id)).status < 300;
   }
 
   /** The account's own number and linked id. */
@@ -97,5 +112,5 @@
     return missed;
   }
 
-  Object.assign(window.drumline, { catchUp, typing, exists, own, contacts, groups, members });
+  Object.assign(window.drumline, { catchUp, typing, exists, forget, own, contacts, groups, members });
 })();

@@ -21,6 +21,7 @@ from adapters.bus import Bus
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.event_store import EventStore
+from adapters.forgotten_chats import ForgottenChats
 from adapters.inbound import Inbound
 from adapters.leader import Leader
 from adapters.leases import Leases, Owner
@@ -177,6 +178,7 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
             sends,
             Receipts(sessions, decisions),
             open_messenger,
+            ForgottenChats(pool, sealing),
             kill_former,
             erase_profile,
         )

@@ -54,6 +54,12 @@ export function chatSurface(companion) {
 
   return {
     find: async (id) => collection.model(await find(id)),
+    // Like the real one, it makes a chat that is not there, and deletes it.
+    delete: async (id) => {
+      const { lid } = await found(id);
+      await collection.forget(lid);
+      return { wid: wid(`${lid}@lid`), status: 200 };
+    },
     list: async () => [...collection.chats.values()].sort((a, b) => b.t - a.t).map((row) => collection.model(row)),
 
     sendTextMessage: async (id, content, options = {}) => {

@@ -89,6 +89,14 @@ export class Collection {
     this.changed();
   }
 
+  /** A chat goes, with its messages. @param {string} lid */
+  async forget(lid) {
+    this.chats.delete(lid);
+    for (const row of this.memory.values()) if (row.chat === lid) this.memory.delete(row.key);
+    await this.store.forget(lid);
+    this.changed();
+  }
+
   /** A person opens a chat: its messages are warm, and read. @param {ChatRow} chat */
   async open(chat) {
     for (const row of await this.store.lastOf(chat.lid, OPENED)) {

@@ -98,6 +98,21 @@ export class Store {
     }
   }
 
+  /** A chat, its messages, and the files that no other message has. @param {string} lid */
+  async forget(lid) {
+    const transaction = this.database.transaction(['messages', 'chats', 'files'], 'readwrite', { durability: 'strict' });
+    const messages = transaction.objectStore('messages');
+    transaction.objectStore('chats').delete(lid);
+    /** @type {MessageRow[]} */
+    const rows = await result(messages.getAll());
+    const media = (/** @type {MessageRow} */ { content }) => ('media' in content ? [content.media] : []);
+    const [gone, left] = [rows.filter(({ chat }) => chat === lid), rows.filter(({ chat }) => chat !== lid)];
+    const needed = new Set(left.flatMap(media));
+    for (const { key } of gone) messages.delete(key);
+    for (const digest of gone.flatMap(media)) if (!needed.has(digest)) transaction.objectStore('files').delete(digest);
+    await committed(transaction);
+  }
+
   /** @param {MessageRow} row */
   async update(row) {
     const transaction = this.database.transaction('messages', 'readwrite');

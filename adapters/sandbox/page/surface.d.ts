@@ -52,7 +52,7 @@ export type Events = {
 
 export type ChatSurface = Namespace<
   typeof Wpp.chat,
-  | 'find' | 'getMessageACK' | 'list' | 'markIsComposing' | 'markIsPaused' | 'sendCreatePollMessage' | 'sendFileMessage'
+  | 'delete' | 'find' | 'getMessageACK' | 'list' | 'markIsComposing' | 'markIsPaused' | 'sendCreatePollMessage' | 'sendFileMessage'
   | 'sendLocationMessage' | 'sendTextMessage' | 'sendVCardContactMessage'
 > & {
   getMessageById(id: string | RealKey): Promise<Msg>;

@@ -9,7 +9,7 @@ import pytest
 from adapters.sandbox.ledger import recount
 from adapters.sandbox.nouns import lid_of
 from domain.outgoing import Text
-from domain.ports import Ack, Arrived, SendRejected, SendUncertain, SessionState, StateChanged
+from domain.ports import Ack, Arrived, SendRejected, SendUncertain, SessionState, StateChanged, Unanswered
 from tests.adapters.whatsapp.rig import ACCOUNT, Rig
 from tests.adapters.whatsapp.running import link, new_id, new_number, until, until_state
 
@@ -121,3 +121,23 @@ async def test_what_this_account_sends_itself_does_not_arrive(linked: Rig) -> No
     await linked.far.write(number, ACCOUNT, "Hello yourself")
     await until(lambda: len(linked.arrived(number)) > 0)
     assert [told.text for told in linked.arrived(number)] == ["Hello yourself"]
+
+
+async def test_of_a_forgotten_chat_nothing_is_left_and_of_the_others_all(linked: Rig) -> None:
+    gone, kept, unknown = new_number(), new_number(), new_number()
+    sent = {number: new_id() for number in (gone, kept)}
+    for number, wa_id in sent.items():
+        await linked.messenger.send(number, Text("Remember"), wa_id, 10)
+        await linked.messenger.send(number, Text("And this"), new_id(), 10, quoted=wa_id)
+    for number in (gone, gone, unknown):
+        await linked.messenger.forget(number)
+    with pytest.raises(SendRejected, match="quoted_not_found"):
+        await linked.messenger.send(gone, Text("Do you?"), new_id(), 10, quoted=sent[gone])
+    await linked.messenger.send(kept, Text("Do you?"), new_id(), 10, quoted=sent[kept])
+
+
+async def test_a_session_that_is_not_ready_says_that_it_forgot_nothing(rig: Rig) -> None:
+    await rig.messenger.start(rig.notices.append)
+    await until_state(rig.messenger, SessionState.QR)
+    with pytest.raises(Unanswered, match="not_ready"):
+        await rig.messenger.forget(new_number())
