@@ -59,11 +59,11 @@ class WantedSession:
     workspace: WorkspaceId
     removed: bool = False
     leaving: bool = False
+    forgets: bool = False  # it has chats to delete, with people who were erased
 
 
 @dataclass(frozen=True, slots=True)
 class SessionNow:
-    forgets: bool = False  # it has chats to delete, with people who were erased
     """How an account's session stands, or stood last."""
 
     account_id: UUID

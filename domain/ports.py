@@ -157,14 +157,14 @@ class Messenger(Protocol):
     async def exists(self, number: str) -> bool:
         """Whether an E.164 number has a WhatsApp account. Raises Unanswered."""
 
+    async def forget(self, number: str) -> None:
+        """Delete the chat with an E.164 number, if there is one. Raises Unanswered when it may still be there."""
+
     async def own(self) -> Person:
         """The number and the linked id of the account itself. Raises Unanswered."""
 
     async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
         """The people in the account's address book whose name or id holds the words, by name. Raises Unanswered."""
-
-    async def forget(self, number: str) -> None:
-        """Delete the chat with an E.164 number, if there is one. Raises Unanswered when it may still be there."""
 
     async def groups(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Group]:
         """The account's groups whose name or id holds the words, by name. Raises Unanswered."""

@@ -52,9 +52,9 @@ class Tools:
     leases: Leases
     sends: Sends
     receipts: Receipts
+    chats: ForgottenChats
     open_messenger: OpenMessenger
     kill_former: KillFormer
-    chats: ForgottenChats
     erase_profile: EraseProfile
     deadline: float = LONGEST_ACT.total_seconds()
     typing: float = 0.0  # seconds for which one shows as typing before a text, at most

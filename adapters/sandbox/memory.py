@@ -133,16 +133,16 @@ class InstantMessenger:
         self._account()
         return self._world.exists(number) is not None
 
+    async def forget(self, number: str) -> None:
+        self._account()
+        self._profile.forgotten.add(number)
+
     async def own(self) -> Person:
         account = self._account()
         return Person(account, lid_of(account))
 
     async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
         people = [Person(**contact) for contact in self._world.contacts(self._account())]
-    async def forget(self, number: str) -> None:
-        self._account()
-        self._profile.forgotten.add(number)
-
         found = [p for p in people if search.lower() in p.name.lower() or search.removeprefix("+") in p.lid]
         return _page(sorted(found, key=lambda person: (person.name, person.lid)), offset, limit)
 

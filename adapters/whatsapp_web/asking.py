@@ -28,16 +28,16 @@ class Asking(ABC):
     async def exists(self, number: str) -> bool:
         return bool(E164.fullmatch(number)) and bool(await self._told("exists", number.removeprefix("+")))
 
+    async def forget(self, number: str) -> None:
+        if not await self._told("forget", number.removeprefix("+")):
+            raise Unanswered("refused")
+
     async def own(self) -> Person:
         return _person(await self._told("own"))
 
     async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
         listed = await self._told("contacts", search.removeprefix("+"), offset, limit)
         return Listed(listed["total"], [_person(item) for item in listed["items"]])
-    async def forget(self, number: str) -> None:
-        if not await self._told("forget", number.removeprefix("+")):
-            raise Unanswered("refused")
-
 
     async def groups(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Group]:
         listed = await self._told("groups", search, offset, limit)

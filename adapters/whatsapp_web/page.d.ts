@@ -34,9 +34,9 @@ declare global {
     send(order: Order, input?: HTMLInputElement): Promise<Answer>;
     typing(number: string, milliseconds: number): Promise<void>;
     exists(number: string): Promise<boolean | null>;
+    forget(number: string): Promise<boolean | null>;
     linkCode(number: string): Promise<string | null>;
     logOut(): Promise<boolean | null>;
-    forget(number: string): Promise<boolean | null>;
     own(): Omit<Person, 'name'> | null;
     contacts(search: string, offset: number, limit: number): Promise<Listed<Person> | null>;
     groups(search: string, offset: number, limit: number): Promise<Listed<{ id: string; name: string; members: number }> | null>;
