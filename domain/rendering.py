@@ -36,7 +36,11 @@ def said(part: Part, words: Mapping[Ref, str], values: Mapping[str, str]) -> Sai
     """A part for one person. Raises Unsendable."""
 
     def fill(ref: Ref | None, field: str) -> str:
-        return "" if ref is None else filled(words[ref], values, field, LONGEST[type(part), field])
+        if ref is None:
+            return ""
+        if ref not in words:  # they were about somebody who was erased meanwhile
+            raise Unsendable(Rejection.UNRENDERABLE, field)
+        return filled(words[ref], values, field, LONGEST[type(part), field])
 
     match part:
         case TextPart():

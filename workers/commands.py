@@ -22,7 +22,6 @@ from adapters.keys import Keys
 from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 from adapters.streams import COMMANDS
-from domain import recipient
 from domain.message import Refused, StreamId, WorkspaceId
 from workers.burial import Burial
 from workers.cases import Case, cases_of
@@ -280,6 +279,5 @@ class Intake:
 
 
 def whose(draft: wire.Draft) -> UUID | None:
-    """The person whom a command's texts are about, if it is one about a person."""
-    kind = draft.body.made_into
-    return getattr(draft.body, "recipient_id", None) if kind.__module__ == recipient.__name__ else None
+    """The person whom a command's texts are about, if it names one."""
+    return getattr(draft.body, "recipient_id", None)

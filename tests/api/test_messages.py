@@ -1,6 +1,7 @@
 """Direct messages over HTTP."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -44,6 +45,16 @@ def test_by_policy_it_needs_no_review(tenant: Tenant) -> None:
     answer = tenant.ok("POST", "/v1/messages", message(tenant, ada))
     job = tenant.ok("GET", f"/v1/jobs/{answer['job_id']}")
     assert (job["status"], job["approvals_needed"], job["approved_by"]) == ("approved", 0, [])
+
+
+def test_what_is_written_to_one_person_is_held_of_them_and_goes_with_them(tenant: Tenant, house: House) -> None:
+    ada, _ = people(tenant)
+    job = tenant.ok("POST", "/v1/messages", message(tenant, ada, title="Ada's appointment"))["job_id"]
+    held = tenant.ok("GET", f"/v1/people/{ada}/export", role=Role.ADMIN)
+    assert sorted(held["texts"]) == ["Ada's appointment", "Hello {{name}}"]
+    assert house.run(house.services.vault.erase(tenant.workspace, UUID(ada)))
+    told = tenant.ok("GET", f"/v1/jobs/{job}")
+    assert (told["title"], told["parts"][0]["text"]) == (None, None)
 
 
 def test_nobody_is_written_to_who_did_not_agree_or_is_not_there(tenant: Tenant, house: House) -> None:

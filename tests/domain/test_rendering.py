@@ -45,6 +45,12 @@ def test_each_kind_is_filled_in(part: Part, words: dict[str, str], choices: tupl
     assert (told.part, told.words, told.choices) == (part, words, choices)
 
 
+def test_words_that_are_gone_are_not_sent() -> None:
+    with pytest.raises(Unsendable) as unsendable:
+        said(POLL, {ref: text for ref, text in WORDS.items() if ref != "two"}, ANA)
+    assert (unsendable.value.reason, unsendable.value.field) == (Rejection.UNRENDERABLE, "choices")
+
+
 @pytest.mark.parametrize(
     ("part", "values", "reason", "field"),
     [
