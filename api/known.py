@@ -11,7 +11,7 @@ from api.auth import Asking
 from api.deps import Given, Services
 from api.errors import ApiError
 from api.lookups import Body, asks, body
-from api.sessions import SECRET, Known, e164
+from api.sessions import SECRET, Known, e164, no_session
 from domain.message import Actor
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
@@ -87,7 +87,7 @@ async def ask(services: Services, actor: Actor, account: UUID, response: Respons
     sealed = services.inbound.sealed(actor.workspace, account, asked)
     answer = await services.bus.ask(live(account, KNOWN), sealed, WITHIN)
     if answer is None:
-        raise ApiError(503, "no_session", "account_id", headers={"Retry-After": "2"})
+        raise no_session()
     found = services.inbound.opened(actor.workspace, account, answer)
     if "told" not in found:
         raise ApiError(409, "cannot_tell", "account_id", params={"status": found["state"], "reason": found["refused"]})

@@ -60,13 +60,16 @@ async def known(account_id: UUID, actor: Asking, read: Reading) -> accounts.Row:
 Known = Annotated[accounts.Row, Depends(known)]
 
 
-async def ask(
-    services: Services, account_id: UUID, verb: str, told: bytes = b"", seconds: float = 2.0
-) -> dict[str, Any]:
+def no_session() -> ApiError:
+    """The problem that nobody answers for an account's session."""
+    return ApiError(503, "no_session", "account_id", headers={"Retry-After": "2"})
+
+
+async def ask(services: Services, account_id: UUID, verb: str) -> dict[str, Any]:
     """What an account's session answers. Raises ApiError when nobody does."""
-    answer = await services.bus.ask(live(account_id, verb), told, seconds)
+    answer = await services.bus.ask(live(account_id, verb))
     if answer is None:
-        raise ApiError(503, "no_session", "account_id", headers={"Retry-After": "2"})
+        raise no_session()
     found: dict[str, Any] = orjson.loads(answer)
     return found
 
@@ -135,7 +138,11 @@ async def link_by_code(
     account: Known, services: Given, asked: Annotated[PhoneNumber, Depends(body(PhoneNumber))], response: Response
 ) -> LinkCode:
     """A code that links the phone with this number, instead of a scan. The number is passed on, and kept nowhere."""
-    session = await ask(services, account.id, LINK_CODE, e164(asked.number).encode(), ASKING)
+    number = services.inbound.sealed(account.workspace, account.id, e164(asked.number))
+    answer = await services.bus.ask(live(account.id, LINK_CODE), number, ASKING)
+    if answer is None:
+        raise no_session()
+    session = services.inbound.opened(account.workspace, account.id, answer)
     if not session["code"]:
         rule = "no_link_code" if session["refused"] == "not_waiting" else "whatsapp_refused"
         raise ApiError(409, rule, "account_id", params={"status": session["state"], "reason": session["refused"]})

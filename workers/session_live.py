@@ -47,11 +47,13 @@ class Live:
         return orjson.dumps({**self._now(), "qr": await self._messenger.qr()})
 
     async def _link_code(self, body: bytes) -> bytes:
-        """The code to type on the phone that has this number; without one, why."""
+        """The code to type on the phone that has this number; without one, why. Sealed both ways."""
+        number = self._inbound.opened(self._workspace, self._account, body)
         try:
-            return orjson.dumps({**self._now(), "code": await self._messenger.link_code(body.decode())})
+            told: dict[str, str | None] = {"code": await self._messenger.link_code(number)}
         except Unanswered as unanswered:
-            return orjson.dumps({**self._now(), "code": None, "refused": unanswered.reason})
+            told = {"code": None, "refused": unanswered.reason}
+        return self._inbound.sealed(self._workspace, self._account, {**self._now(), **told})
 
     async def _known(self, body: bytes) -> bytes:
         """Whom the account knows, or whether a number is on WhatsApp. It is personal: sealed both ways."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,13 +27,19 @@ NUMBER = "+12025550177"
 
 
 @contextmanager
-def answers(house: House, account: UUID, verb: str, answer: dict[str, Any]) -> Iterator[list[bytes]]:
+def answers(
+    house: House,
+    account: UUID,
+    verb: str,
+    answer: dict[str, Any],
+    told: Callable[[dict[str, Any]], bytes] = orjson.dumps,
+) -> Iterator[list[bytes]]:
     """Somebody who answers for the account's session; what was asked."""
     asked: list[bytes] = []
 
     async def tell(request: bytes) -> bytes:
         asked.append(request)
-        return orjson.dumps({"state": "qr", "reason": "scan"} | answer)
+        return told({"state": "qr", "reason": "scan"} | answer)
 
     async def serve() -> Callable[[], Awaitable[None]]:
         return await house.services.bus.serve(live(account, verb), tell)
@@ -118,17 +125,19 @@ def test_the_reference_has_each_sentence() -> None:
 def test_a_link_code_is_asked_for_live_and_told_to_the_asker(house: House, tenant: Tenant) -> None:
     account = tenant.account(ready=False)
     path = f"/v1/accounts/{account}/link-code"
-    with answers(house, account, LINK_CODE, {"code": "4XK29PLM"}) as asked:
+    inbound = house.services.inbound
+    sealed = partial(inbound.sealed, tenant.workspace, account)
+    with answers(house, account, LINK_CODE, {"code": "4XK29PLM"}, sealed) as asked:
         response = tenant.ask("POST", path, json={"number": "+1 (202) 555-0177"}, role=Role.OPERATOR)
         assert (response.status_code, response.json()) == (200, {"code": "4XK29PLM"})
         assert response.headers["cache-control"] == "no-store"
-        assert asked == [NUMBER.encode()]
+        assert [inbound.opened(tenant.workspace, account, one) for one in asked] == [NUMBER]
         wrong = tenant.problem("POST", path, {"number": "call me"}, role=Role.OPERATOR)
         assert (wrong["status"], wrong["rule"], wrong["field"]) == (422, "malformed", "number")
         assert tenant.problem("POST", path, {"number": NUMBER}, role=Role.AUTHOR)["rule"] == "role_required"
         assert len(asked) == 1
     for refused, rule in (("not_waiting", "no_link_code"), ("deadline", "whatsapp_refused")):
-        with answers(house, account, LINK_CODE, {"code": None, "refused": refused}):
+        with answers(house, account, LINK_CODE, {"code": None, "refused": refused}, sealed):
             problem = tenant.problem("POST", path, {"number": NUMBER}, role=Role.OPERATOR)
         assert (problem["status"], problem["rule"]) == (409, rule)
     assert tenant.problem("POST", path, {"number": NUMBER}, role=Role.OPERATOR)["rule"] == "no_session"
