@@ -19,7 +19,7 @@ LONGEST_URL = 2_000
 HOST = re.compile(rb"[a-z0-9._:-]{1,253}")
 AT_ONCE = 4  # fetches in a process
 CONNECTING = 10.0  # seconds, also of silence in between
-WHOLE = 60.0  # seconds that a fetch may take
+WHOLE = 60.0  # seconds that a fetch may take, its turn included
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """(name, port) -> its addresses."""
@@ -63,7 +63,7 @@ class Fetcher:
         """Begin to fetch; what comes is neither unpacked nor believed. Raises Refused, also while it comes."""
         url = self._read(text)
         try:
-            async with self._room, asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds), self._room:
                 address = await self._address(url)
                 async with self._client() as client:
                     request = client.build_request(

@@ -22,6 +22,7 @@ from domain.filters import Filter
 from domain.message import Digest, Refused, WorkspaceId
 
 EXACTLY = "SET LOCAL statement_timeout = '100ms'"
+ROUGHLY = "SET LOCAL statement_timeout = '3s'"
 # Of a sample each is looked up: the planner would rather read whole tables into a hash.
 ONE_BY_ONE = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 NO_JIT = "SET LOCAL jit = off"  # compiling takes longer than counting
@@ -194,10 +195,16 @@ class Segments:
                     await connection.execute(EXACTLY)
                     return Count(await number(connection, COUNT.format(fits), values), exact=True)
             except QueryCanceled:
-                async with connection.transaction():
-                    await connection.execute(ONE_BY_ONE)
-                    seen = await number(connection, SAMPLE.format(fits), values)
+                seen = await self._sampled(connection, SAMPLE.format(fits), values)
         return Count(seen * SHARE, exact=False, margin=ceil(SURE * sqrt(seen + 1) * SHARE))
+
+    async def _sampled(self, connection: AsyncConnection, statement: sql.Composed, values: dict[str, object]) -> int:
+        try:
+            async with connection.transaction():
+                await connection.execute(f"{ROUGHLY}; {ONE_BY_ONE}")
+                return await number(connection, statement, values)
+        except QueryCanceled:
+            raise Refused("filter_too_slow", field="filter") from None
 
     async def choose(self, workspace: WorkspaceId, audience_id: UUID, text: str) -> Chosen:
         """Write down who fits a filter now, each at their present version, as an audience; again changes nothing.

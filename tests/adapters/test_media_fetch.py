@@ -1,5 +1,6 @@
 """A file is fetched from the very address that was checked, and from nowhere else."""
 
+import asyncio
 import socketserver
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -140,6 +141,20 @@ async def test_what_is_no_whole_file_is_refused(answer: bytes, rule: str) -> Non
     with serving(answer) as server:
         getting, _ = fetcher(server.port)
         assert await refusal(getting, f"http://pictures.example:{server.port}/") == rule
+
+
+async def test_slow_servers_keep_others_waiting_no_longer_than_a_fetch_may_take() -> None:
+    asked: list[str] = []
+
+    async def resolve(name: str, port: int) -> Sequence[str]:
+        asked.append(name)
+        await asyncio.sleep(60)
+        return []
+
+    slow = Fetcher(resolve=resolve, seconds=0.2)
+    refused = await asyncio.gather(*(refusal(slow, f"http://{n}.example/") for n in range(40)))
+    assert set(refused) == {"not_fetched"}
+    assert len(asked) < 20  # were each to begin its time with its turn, all would be asked for in the end
 
 
 async def test_a_server_that_takes_its_time_is_left() -> None:

@@ -239,6 +239,9 @@ async def test_what_takes_too_long_is_guessed_from_one_in_64_and_says_how_far_it
     guess = await book.segments.count(HERE, slow)
     assert not guess.exact
     assert abs(guess.count - 6405) <= guess.margin < 6405 / 2
+    monkeypatch.setattr("adapters.segments.ROUGHLY", "SET LOCAL statement_timeout = '1ms'")
+    with pytest.raises(Refused, match="filter_too_slow"):
+        await book.segments.count(HERE, slow)
 
 
 async def test_filters_are_kept_sealed_listed_and_dropped(book: Book) -> None:
