@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 PICTURES = re.compile(rb"hdlr.{8}vide", re.DOTALL)
 LONG_HEADER = 16  # bytes
+TOLD = frozenset({b"moov", b"mdat", b"moof"})  # the boxes that tell whether it can be played
+MOST = 100_000  # boxes; a film in fragments of a second has two for each
 
 
 @dataclass(slots=True)
@@ -15,6 +17,7 @@ class Boxes:
     _next: int = 0  # where the next box begins
     _seen: int = 0
     _header: bytes = b""  # of the box at `_next`, as far as it was seen
+    _count: int = 0
     _names: set[bytes] = field(default_factory=set)
     _open: bool = False  # the last box goes on to the end
     _broken: bool = False
@@ -45,11 +48,12 @@ class Boxes:
         header = 8
         if length == 1:
             length, header = int.from_bytes(self._header[8:16], "big"), LONG_HEADER
-        self._names.add(name)
+        self._count += 1
+        self._names |= {name} & TOLD
         self._header = b""
         if length == 0:
             self._open = True
-        elif length < header:
+        elif length < header or self._count > MOST:
             self._broken = True
         else:
             self._next += length

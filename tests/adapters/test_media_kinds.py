@@ -55,6 +55,11 @@ def test_what_was_cut_short_is_damaged(name: str) -> None:
     assert refusal(data[: len(data) * 3 // 4]) == "damaged"
 
 
+def test_boxes_without_end_are_damage() -> None:
+    assert inspect(movie() + box(b"free") * 100).mimetype == "video/mp4"
+    assert refusal(movie() + b"".join(box(number.to_bytes(4, "big")) for number in range(100_001))) == "damaged"
+
+
 def test_what_is_not_an_image_behind_its_first_bytes_is_damaged() -> None:
     assert refusal(b"\xff\xd8\xff\xe0" + bytes(500)) == "damaged"
     assert refusal(b"\x89PNG\r\n\x1a\n" + bytes(500)) == "damaged"
