@@ -55,7 +55,7 @@ FILLED = "UPDATE attributes SET filled = %s WHERE workspace = %s AND name = ANY(
 PREVIOUS = "SELECT workspace, source, count, digest FROM audience_imports WHERE audience_id = %s"
 BEGIN = """
 INSERT INTO audience_imports (audience_id, workspace, count, rejected, merged, digest, source, imported_at)
-VALUES (%s, %s, 0, 0, 0, '', %s, %s)
+VALUES (%s, %s, 0, 0, 0, '', %s, %s) ON CONFLICT DO NOTHING
 """
 CHOOSE = sql.SQL("""
 INSERT INTO audience_members (audience_id, ordinal, recipient_id, vault_version)
@@ -215,13 +215,13 @@ class Segments:
         fits = condition.of(await self.read(workspace, text))
         same = self._sealing.mac(workspace, "choice", text.encode())
         async with self._pool.connection() as connection, connection.transaction():
-            previous = await (await connection.execute(PREVIOUS, [audience_id])).fetchone()
-            if previous is not None:
-                if (previous[0], previous[1]) != (workspace, same):
+            begun = await connection.execute(BEGIN, [audience_id, workspace, same, self._clock()])
+            if not begun.rowcount:  # it was made before, or just now by somebody whom this has waited for
+                previous = await (await connection.execute(PREVIOUS, [audience_id])).fetchone()
+                if previous is None or (previous[0], previous[1]) != (workspace, same):
                     raise Refused("id_taken", field="audience_id")
                 return Chosen(previous[2], Digest(previous[3]))
             await connection.execute(NO_JIT)
-            await connection.execute(BEGIN, [audience_id, workspace, same, self._clock()])
             values = {"workspace": workspace, "audience": audience_id, **condition.values}
             count = (await connection.execute(CHOOSE.format(fits), values)).rowcount
             digest = await digest_of(connection, audience_id, count)

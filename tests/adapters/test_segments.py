@@ -1,5 +1,6 @@
 """Whom a filter finds: the same people by the database as by looking at each; counted, chosen, kept."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -179,6 +180,13 @@ async def test_an_audience_that_was_chosen_is_frozen_as_an_imported_one_is(book:
     assert (freeze.frozen.count, freeze.frozen.missing) == (chosen.count, {"spent": 1})
     people = await book.v.vault.people([(row.recipient_id, row.vault_version) for row in freeze.rows])
     assert [people[row.recipient_id, row.vault_version].name for row in freeze.rows] == ["Ana", "Cy"]
+
+
+async def test_a_choice_that_is_asked_for_several_times_at_once_is_made_once(book: Book) -> None:
+    audience = uuid4()
+    chosen = await asyncio.gather(*(book.segments.choose(HERE, audience, "everybody") for _ in range(5)))
+    assert {one.count for one in chosen} == {5}
+    assert len(set(chosen)) == 1
 
 
 async def test_what_is_declared_later_is_filled_in_and_a_change_is_followed(book: Book) -> None:
