@@ -176,10 +176,13 @@ def test_a_quota_holds_for_what_is_begun(tenant: Tenant) -> None:
     assert problem["params"] == {"maximum": QUOTA, "used": QUOTA}
 
 
+def served(data: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+
+
 @contextmanager
-def serving(data: bytes) -> Iterator[socketserver.BaseServer]:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(data) + data
-    with Server(answer, ends=True) as server, ThreadPoolExecutor(1) as thread:
+def serving(answer: bytes, *, ends: bool = True) -> Iterator[socketserver.BaseServer]:
+    with Server(answer, ends=ends) as server, ThreadPoolExecutor(1) as thread:
         thread.submit(server.serve_forever, 0.01)
         try:
             yield server
@@ -189,7 +192,7 @@ def serving(data: bytes) -> Iterator[socketserver.BaseServer]:
 
 def test_a_file_is_fetched_by_its_url(tenant: Tenant) -> None:
     data = movie(data=5 << 20)
-    with serving(data) as server:
+    with serving(served(data)) as server:
         assert isinstance(server, Server)
         url = f"http://pictures.example:{server.port}/spring"
         answer = tenant.ask("POST", "/v1/media/fetch", json={"url": url})
@@ -198,7 +201,7 @@ def test_a_file_is_fetched_by_its_url(tenant: Tenant) -> None:
 
 
 def test_what_cannot_be_fetched_is_refused_by_its_rule(tenant: Tenant) -> None:
-    with serving(b"<html>") as server:
+    with serving(served(b"<html>")) as server:
         assert isinstance(server, Server)
         for url, expected in (
             (f"http://pictures.example:{server.port}/", (422, "active_content", "content")),
@@ -209,6 +212,16 @@ def test_what_cannot_be_fetched_is_refused_by_its_rule(tenant: Tenant) -> None:
         ):
             assert asked(tenant.problem("POST", "/v1/media/fetch", {"url": url})) == expected
     assert asked(tenant.problem("POST", "/v1/media/fetch", {"uri": "x"})) == (422, "missing", "url")
+
+
+def test_a_file_without_an_end_is_left_and_nothing_of_it_is_kept(house: House, tenant: Tenant) -> None:
+    endless = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"100000\r\n" + bytes(1 << 20) + b"\r\n") * 13
+    with serving(endless, ends=False) as server:
+        assert isinstance(server, Server)
+        problem = tenant.problem("POST", "/v1/media/fetch", {"url": f"http://pictures.example:{server.port}/"})
+    assert asked(problem) == (413, "file_too_large", "content")
+    for _ in range(QUOTA // 10_000_000):  # all of the room is there
+        begin(tenant, 10_000_000)
 
 
 def test_media_that_a_campaign_has_is_not_deleted(tenant: Tenant) -> None:
