@@ -1,4 +1,4 @@
-"""Cancellations that libraries lose.
+"""Cancellations that would be lost.
 
 Before Python 3.12 `asyncio.wait_for`, which nats-py and psycopg's pool wait with, loses a cancellation that comes
 together with what it waited for (https://github.com/python/cpython/issues/86296). Who was cancelled then goes on,
@@ -8,6 +8,7 @@ perhaps for ever. This package puts 3.12's way in its place when it is imported 
 import asyncio
 import sys
 from collections.abc import Awaitable
+from types import TracebackType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -28,12 +29,21 @@ def keep_cancellations() -> None:
         asyncio.wait_for = asyncio.tasks.wait_for = wait_for  # type: ignore[assignment]  # ours takes what is awaitable
 
 
-async def unswallowed(work: Awaitable[T]) -> T:
-    """Await what swallows a cancellation, and raise it afterwards."""
-    task = asyncio.current_task()
-    assert task is not None
-    before = task.cancelling()
-    done = await work
-    if task.cancelling() > before:
-        raise asyncio.CancelledError
-    return done
+class heeding:  # noqa: N801  # read as a phrase, like contextlib's own
+    """A cancellation that comes in here is raised at the end, whatever took its place: an error, or an answer.
+
+    A task group raises its tasks' errors and not that it was cancelled, a `finally` that meets an outage raises that; a
+    loop that goes on after outages would then go on for ever. What was cancelled before is not cancelled again.
+    """
+
+    __slots__ = ("_before", "_task")
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._task.cancelling() if self._task else 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None and self._task.cancelling() > self._before and isinstance(error, Exception | None):
+            raise asyncio.CancelledError from error

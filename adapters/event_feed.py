@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from adapters import metrics
+from adapters.cancellation import heeding
 from adapters.cloudevents import structured
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
@@ -155,8 +156,9 @@ class Feed:
     async def _look(self) -> None:
         before = self._head
         try:
-            async with asyncio.timeout(PATIENCE):  # a server that hangs is no stalled loop
-                await self.head()
+            with heeding():
+                async with asyncio.timeout(PATIENCE):  # a server that hangs is no stalled loop
+                    await self.head()
         except OUTAGES as error:
             log.warning("feed waits: %s", type(error).__name__)
             return

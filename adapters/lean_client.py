@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, Parser
 
-from adapters.cancellation import unswallowed
+from adapters.cancellation import heeding
 from adapters.cloudevents import ID, MSG_ID, SOURCE, SPEC, TIME, TYPE
 
 VERSION = b"NATS/1.0\r\n"
@@ -134,7 +134,8 @@ class LeanClient(Client):
         await self._flush_pending()
 
     async def _flush_pending(self, force_flush: bool = False) -> Any:
-        return await unswallowed(super()._flush_pending(force_flush))
+        with heeding():
+            return await super()._flush_pending(force_flush)
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:

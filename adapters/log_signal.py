@@ -8,6 +8,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from adapters.append_sql import CHANNEL
+from adapters.cancellation import heeding
 from adapters.connecting import ALIVE
 
 logger = logging.getLogger(__name__)
@@ -63,10 +64,11 @@ class LogSignal:
     async def _run(self, connection: AsyncConnection[Any]) -> None:
         while True:
             try:
-                async with connection:
-                    self._wake()  # what was committed while nobody listened
-                    async for _ in connection.notifies():
-                        self._wake()
+                with heeding():
+                    async with connection:
+                        self._wake()  # what was committed while nobody listened
+                        async for _ in connection.notifies():
+                            self._wake()
             except psycopg.OperationalError as error:
                 logger.warning("The log's signal lost its database (%s), tries again", type(error).__name__)
             connection = await self._reconnected()
@@ -75,7 +77,8 @@ class LogSignal:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                return await self._connect()
+                with heeding():
+                    return await self._connect()
             except psycopg.OperationalError:
                 continue
 

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 
 from adapters import metrics, tracing, wire
 from adapters.bus import Bus, deliveries, stored_as
+from adapters.cancellation import heeding
 from adapters.contents import Contents
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
@@ -154,7 +155,8 @@ class Intake:
         pause = SHORTEST_PAUSE
         while True:
             try:
-                await work()
+                with heeding():
+                    await work()
             except OUTAGES as error:
                 log.warning("intake waits: %s", type(error).__name__)
                 beat("intake")

@@ -9,6 +9,7 @@ from itertools import count
 from adapters.audience_csv import ImportRefused, Reading
 from adapters.audience_import import Consent
 from adapters.audience_stream import StagedImport, Work
+from adapters.cancellation import heeding
 from adapters.contents import Contents
 from adapters.heartbeats import beat
 from adapters.imports import Import, Imports, State, Tally
@@ -75,7 +76,8 @@ class ImportWorker:
     async def _carry_out(self, one: Import) -> None:
         """An import to its end; one that fails by a mistake of ours is tried again after the others."""
         try:
-            await self._run(one)
+            with heeding():
+                await self._run(one)
         except NotLeading:
             raise
         except OUTAGES:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from adapters.cancellation import heeding
 from adapters.leader import Leader, NotLeading
 from adapters.outages import OUTAGES
 from workers.persevering import LONGEST_PAUSE, SHORTEST_PAUSE
@@ -19,8 +20,9 @@ async def while_leading(leader: Leader, task: Callable[[], Awaitable[None]]) -> 
             began = asyncio.get_running_loop().time()
             away: Exception | None = None  # what is raised inside `except*` comes out in a group before Python 3.11.4
             try:
-                await leader.lead()
-                await task()
+                with heeding():
+                    await leader.lead()
+                    await task()
             except* NotLeading:
                 pass
             except* OUTAGES as error:

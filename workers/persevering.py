@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from adapters.cancellation import heeding
 from adapters.heartbeats import beat
 from adapters.outages import OUTAGES
 
@@ -23,7 +24,8 @@ async def through_outages(act: Callable[[], Awaitable[T]], *, loop: str = "") ->
         if loop:
             beat(loop)
         try:
-            return await act()
+            with heeding():
+                return await act()
         except OUTAGES as error:
             log.warning("waits for a server: %s", type(error).__name__)
         await asyncio.sleep(pause)

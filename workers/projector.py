@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from adapters import metrics
+from adapters.cancellation import heeding
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
 from adapters.log_signal import LogSignal
@@ -34,8 +35,9 @@ class Projector:
             beat("projector")
             seen = self._signal.count
             try:
-                if not await self.step():
-                    await self._signal.wait(QUIET, seen)
+                with heeding():
+                    if not await self.step():
+                        await self._signal.wait(QUIET, seen)
                 delay = FIRST_DELAY
             except OUTAGES as error:
                 log.warning("projector: %s, trying again in %.1f s", type(error).__name__, delay)

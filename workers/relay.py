@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from adapters import metrics, tracing
 from adapters.bus import MOST_IN_BATCH, BatchRefused, Bus, Message
+from adapters.cancellation import heeding
 from adapters.cloudevents import MSG_ID, POSITION, TRACEPARENT, event_message
 from adapters.event_store import EventStore
 from adapters.heartbeats import beat
@@ -70,11 +71,12 @@ class Relay:
         while True:
             beat("relay")
             try:
-                sequence, position = await self._stand()
-                while True:
-                    beat("relay")
-                    sequence, position = await self._advance(sequence, position)
-                    pause = 0.05
+                with heeding():
+                    sequence, position = await self._stand()
+                    while True:
+                        beat("relay")
+                        sequence, position = await self._advance(sequence, position)
+                        pause = 0.05
             except Overtaken:
                 log.warning("relay: overtaken")
             except OUTAGES as error:

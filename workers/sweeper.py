@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from adapters import cloudevents
 from adapters.bus import Bus, Notice
+from adapters.cancellation import heeding
 from adapters.cloudevents import Address
 from adapters.contents import Contents
 from adapters.heartbeats import beat
@@ -47,8 +48,9 @@ class Sweeper:
         while True:
             beat("sweeper")
             try:
-                await self.sweep()
-                await self._inbox.forget_tries(await self._bus.first(COMMANDS))
+                with heeding():
+                    await self.sweep()
+                    await self._inbox.forget_tries(await self._bus.first(COMMANDS))
             except OUTAGES as error:
                 log.warning("sweeper waits: %s", type(error).__name__)
             await asyncio.sleep(self._after)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from adapters.cancellation import heeding
 from adapters.heartbeats import beat
 from adapters.outages import OUTAGES
 from adapters.timers import DueTimer, TimerTable
@@ -62,7 +63,8 @@ class Timers:
     async def _make(self, due: Sequence[DueTimer]) -> None:
         """Make the decisions; one that fails is put off, and the others are made."""
         try:
-            outcomes = await self._decisions.make([await self._traced(request(timer)) for timer in due])
+            with heeding():
+                outcomes = await self._decisions.make([await self._traced(request(timer)) for timer in due])
         except OUTAGES:
             raise
         except Exception as error:  # noqa: BLE001  # one timer's fault must not stop the others

@@ -1,11 +1,12 @@
 """A cancellation is heeded, whatever a library waits with."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from adapters.cancellation import unswallowed, wait_for
+from adapters.cancellation import heeding, wait_for
 
 Wait = Callable[[Awaitable[str], float | None], Awaitable[str]]
 
@@ -39,18 +40,58 @@ async def test_what_is_waited_for_comes_or_its_time_is_up(waiting: Wait) -> None
         assert never.cancelled()
 
 
-async def test_what_swallows_a_cancellation_is_made_to_raise_it() -> None:
-    async def swallowing() -> None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            return
+async def swallowing() -> None:
+    """Comes back as if nothing were, as some libraries do."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
 
-    task = asyncio.create_task(unswallowed(swallowing()))
+
+async def failing() -> None:
+    """Tidies up, which fails."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise ConnectionResetError
+
+
+async def grouped() -> None:
+    """A task of a group fails as the group is cancelled: the group tells of its task alone."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(failing())
+
+
+@pytest.mark.parametrize("work", [swallowing, failing, grouped])
+async def test_what_takes_the_place_of_a_cancellation_does_not_hide_it(work: Callable[[], Awaitable[None]]) -> None:
+    async def act() -> None:
+        with heeding():
+            await work()
+
+    task = asyncio.create_task(act())
+    await asyncio.sleep(0)
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def late() -> None:
+    """Its time is up, and it fails of something else as it ends."""
+    async with asyncio.timeout(0.01):
+        with heeding():
+            await failing()
+
+
+async def test_errors_answers_and_times_that_are_up_pass_when_nobody_cancels() -> None:
+    with pytest.raises(ConnectionError), heeding():
+        raise ConnectionResetError
+    with pytest.raises(TimeoutError):
+        await late()
+    with heeding():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await asyncio.Event().wait()
+        passed = True
+    assert passed
 
 
 async def test_who_tidies_up_after_a_cancellation_is_not_cancelled_again() -> None:
@@ -60,7 +101,8 @@ async def test_who_tidies_up_after_a_cancellation_is_not_cancelled_again() -> No
         try:
             await asyncio.Event().wait()
         finally:
-            tidied.append(await unswallowed(asyncio.sleep(0, "tidy")))
+            with heeding():
+                tidied.append(await asyncio.sleep(0, "tidy"))
 
     task = asyncio.create_task(act())
     await asyncio.sleep(0)
