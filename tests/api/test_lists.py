@@ -301,9 +301,9 @@ def test_counts_are_those_of_the_lists(tenant: Tenant) -> None:
     approve(tenant, first)
     tenant.ok("POST", f"/v1/jobs/{second['id']}/stop")
     tenant.ok("POST", f"/v1/campaigns/{second['campaign_id']}/archive")
-    for title in ("Hello", "Goodbye"):
-        template = tenant.ok("POST", "/v1/templates", {"title": title, "parts": [{"text": title}]})["template_id"]
-    tenant.ok("POST", f"/v1/templates/{template}/archive")
+    said = [{"title": title, "parts": [{"text": title}]} for title in ("Hello", "Goodbye")]
+    templates = [tenant.ok("POST", "/v1/templates", one)["template_id"] for one in said]
+    tenant.ok("POST", f"/v1/templates/{templates[0]}/archive")
     until(lambda: len(ids(tenant, "/v1/recipients")) == 3)
     tenant.ok("POST", f"/v1/recipients/{ids(tenant, '/v1/recipients')[0]}/opt-out")
     counts = tenant.ok("GET", "/v1/counts")
