@@ -19,8 +19,8 @@ from infra import deploy, logs
 from infra.child import ServerError, usable
 from infra.client import Api, until
 from infra.embedded import EmbeddedNats, EmbeddedServers, refuse_in_use
-from infra.people import People, people
 from infra.erasures import erase_again
+from infra.people import People, people
 from infra.ports import in_use
 from infra.settings import Settings
 from infra.supervisor import Supervisor
@@ -103,9 +103,9 @@ class House:
             }
         )
         await deploy.prepare(self.settings)
-        await self.let_in()
         if said := await erase_again(self.settings):
             self._say(said)
+        await self.let_in()
         self.settings = announced(self.settings)
         self._plan()
         await self._workers.start()

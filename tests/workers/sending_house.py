@@ -177,8 +177,8 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
             leases,
             sends,
             Receipts(sessions, decisions),
-            open_messenger,
             ForgottenChats(pool, sealing),
+            open_messenger,
             kill_former,
             erase_profile,
         )
