@@ -9,6 +9,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.errors import QueryCanceled
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.audience_rows import CONTROL
 from adapters.filter_sql import Condition
 from adapters.sealing import Sealing
 from adapters.vault import LOCK, NAME, NUMBER, Entry, Person, Vault, words_of
@@ -162,9 +163,15 @@ class PhoneBook:
 
 
 def entry(number: str, country: str | None, name: str, variables: Mapping[str, str]) -> Entry:
-    """What is said of a person; an empty value says nothing. Raises Refused for a variable called as a field is."""
+    """What is said of a person; an empty value says nothing.
+
+    Raises Refused for a variable called as a field is, and for control characters.
+    """
     for taken in (NAME, NUMBER):
         if taken in variables:
             raise Refused("reserved", field=f"variables.{taken}")
     fields = {NAME: name, **variables}
+    for key, value in fields.items():
+        if CONTROL.search(value):
+            raise Refused("value_unreadable", field=key if key == NAME else f"variables.{key}")
     return Entry(number, country, {key: value.strip() for key, value in fields.items() if value.strip()})

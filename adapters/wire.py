@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
+from itertools import takewhile
 from typing import Annotated, Any, ClassVar, Literal, Union
 from uuid import UUID
 
@@ -185,8 +186,8 @@ def refusal(error: ErrorDetails, raw: bytes) -> Refused:
     path = [step for step in map(str, error["loc"]) if not step.startswith(TAG)]
     if error["type"] == UNKNOWN_KIND:
         path.append("kind")
-    known = all(step.isdigit() or PLAIN_NAME.fullmatch(step) for step in path)
-    field = ".".join(path) if known and path else "body"
+    known = takewhile(lambda step: step.isdigit() or PLAIN_NAME.fullmatch(step), path)  # another may be anything
+    field = ".".join(known) or "body"
     return Refused(RULES.get(error["type"], error["type"]), field=field, **limits_in(error.get("ctx", {})))
 
 

@@ -112,6 +112,7 @@ SENTENCES = {
     "direct_message": "A direct message is not revised: stop it, and write another.",
     "opted_out": "This person opted out; a newer consent of their own is needed.",
     "erased": "This person was erased: they are never written to again.",
+    "value_unreadable": "The value has control characters.",
     # of media
     "unknown_media": "There is no such media in this workspace.",
     "not_to_be_sent_so": "By its content the file can be sent as {kinds} only.",
@@ -178,7 +179,7 @@ OF_FIELDS = {
     ("malformed", "number"): "This must be a telephone number with its country, as +12025550142.",
     ("malformed", "zone"): "This must be a zone's name, as Europe/Berlin, or UTC.",
     ("malformed", "stream"): "This must be a stream: job-<id>, and so on.",
-    ("malformed", "name"): "This must be a command's name, as job.approve.",
+    ("malformed", "name"): "This must be a name: of a command as job.approve, of an attribute as spent_2026.",
     **{("malformed", field): A_KEY for field in ("principal", "created_by", "submitted_by")},
     **{("malformed", field): A_HASH for field in ("review_hash", "digest")},
 }

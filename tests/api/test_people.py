@@ -104,6 +104,9 @@ def test_the_book_comes_in_pages(tenant: Tenant) -> None:
         ({"number": "+12025550101", "variables": {"name": "x"}}, "reserved", "variables.name"),
         ({"number": "+12025550101", "tags": ["Two words"]}, "malformed", "tags.0"),
         ({"number": "+12025550101", "name": "x" * 201}, "string_too_long", "name"),
+        ({"number": "+12025550101", "name": "Ada\x00"}, "value_unreadable", "name"),
+        ({"number": "+12025550101", "variables": {"city": "\x1bRome"}}, "value_unreadable", "variables.city"),
+        ({"number": "+12025550101", "variables": {"Two words": "x"}}, "malformed", "variables"),
     ],
 )
 def test_a_person_who_cannot_be_added_is_refused(tenant: Tenant, body: dict[str, Any], rule: str, field: str) -> None:
