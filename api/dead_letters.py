@@ -95,9 +95,9 @@ async def list_dead_letters(
 ) -> DeadLetters:
     """The dead letters of this workspace, the newest first."""
     behind = None if cursor is None else int(cursor)
-    found = await services.dead.page(actor.workspace, state=state, behind=behind, limit=limit)
-    items = [DeadLetter.model_validate(letter) for letter in found]
-    return DeadLetters(items=items, next=str(found[-1].number) if len(found) == limit else None)
+    found = await services.dead.page(actor.workspace, state=state, behind=behind, limit=limit + 1)
+    items = [DeadLetter.model_validate(letter) for letter in found[:limit]]
+    return DeadLetters(items=items, next=str(found[limit - 1].number) if len(found) > limit else None)
 
 
 @router.get("/{dead_letter_id}", responses=answers(200, "As asked.", WHOLE) | OF_ONE)

@@ -219,7 +219,7 @@ CONFLICTS = {
     "media_in_use",
     "offset_mismatch",
 }
-UNKNOWN = {"unknown_dead_letter", "unknown_media", "unknown_upload"}
+UNKNOWN = {"unknown_dead_letter"}  # that an address names: of what a body names the address is right
 TOO_LARGE = {"too_large", "file_too_large"}
 
 

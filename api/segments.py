@@ -163,9 +163,9 @@ async def list_segments(
 ) -> Segments:
     """The filters that are kept, the newest first."""
     behind = None if cursor is None else int(cursor)
-    found = await services.segments.page(actor.workspace, behind, limit)
-    items = [Segment.model_validate(one) for one in found]
-    return Segments(items=items, next=str(found[-1].number) if len(found) == limit else None)
+    found = await services.segments.page(actor.workspace, behind, limit + 1)
+    items = [Segment.model_validate(one) for one in found[:limit]]
+    return Segments(items=items, next=str(found[limit - 1].number) if len(found) > limit else None)
 
 
 @kept.get("/{segment_id}", responses=answers(200, "As asked.", EXAMPLE) | OF_ONE)

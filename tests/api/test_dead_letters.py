@@ -51,6 +51,7 @@ def test_a_list_has_pages_and_a_filter(house: House, tenant: Tenant, letter: str
     assert [one["id"] for one in first["items"]] == others[::-1]
     last = tenant.ok("GET", f"{PATH}?limit=2&cursor={first['next']}")
     assert ([one["id"] for one in last["items"]], last["next"]) == ([letter], None)
+    assert tenant.ok("GET", f"{PATH}?limit=3")["next"] is None
     tenant.ok("POST", f"{PATH}/{letter}/drop", role=Role.OPERATOR)
     assert [one["id"] for one in tenant.ok("GET", f"{PATH}?state=dropped")["items"]] == [letter]
 

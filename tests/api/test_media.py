@@ -270,8 +270,8 @@ def test_a_message_carries_only_files_that_are_there_as_what_they_are(house: Hou
     picture, paper = put(tenant, image("PNG"))["id"], put(tenant, FILES["pdf"][1])["id"]
     elsewhere = put(house.tenant(), image("PNG"))["id"]
     for kind, media, expected in (
-        ("image", NOBODY, (404, "unknown_media", "parts.1.media")),
-        ("image", elsewhere, (404, "unknown_media", "parts.1.media")),
+        ("image", NOBODY, (422, "unknown_media", "parts.1.media")),
+        ("image", elsewhere, (422, "unknown_media", "parts.1.media")),
         ("image", paper, (422, "not_to_be_sent_so", "parts.1.kind")),
         ("voice", picture, (422, "not_to_be_sent_so", "parts.1.kind")),
     ):

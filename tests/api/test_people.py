@@ -203,7 +203,7 @@ def test_a_kept_filter_chooses_an_audience_that_a_campaign_can_name(tenant: Tena
     path = f"/v1/segments/{segment}"
     kept = tenant.ok("PUT", path, {"title": "Important", "filter": "tag = vip"})
     assert tenant.ok("GET", path) == kept
-    assert tenant.ok("GET", "/v1/segments")["items"] == [kept]
+    assert tenant.ok("GET", "/v1/segments", params={"limit": 1}) == {"items": [kept], "next": None}
     chosen = tenant.ok("POST", "/v1/audiences/choose", {"title": "Autumn", "segment_id": str(segment)})
     assert (chosen["recipients"], chosen["state"]) == (1, "applied")
     audience = tenant.ok("GET", f"/v1/audiences/{chosen['audience_id']}")
