@@ -14,9 +14,8 @@ from adapters.audience_columns import Column, columns_of
 from adapters.audience_rows import COUNTRIES, Given, Reason, Row, RowRefused, read_row
 from adapters.audience_text import ImportRefused, read_rows
 
-__all__ = ["LARGEST", "BadRow", "ImportRefused", "Listed", "Parsed", "Reading", "check_country", "parse"]
+__all__ = ["BadRow", "ImportRefused", "Listed", "Reading", "check_country"]
 
-LARGEST = 5_000_000  # bytes of a list that is read whole
 SAMPLE = 100  # rows by which a column is guessed
 
 
@@ -44,16 +43,6 @@ class Listed:
         self.fields |= row.fields
         self.denied = self.denied or row.denied
         self.consent = None if self.denied else row.consent or self.consent
-
-
-@dataclass(slots=True)
-class Parsed:
-    """A whole list; rows = bad + merged + people."""
-
-    rows: int = 0
-    merged: int = 0
-    bad: list[BadRow] = field(default_factory=list)
-    people: list[Listed] = field(default_factory=list)
 
 
 class Reading:
@@ -93,22 +82,3 @@ def check_country(country: str | None) -> None:
     if country is not None and country not in COUNTRIES:
         sentence = "The country is not a two-letter code that has telephone numbers."
         raise ImportRefused("unknown_country", "country", sentence)
-
-
-def parse(data: bytes, country: str | None, now: datetime) -> Parsed:
-    """Read a list that is not large, whole. Raises ImportRefused when nothing can be read."""
-    if len(data) > LARGEST:
-        raise ImportRefused(
-            "too_large", "file", f"The file is larger than {LARGEST:,} bytes; split it.", maximum=LARGEST
-        )
-    parsed, by_number = Parsed(), dict[str, Listed]()
-    for _, row in Reading([data], country, now):
-        parsed.rows += 1
-        if isinstance(row, BadRow):
-            parsed.bad.append(row)
-            continue
-        if row.number in by_number:
-            parsed.merged += 1
-        by_number.setdefault(row.number, Listed(row.number, row.country)).add(row)
-    parsed.people = list(by_number.values())
-    return parsed

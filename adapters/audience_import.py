@@ -1,45 +1,24 @@
-"""Importing a list: its people into the vault, its order into `audience_members`, in one transaction or not at all."""
+"""Importing a list that is not large, in one transaction or not at all, with an account of it."""
 
 import asyncio
-import hashlib
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.audience_csv import LARGEST, BadRow, ImportRefused, Parsed, parse
+from adapters.audience_csv import BadRow, ImportRefused, Reading
+from adapters.audience_staging import Consent
+from adapters.audience_stream import StagedImport, Work
+from adapters.imports import State, Tally
 from adapters.sealing import Sealing, bound
-from adapters.vault import Entry, Kept, Vault
+from adapters.vault import Vault
 from domain.message import Digest, WorkspaceId
-from domain.recipient import ConsentSource
 
+LARGEST = 5_000_000  # bytes of a list that is imported while somebody waits
 PREVIOUS = "SELECT workspace, source, digest, imported_at FROM audience_imports WHERE audience_id = %s"
-ADD = """
-INSERT INTO audience_imports (audience_id, workspace, count, rejected, merged, digest, source, imported_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
-"""
-ADD_MEMBERS = """
-INSERT INTO audience_members (audience_id, ordinal, recipient_id, vault_version)
-SELECT %s, t.ordinal, t.recipient_id, t.version
-FROM unnest(%s::uuid[], %s::int[]) WITH ORDINALITY AS t (recipient_id, version, ordinal)
-"""
-MEMBER = struct.Struct(">Q16sI")  # ordinal, recipient, version of the vault
-COUNTS = struct.Struct(">QQQ")  # people, bad rows, merged rows
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """A consent the list states, to be recorded by a command; `proof` is a person's words, not yet sealed."""
-
-    recipient_id: UUID
-    source: ConsentSource
-    given_at: datetime
-    proof: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +31,8 @@ class ImportReport:
     merged: int
     recipients: int
     digest: Digest
-    consents: tuple[Consent, ...]
-    bad_rows: tuple[BadRow, ...]
+    consents: Sequence[Consent]
+    bad_rows: Sequence[BadRow]
 
 
 class AudienceImport:
@@ -63,26 +42,48 @@ class AudienceImport:
         self, pool: AsyncConnectionPool, vault: Vault, sealing: Sealing, clock: Callable[[], datetime]
     ) -> None:
         self._pool = pool
-        self._vault = vault
+        self._staged = StagedImport(pool, vault, sealing)
         self._sealing = sealing
         self._clock = clock
 
     async def run(
-        self, workspace: WorkspaceId, audience_id: UUID, source: bytes | Path, country: str | None = None
+        self, workspace: WorkspaceId, audience_id: UUID, data: bytes, country: str | None = None
     ) -> ImportReport:
         """Import a CSV file; `country` (ISO 3166-1) is assumed for numbers that do not name theirs.
 
         Raises ImportRefused for a file that cannot be read, or an id that another list has.
         """
-        data = await asyncio.to_thread(read, source) if isinstance(source, Path) else source
+        if len(data) > LARGEST:
+            sentence = f"The file is larger than {LARGEST:,} bytes; split it."
+            raise ImportRefused("too_large", "file", sentence, maximum=LARGEST)
         same = self._sealing.mac(workspace, "import", bound(country or "") + data)
         while True:
-            imported = await self._previous(workspace, audience_id, same)
-            digest, now = imported or (None, self._clock())
-            parsed = await asyncio.to_thread(parse, data, country, now)
-            digest = digest or await self._write(workspace, audience_id, parsed, same, now)
+            digest, now = await self._previous(workspace, audience_id, same) or (None, self._clock())
+            reading = await asyncio.to_thread(Reading, [data], country, now)
+            told, tally = Told(), Tally()
+            work = Work(
+                workspace=workspace,
+                audience_id=audience_id,
+                same=same,
+                now=now,
+                tally=tally,
+                told=told.how_far,
+                left_out=told.left_out,
+                consented=told.consented,
+                at_once=True,
+            )
+            digest = await self._staged.run(work, reading, digest)
             if digest is not None:  # else somebody imported under this id since we looked
-                return self._report(workspace, audience_id, parsed, digest, now)
+                return ImportReport(
+                    audience_id=audience_id,
+                    rows=tally.rows,
+                    bad=tally.bad,
+                    merged=tally.merged,
+                    recipients=tally.recipients,
+                    digest=digest,
+                    consents=told.consents,
+                    bad_rows=told.bad_rows,
+                )
 
     async def _previous(self, workspace: WorkspaceId, audience_id: UUID, same: bytes) -> tuple[Digest, datetime] | None:
         """The digest and the time of this very import, if it was done before."""
@@ -94,68 +95,19 @@ class AudienceImport:
             raise ImportRefused("id_taken", "audience_id", "Another list was imported under this audience's id.")
         return Digest(row[2]), row[3]
 
-    async def _write(
-        self, workspace: WorkspaceId, audience_id: UUID, parsed: Parsed, same: bytes, now: datetime
-    ) -> Digest | None:
-        """Keep the list, and give its digest; None when the id was taken meanwhile."""
-        entries = [Entry(person.number, person.country, person.fields) for person in parsed.people]
-        async with self._pool.connection() as connection, connection.transaction():
-            kept = await self._vault.store(connection, workspace, entries)
-            digest = digest_of(kept, len(parsed.bad), parsed.merged)
-            counts = [len(kept), len(parsed.bad), parsed.merged]
-            added = await connection.execute(ADD, [audience_id, workspace, *counts, digest, same, now])
-            if not added.rowcount:
-                return None
-            await self._write_members(connection, audience_id, kept)
-        return digest
 
-    async def _write_members(self, connection: AsyncConnection, audience_id: UUID, kept: Sequence[Kept]) -> None:
-        ids, versions = [person.recipient_id for person in kept], [person.version for person in kept]
-        await connection.execute(ADD_MEMBERS, [audience_id, ids, versions])
+class Told:
+    """What an import tells as it goes."""
 
-    def _report(
-        self, workspace: WorkspaceId, audience_id: UUID, parsed: Parsed, digest: Digest, now: datetime
-    ) -> ImportReport:
-        consents = tuple(
-            Consent(
-                self._sealing.recipient_id(workspace, person.number),
-                person.consent.source,
-                person.consent.at or now,
-                person.consent.proof,
-            )
-            for person in parsed.people
-            if person.consent is not None
-        )
-        return ImportReport(
-            audience_id=audience_id,
-            rows=parsed.rows,
-            bad=len(parsed.bad),
-            merged=parsed.merged,
-            recipients=len(parsed.people),
-            digest=digest,
-            consents=consents,
-            bad_rows=tuple(parsed.bad),
-        )
+    def __init__(self) -> None:
+        self.bad_rows: list[BadRow] = []
+        self.consents: list[Consent] = []
 
+    async def how_far(self, _state: State) -> None:
+        """Nobody looks on."""
 
-def read(path: Path) -> bytes:
-    """A file's bytes, and one more than allowed at most, so that a huge one is refused without being read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(LARGEST + 1)
-    except OSError as error:
-        sentence = f"The file cannot be read: {(error.strerror or 'unknown reason').lower()}."
-        raise ImportRefused("unreadable", "file", sentence) from None
+    async def left_out(self, _connection: AsyncConnection, rows: Sequence[BadRow]) -> None:
+        self.bad_rows += rows
 
-
-def digest_of(kept: Sequence[Kept], rejected: int, merged: int) -> Digest:
-    """SHA-256 over the counts and the members in order; ids come from keyed hashes, so it gives nobody away."""
-    members = hashlib.sha256()
-    for ordinal, person in enumerate(kept, start=1):
-        members.update(MEMBER.pack(ordinal, person.recipient_id.bytes, person.version))
-    return digest_over(len(kept), rejected, merged, members.digest())
-
-
-def digest_over(count: int, rejected: int, merged: int, members: bytes) -> Digest:
-    """The digest, of counts and the members' own."""
-    return Digest(hashlib.sha256(COUNTS.pack(count, rejected, merged) + members).hexdigest())
+    async def consented(self, consents: Sequence[Consent]) -> None:
+        self.consents += consents

@@ -19,6 +19,7 @@ NO = frozenset({"no", "n", "false", "0"})
 QUOTED = re.compile(r'="([^"]*)"')  # how spreadsheets are kept from rewriting a number
 LETTER = re.compile(r"[^\W\d_]")
 PLAIN = re.compile(r"\+[1-9][0-9]{6,14}")
+BETWEEN = str.maketrans("", "", " -.()")  # what people write between digits, and the library passes over
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 COUNTRIES = phonenumbers.SUPPORTED_REGIONS  # ISO 3166-1 codes that have telephone numbers
 
@@ -143,6 +144,7 @@ def plain(text: str) -> phonenumbers.PhoneNumber | None:
 
     It spares half of the time that reading a number takes.
     """
+    text = text.translate(BETWEEN)
     if not PLAIN.fullmatch(text):
         return None
     for end in (2, 3, 4):

@@ -6,26 +6,27 @@ People are written in transactions of 2,000, which repeated change nothing; the 
 
 import asyncio
 import hashlib
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
-import orjson
 from psycopg import AsyncConnection, AsyncServerCursor
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.audience_csv import BadRow, Listed, Reading
-from adapters.audience_import import MEMBER, Consent, digest_over
-from adapters.audience_rows import Given, Row
+from adapters import binary_arrays
+from adapters.audience_csv import BadRow, Reading
+from adapters.audience_rows import Row
+from adapters.audience_staging import Aside, Consent, Staged, merge
+from adapters.binary_arrays import Blobs, Int4s, Uuids
 from adapters.imports import State, Tally
-from adapters.sealing import KEY_BYTES, Box, Sealing
+from adapters.sealing import Sealing
 from adapters.vault import BATCH, Entry, Kept, Vault
 from domain.message import Digest, WorkspaceId
-from domain.recipient import ConsentSource
 
 STAGED = 5_000  # rows read and staged at a time
 TELL = 5.0  # seconds
@@ -34,6 +35,7 @@ PREPARE = """
 SET LOCAL work_mem = '32MB';
 CREATE TEMPORARY TABLE staged (line integer, recipient_id uuid, sealed bytea) ON COMMIT DROP;
 """
+STAGE = "INSERT INTO staged (line, recipient_id, sealed) SELECT * FROM unnest(%b::int[], %b::uuid[], %b::bytea[])"
 REPEATED = """
 CREATE TEMPORARY TABLE repeated ON COMMIT DROP AS
 SELECT recipient_id, min(line) AS first, count(*) AS rows FROM staged GROUP BY recipient_id HAVING count(*) > 1
@@ -50,46 +52,30 @@ VALUES (%s, %s, 0, 0, 0, '', %s, %s) ON CONFLICT DO NOTHING
 """
 COUNT = "UPDATE audience_imports SET count = %s, rejected = %s, merged = %s, digest = %s WHERE audience_id = %s"
 ALREADY = "SELECT digest, count, rejected, merged FROM audience_imports WHERE audience_id = %s AND workspace = %s"
-COPY_STAGED = "COPY staged (line, recipient_id, sealed) FROM STDIN (FORMAT BINARY)"
-COPY_BAD = "COPY import_bad_rows (import_id, line, reason, name) FROM STDIN (FORMAT BINARY)"
-COPY_MEMBERS = "COPY audience_members (audience_id, ordinal, recipient_id, vault_version) FROM STDIN (FORMAT BINARY)"
+ADD_MEMBERS = """
+INSERT INTO audience_members (audience_id, ordinal, recipient_id, vault_version)
+SELECT %s, * FROM unnest(%b::int[], %b::uuid[], %b::int[])
+"""
 KNOWN = """
 SELECT count(DISTINCT recipient_id) FROM staged WHERE EXISTS (
     SELECT FROM people WHERE people.recipient_id = staged.recipient_id)
 """
-VERSIONS = "SELECT recipient_id, version FROM people WHERE recipient_id = ANY(%s)"
-
-
-class Aside:
-    """Rows on their way through temporary tables: sealed under a key that is never written down."""
-
-    def __init__(self) -> None:
-        self._box = Box(os.urandom(KEY_BYTES))
-
-    def put(self, row: Row) -> bytes:
-        consent = row.consent and [row.consent.source, row.consent.at, row.consent.proof]
-        return self._box.seal(orjson.dumps([row.number, row.country, row.fields, consent, row.denied]), b"")
-
-    def take(self, sealed: bytes) -> Row:
-        number, country, fields, consent, denied = orjson.loads(self._box.open(sealed, b""))
-        given = None
-        if consent is not None:
-            source, at, proof = consent
-            given = Given(ConsentSource(source), datetime.fromisoformat(at) if at else None, proof)
-        return Row(number, country, fields, given, denied)
+MEMBER = struct.Struct(">Q16sI")  # ordinal, recipient, version of the vault
+COUNTS = struct.Struct(">QQQ")  # people, bad rows, merged rows
 
 
 @dataclass(slots=True)
 class Batch:
-    """Rows that were read together."""
+    """Rows that were read together; the good ones as columns."""
 
-    staged: list[tuple[int, UUID, bytes]]
+    good: int
+    columns: Sequence[binary_arrays.Array]
     bad: list[BadRow]
 
 
 @dataclass(slots=True)
 class Work:
-    """One import: for whom, under which id, since when; and whom to tell how far it is, and of consents."""
+    """One import: for whom, under which id, since when; and whom to tell how far it is, of bad rows and of consents."""
 
     workspace: WorkspaceId
     audience_id: UUID
@@ -97,8 +83,10 @@ class Work:
     now: datetime
     tally: Tally
     told: Callable[[State], Awaitable[None]]
+    left_out: Callable[[AsyncConnection, Sequence[BadRow]], Awaitable[None]]
     consented: Callable[[Sequence[Consent]], Coroutine[Any, Any, None]]
     dry_run: bool = False
+    at_once: bool = False  # people, too, in the audience's one transaction
 
 
 class StagedImport:
@@ -109,12 +97,24 @@ class StagedImport:
         self._vault = vault
         self._sealing = sealing
 
-    async def run(self, work: Work, reading: Reading) -> Digest | None:
-        """Carry an import out, or once more, and give its digest; a dry run only reads and has none."""
+    async def already(self, work: Work) -> Digest | None:
+        """The digest of what lies there since an earlier try."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(ALREADY, [work.audience_id, work.workspace])).fetchone()
+        if row is None:
+            return None
+        digest, work.tally.recipients, work.tally.bad, work.tally.merged = row
+        work.tally.rows = work.tally.recipients + work.tally.bad + work.tally.merged
+        return Digest(digest)
+
+    async def run(self, work: Work, reading: Reading, digest: Digest | None = None) -> Digest | None:
+        """Carry an import out, and give its digest: of one that has one, nothing is written, and all is told again.
+
+        None: it was a dry run; or somebody else imports under this id, and is done.
+        """
         aside = Aside()
         async with self._pool.connection() as connection, connection.transaction():
-            if digest := await self._already(connection, work):
-                return digest
+            binary_arrays.register(connection)
             await connection.execute(PREPARE)
             await self._stage(connection, work, reading, aside)
             await telling(connection.execute(REPEATED), work, "reading")
@@ -124,16 +124,7 @@ class StagedImport:
             if work.dry_run:
                 work.tally.added = work.tally.recipients - await telling(number(connection, KNOWN), work, "writing")
                 return None
-            return await self._write(connection, work, aside)
-
-    async def _already(self, connection: AsyncConnection, work: Work) -> Digest | None:
-        """The digest of what lies there since an earlier try."""
-        row = await (await connection.execute(ALREADY, [work.audience_id, work.workspace])).fetchone()
-        if row is None:
-            return None
-        digest, work.tally.recipients, work.tally.bad, work.tally.merged = row
-        work.tally.rows = work.tally.recipients + work.tally.bad + work.tally.merged
-        return Digest(digest)
+            return await self._write(connection, work, aside, digest)
 
     async def _stage(self, connection: AsyncConnection, work: Work, reading: Reading, aside: Aside) -> None:
         """Read all rows; while some are being stored, the next are read."""
@@ -142,89 +133,90 @@ class StagedImport:
         try:
             while (batch := await coming) is not None:
                 coming = asyncio.create_task(asyncio.to_thread(self._next, work.workspace, rows, aside))
-                async with connection.cursor() as cursor, cursor.copy(COPY_STAGED) as copy:
-                    copy.set_types(["int4", "uuid", "bytea"])
-                    for row in batch.staged:
-                        await copy.write_row(row)
-                await self._leave_out(connection, work, batch.bad)
-                work.tally.rows += len(batch.staged) + len(batch.bad)
+                await connection.execute(STAGE, batch.columns)
+                work.tally.rows += batch.good + len(batch.bad)
+                work.tally.bad += len(batch.bad)
+                await work.left_out(connection, batch.bad)
                 await work.told("reading")
         finally:
             await asyncio.wait([coming])
 
     def _next(self, workspace: WorkspaceId, rows: Iterator[tuple[int, Row | BadRow]], aside: Aside) -> Batch | None:
         """The next rows, ready to be stored; None at the end."""
-        batch = Batch([], [])
+        good: list[tuple[int, UUID, bytes]] = []
+        bad: list[BadRow] = []
         for line, row in islice(rows, STAGED):
             if isinstance(row, BadRow):
-                batch.bad.append(row)
+                bad.append(row)
             else:
-                batch.staged.append((line, self._sealing.recipient_id(workspace, row.number), aside.put(row)))
-        return batch if batch.staged or batch.bad else None
+                good.append((line, self._sealing.recipient_id(workspace, row.number), aside.put(row)))
+        if not good and not bad:
+            return None
+        lines, ids, sealed = zip(*good, strict=True) if good else ((), (), ())
+        return Batch(len(good), [Int4s.of(lines), Uuids.of(ids), Blobs.of(sealed)], bad)
 
-    async def _leave_out(self, connection: AsyncConnection, work: Work, bad: Sequence[BadRow]) -> None:
-        work.tally.bad += len(bad)
-        async with connection.cursor() as cursor, cursor.copy(COPY_BAD) as copy:
-            copy.set_types(["uuid", "int4", "text", "text"])
-            for row in bad:
-                await copy.write_row((work.audience_id, row.line, str(row.reason), row.column))
-
-    async def _write(self, connection: AsyncConnection, work: Work, aside: Aside) -> Digest:
+    async def _write(
+        self, connection: AsyncConnection, work: Work, aside: Aside, digest: Digest | None
+    ) -> Digest | None:
         """Everybody into the vault, their consents given, their places in the audience kept."""
-        await connection.execute(BEGIN, [work.audience_id, work.workspace, work.same, work.now])
+        if digest is None:
+            begun = await connection.execute(BEGIN, [work.audience_id, work.workspace, work.same, work.now])
+            if not begun.rowcount:
+                return None
         members, consents = hashlib.sha256(), asyncio.create_task(work.consented(()))
-        try:
-            async with connection.cursor(name="people", binary=True) as cursor:
-                await cursor.execute(PEOPLE)
-                async for people in persons(cursor, work, aside):
-                    kept = await self._keep(work, people)
-                    await self._add_members(connection, work, kept, members)
+        async with (
+            connection.cursor(name="people", binary=True) as cursor,
+            aclosing(persons(cursor, work, aside)) as people,
+        ):
+            await cursor.execute(PEOPLE)
+            coming = asyncio.ensure_future(anext(people, None))
+            try:
+                while (some := await coming) is not None:
+                    coming = asyncio.ensure_future(anext(people, None))
+                    if digest is None:
+                        await self._add_members(connection, work, await self._keep(connection, work, some), members)
                     await consents
-                    stated = [consent for one in people if (consent := one.consent(work.now))]
+                    stated = [consent for one in some if (consent := one.consent(work.now))]
                     consents = asyncio.create_task(work.consented(stated))
                     await work.told("writing")
-        finally:
-            await asyncio.wait([consents])
+            finally:
+                await asyncio.wait([coming, consents])
         consents.result()
-        tally = work.tally
-        digest = digest_over(tally.recipients, tally.bad, tally.merged, members.digest())
-        await connection.execute(COUNT, [tally.recipients, tally.bad, tally.merged, digest, work.audience_id])
+        if digest is None:
+            tally = work.tally
+            digest = digest_over(tally.recipients, tally.bad, tally.merged, members.digest())
+            await connection.execute(COUNT, [tally.recipients, tally.bad, tally.merged, digest, work.audience_id])
         return digest
 
-    async def _keep(self, work: Work, people: Sequence["Staged"]) -> list[Kept]:
-        """A batch of people into the vault, in a transaction of its own."""
-        entries = [Entry(one.person.number, one.person.country, one.person.fields) for one in people]
-        ids = [one.recipient_id for one in people]
-        async with self._pool.connection() as connection, connection.transaction():
-            rows = await (await connection.execute(VERSIONS, [ids])).fetchall()
-            known: dict[UUID, int] = dict(rows)
+    async def _keep(self, connection: AsyncConnection, work: Work, people: Sequence[Staged]) -> list[Kept]:
+        """A batch of people into the vault, in a transaction of its own unless all is to be in one."""
+        entries = [Entry(one.person.number, one.person.country, one.person.fields, one.recipient_id) for one in people]
+        if work.at_once:
             kept = await self._vault.store(connection, work.workspace, entries)
+        else:
+            async with self._pool.connection() as own, own.transaction():
+                kept = await self._vault.store(own, work.workspace, entries)
         work.tally.erased += sum(one.suppressed for one in kept)
-        work.tally.added += sum(one.recipient_id not in known and not one.suppressed for one in kept)
-        work.tally.changed += sum(known.get(one.recipient_id, one.version) != one.version for one in kept)
+        work.tally.added += sum(one.added for one in kept)
+        work.tally.changed += sum(one.changed for one in kept)
         return kept
 
     async def _add_members(self, connection: AsyncConnection, work: Work, kept: Sequence[Kept], members: Any) -> None:
-        async with connection.cursor() as cursor, cursor.copy(COPY_MEMBERS) as copy:
-            copy.set_types(["uuid", "int4", "uuid", "int4"])
-            for ordinal, one in enumerate(kept, start=work.tally.written + 1):
-                members.update(MEMBER.pack(ordinal, one.recipient_id.bytes, one.version))
-                await copy.write_row((work.audience_id, ordinal, one.recipient_id, one.version))
+        first = work.tally.written + 1
+        packed = [MEMBER.pack(n, one.recipient_id.bytes, one.version) for n, one in enumerate(kept, first)]
+        members.update(b"".join(packed))
+        columns = [
+            Int4s.of(range(first, first + len(kept))),
+            Uuids.of(one.recipient_id for one in kept),
+            Int4s.of(one.version for one in kept),
+        ]
+        await connection.execute(ADD_MEMBERS, [work.audience_id, *columns])
         work.tally.written += len(kept)
 
 
-@dataclass(slots=True)
-class Staged:
-    """A person of the list, and the line they begin on."""
-
-    line: int
-    recipient_id: UUID
-    person: Listed
-
-    def consent(self, now: datetime) -> Consent | None:
-        """What the list states of their consent."""
-        given = self.person.consent
-        return Consent(self.recipient_id, given.source, given.at or now, given.proof) if given else None
+def digest_over(count: int, rejected: int, merged: int, members: bytes) -> Digest:
+    """SHA-256 over the counts and the members' own; ids come from keyed hashes, so it gives nobody away."""
+    return Digest(hashlib.sha256(COUNTS.pack(count, rejected, merged) + members).hexdigest())
 
 
 async def telling(doing: Coroutine[Any, Any, T], work: Work, state: State) -> T:
@@ -245,7 +237,7 @@ async def number(connection: AsyncConnection, question: str) -> int:
     return int(row[0])
 
 
-async def persons(cursor: AsyncServerCursor[Any], work: Work, aside: Aside) -> AsyncIterator[list[Staged]]:
+async def persons(cursor: AsyncServerCursor[Any], work: Work, aside: Aside) -> AsyncGenerator[list[Staged], None]:
     """The staged people, batch by batch, each with all their rows merged."""
     last: Staged | None = None
     while rows := await telling(cursor.fetchmany(BATCH), work, "writing"):
@@ -254,18 +246,3 @@ async def persons(cursor: AsyncServerCursor[Any], work: Work, aside: Aside) -> A
             yield people
     if last is not None:
         yield [last]
-
-
-def merge(
-    rows: Sequence[tuple[int, UUID, bytes]], last: Staged | None, aside: Aside
-) -> tuple[list[Staged], Staged | None]:
-    """Rows as people; the last one may have more rows to come, and is kept back."""
-    people: list[Staged] = []
-    for line, recipient_id, sealed in rows:
-        row = aside.take(sealed)
-        if last is None or last.recipient_id != recipient_id:
-            if last is not None:
-                people.append(last)
-            last = Staged(line, recipient_id, Listed(row.number, row.country))
-        last.person.add(row)
-    return people, last

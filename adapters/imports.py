@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.audience_columns import Column
 from adapters.audience_csv import BadRow
+from adapters.binary_arrays import Int4s, Texts
 from adapters.sealing import Sealing, bound
 from domain.message import Actor, PrincipalId, Ref, Refused, Role, WorkspaceId
 
@@ -48,6 +49,9 @@ WHERE import_id = %s AND ended_at IS NULL
 END = """
 UPDATE imports SET state = %s, rule = %s, field = %s, sentence = %s, detail = %s, changed_at = now(), ended_at = now()
 WHERE import_id = %s AND ended_at IS NULL
+"""
+LEAVE_OUT = """
+INSERT INTO import_bad_rows (import_id, line, reason, name) SELECT %s, * FROM unnest(%b::int[], %b::text[], %b::text[])
 """
 BAD_ROWS = """
 SELECT line, reason, name FROM import_bad_rows WHERE import_id = %s AND line > %s ORDER BY line LIMIT %s
@@ -238,6 +242,13 @@ class Imports:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(END, [state, *why, one.import_id])
             await connection.execute(FORGET, [one.upload])
+
+    async def leave_out(self, one: Import, connection: AsyncConnection, rows: Sequence[BadRow]) -> None:
+        """Keep rows that are left out, in the transaction of whoever carries the import out."""
+        if rows:
+            lines, reasons, columns = zip(*((row.line, row.reason, row.column) for row in rows), strict=True)
+            values = [Int4s.of(lines), Texts.of(reasons), Texts.of(columns)]
+            await connection.execute(LEAVE_OUT, [one.import_id, *values])
 
     async def bad_rows(self, one: Import, after: int = 0, limit: int = 1_000) -> list[BadRow]:
         """Rows that were left out, by line, from behind one on."""

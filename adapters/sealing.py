@@ -34,7 +34,19 @@ def bound(*parts: object) -> bytes:
 
 def expand(key: bytes, *label: object) -> bytes:
     """A subkey of 32 bytes: HKDF-Expand with SHA-256 (RFC 5869, one block; our keys are uniform, so no Extract)."""
-    return hmac.digest(key, bound("drumline", *label) + b"\x01", "sha256")
+    return hmac.digest(key, label_of(*label), "sha256")
+
+
+@lru_cache(maxsize=4_096)
+def label_of(*label: object) -> bytes:
+    """A label as it goes into a subkey."""
+    return bound("drumline", *label) + b"\x01"
+
+
+@lru_cache(maxsize=4_096)
+def place_of(field: str, version: int) -> bytes:
+    """A field's place among all that is sealed of one person."""
+    return bound(field, version)
 
 
 class Box:
@@ -63,26 +75,27 @@ class Box:
 class PersonKey:
     """One person's own key: whoever destroys it has erased what was sealed under it."""
 
-    __slots__ = ("_box", "_commitment", "_recipient", "_workspace")
+    __slots__ = ("_box", "_key", "whose")
 
     def __init__(self, key: bytes, workspace: WorkspaceId, recipient_id: UUID) -> None:
-        self._box = Box(expand(key, "fields"))
-        self._commitment = expand(key, "commitment")
-        self._workspace = workspace
-        self._recipient = recipient_id
+        self._key = key
+        self._box: Box | None = None  # made when it is needed: a list that is imported again needs it of few
+        self.whose = bound(workspace, recipient_id)  # the place where the key itself belongs, and all under it
 
     def seal(self, field: str, version: int, value: str) -> bytes:
-        return self._box.seal(value.encode(), self._place(field, version))
+        return self._fields().seal(value.encode(), self.whose + place_of(field, version))
 
     def open(self, field: str, version: int, sealed: bytes) -> str:
-        return self._box.open(sealed, self._place(field, version)).decode()
+        return self._fields().open(sealed, self.whose + place_of(field, version)).decode()
 
     def commit(self, data: bytes) -> bytes:
         """What tells equal data from unequal without opening anything: an HMAC under this person's key."""
-        return hmac.digest(self._commitment, data, "sha256")
+        return hmac.digest(expand(self._key, "commitment"), data, "sha256")
 
-    def _place(self, field: str, version: int) -> bytes:
-        return bound(self._workspace, self._recipient, field, version)
+    def _fields(self) -> Box:
+        if self._box is None:
+            self._box = Box(expand(self._key, "fields"))
+        return self._box
 
 
 class Sealing:
@@ -133,8 +146,8 @@ class Sealing:
     def new_person(self, workspace: WorkspaceId, recipient_id: UUID) -> tuple[PersonKey, bytes]:
         """A new random key for a person, and the same key wrapped under the workspace's own, to be kept."""
         key = os.urandom(KEY_BYTES)
-        wrapped = self._box(workspace, PERSON_KEYS).seal(key, bound(workspace, recipient_id))
-        return PersonKey(key, workspace, recipient_id), APART + wrapped
+        person = PersonKey(key, workspace, recipient_id)
+        return person, APART + self._box(workspace, PERSON_KEYS).seal(key, person.whose)
 
     def person(self, workspace: WorkspaceId, recipient_id: UUID, wrapped: bytes) -> PersonKey:
         """A person's key, unwrapped. Raises SealBroken when it is not this person's."""

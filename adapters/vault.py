@@ -7,47 +7,30 @@ import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
+import orjson
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import binary_arrays
 from adapters.forgotten_chats import leave
 from adapters.sealing import PersonKey, SealBroken, Sealing
+from adapters.vault_rows import Entry, Known, New, Sealed, known, write
 from domain.attributes import AttributeKind, values_of
 from domain.message import WorkspaceId
 
 BATCH = 2_000  # people sealed and written at a time
 WORD = re.compile(r"\w+")
+SAID = json.JSONEncoder(sort_keys=True)  # never another: commitments are over what it writes
 MOST_WORDS = 8  # of a name that it can be found by
 NUMBER, NAME = "number", "name"  # fields every list has a column for; the others are its variables
 
 # One import a workspace at a time: two lists that share people would else seal the same version twice.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('vault|' || %s, 0))"
-KNOWN = """
-SELECT p.recipient_id, p.wrapped_key, p.version, v.commitment
-FROM people p JOIN person_versions v USING (recipient_id, version)
-WHERE p.recipient_id = ANY(%s)
-"""
 WHOSE = "SELECT recipient_id FROM people WHERE workspace = %s AND number_hmac = %s"
 KINDS = "SELECT name, kind FROM attributes WHERE workspace = %s"
-ADD_PEOPLE = """
-INSERT INTO people (recipient_id, workspace, number_hmac, wrapped_key, country, version, attributes, words)
-SELECT recipient_id, %s, number_hmac, wrapped_key, country, 1, attributes, words::int[]
-FROM unnest(%b::uuid[], %b::bytea[], %b::bytea[], %b::text[], %s::jsonb[], %s::text[])
-    AS t (recipient_id, number_hmac, wrapped_key, country, attributes, words)
-"""
-ADD_VERSIONS = """
-INSERT INTO person_versions (recipient_id, version, commitment, sealed)
-SELECT * FROM unnest(%b::uuid[], %b::int[], %b::bytea[], %s::jsonb[])
-"""
-SUPPRESSED = "SELECT number_hmac FROM suppressed WHERE workspace = %s AND number_hmac = ANY(%b::bytea[])"
-RAISE = """
-UPDATE people SET version = t.version, attributes = t.attributes, words = t.words::int[]
-FROM unnest(%s::uuid[], %s::int[], %s::jsonb[], %s::text[]) AS t (recipient_id, version, attributes, words)
-WHERE people.recipient_id = t.recipient_id AND people.version <> t.version
-"""
 # Whoever imports holds the lock for long: an erasure comes again rather than hold up the others.
 LOCK_NOW = "SELECT pg_try_advisory_xact_lock(hashtextextended('vault|' || %s, 0))"
 NEWEST = "SELECT version FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s"
@@ -67,34 +50,38 @@ FROM unnest(%s::uuid[], %s::int[]) AS wanted (recipient_id, version)
 JOIN person_versions v USING (recipient_id, version) JOIN people p USING (recipient_id)
 """
 
+__all__ = ["BATCH", "LOCK", "LOCK_NOW", "NAME", "NUMBER", "Entry", "Kept", "Person", "PersonGone", "Vault", "words_of"]
+
 
 class PersonGone(LookupError):
     """There is nobody under this id and version: never imported, or erased."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What a list says of one person: the number in E.164, its country, and the fields that have a value."""
-
-    number: str
-    country: str | None
-    fields: Mapping[str, str]  # `name` and the variables
-
-
-@dataclass(frozen=True, slots=True)
 class Kept:
     """Where a person lies now: the recipient's id, and the version that holds just what the entry said.
 
-    Of whoever was erased nothing is kept again: their version is 0.
+    Of whoever was erased nothing is kept again: their version is 0. `before` is the newest before.
     """
 
     recipient_id: UUID
     version: int
+    before: int = field(default=0, compare=False)
 
     @property
     def suppressed(self) -> bool:
         """Whether the person was erased."""
         return not self.version
+
+    @property
+    def added(self) -> bool:
+        """Whether the person was not there before."""
+        return not self.before and not self.suppressed
+
+    @property
+    def changed(self) -> bool:
+        """Whether something else was said of the person before."""
+        return self.before not in (0, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +93,6 @@ class Person:
     variables: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A version to be written; `wrapped` is the person's key when the person is new."""
-
-    recipient_id: UUID
-    version: int
-    commitment: bytes
-    fields: str
-    entry: Entry
-    wrapped: bytes | None
-    attributes: str  # JSON
-    words: str  # an array
-
-
 class Vault:
     """Writes people inside an import's transaction, and opens the versions that frozen audiences name."""
 
@@ -129,6 +102,7 @@ class Vault:
 
     async def store(self, connection: AsyncConnection, workspace: WorkspaceId, entries: Sequence[Entry]) -> list[Kept]:
         """Keep these people (each number once) in the caller's transaction; whose fields changed gets a new version."""
+        binary_arrays.register(connection)
         await connection.execute(LOCK, [workspace])
         kinds = {
             name: AttributeKind(kind) for name, kind in await (await connection.execute(KINDS, [workspace])).fetchall()
@@ -145,42 +119,13 @@ class Vault:
         kinds: Mapping[str, AttributeKind],
         entries: Sequence[Entry],
     ) -> list[Kept]:
-        ids = [self._sealing.recipient_id(workspace, entry.number) for entry in entries]
-        rows = await (await connection.execute(KNOWN, [ids])).fetchall()
-        known = {row[0]: (row[1], row[2], row[3]) for row in rows}
-        sealed = await asyncio.to_thread(self._seal_all, workspace, kinds, ids, entries, known)
-        new = [row for row in sealed if row.wrapped is not None]
-        if new:
-            numbers = [self._sealing.number_hmac(workspace, row.entry.number) for row in new]
-            cursor = await connection.execute(SUPPRESSED, [workspace, numbers])
-            if erased := {row[0] for row in await cursor.fetchall()}:
-                gone = {row.recipient_id for row, number in zip(new, numbers, strict=True) if number in erased}
-                sealed = [row for row in sealed if row.recipient_id not in gone]
-                new = [row for row in new if row.recipient_id not in gone]
-                numbers = [number for number in numbers if number not in erased]
-            await connection.execute(
-                ADD_PEOPLE,
-                [
-                    workspace,
-                    [row.recipient_id for row in new],
-                    numbers,
-                    [row.wrapped for row in new],
-                    [row.entry.country for row in new],
-                    [row.attributes for row in new],
-                    [row.words for row in new],
-                ],
-            )
-        if sealed:
-            written, versions = [row.recipient_id for row in sealed], [row.version for row in sealed]
-            commitments, fields = [row.commitment for row in sealed], [row.fields for row in sealed]
-            await connection.execute(ADD_VERSIONS, [written, versions, commitments, fields])
-            changed = [row for row in sealed if row.wrapped is None]
-            plain = [[row.attributes for row in changed], [row.words for row in changed]]
-            ids_changed, raised = [row.recipient_id for row in changed], [row.version for row in changed]
-            await connection.execute(RAISE, [ids_changed, raised, *plain])
-        newest = {recipient: version for recipient, (_, version, _) in known.items()}
-        newest |= {row.recipient_id: row.version for row in sealed}
-        return [Kept(recipient, newest.get(recipient, 0)) for recipient in ids]
+        ids = [entry.recipient_id or self._sealing.recipient_id(workspace, entry.number) for entry in entries]
+        there = await known(connection, ids)
+        sealed = await asyncio.to_thread(self._seal_all, workspace, kinds, ids, entries, there)
+        sealed = await write(connection, workspace, sealed)
+        before = {recipient: version for recipient, (_, version, _) in there.items()}
+        newest = before | {row.recipient_id: row.version for row in sealed}
+        return [Kept(recipient, newest.get(recipient, 0), before.get(recipient, 0)) for recipient in ids]
 
     def _seal_all(
         self,
@@ -188,25 +133,24 @@ class Vault:
         kinds: Mapping[str, AttributeKind],
         ids: Sequence[UUID],
         entries: Sequence[Entry],
-        known: Mapping[UUID, tuple[bytes, int, bytes]],
-    ) -> list[Sealed]:
+        there: Known,
+    ) -> Sequence[Sealed]:
         """The versions to write: of new people, and of those about whom anything changed."""
         sealed = []
         for recipient, entry in zip(ids, entries, strict=True):
             fields = {**entry.fields, NUMBER: entry.number}
-            said = json.dumps(fields, sort_keys=True).encode()
-            wrapped, version, commitment = known.get(recipient, (None, 0, None))
+            said = SAID.encode(fields).encode()
+            wrapped, version, commitment = there.get(recipient, (None, 0, None))
+            new: New | None = None
             if wrapped is None:
                 key, to_keep = self._sealing.new_person(workspace, recipient)
+                new = New(to_keep, self._sealing.number_hmac(workspace, entry.number), entry.country)
             else:
-                key, to_keep = self._sealing.person(workspace, recipient, wrapped), None
+                key = self._sealing.person(workspace, recipient, wrapped)
             said_as = key.commit(said)
             if said_as != commitment:
-                rows, (plain, words) = (
-                    seal_fields(key, version + 1, fields),
-                    self.facets(workspace, kinds, entry.fields),
-                )
-                sealed.append(Sealed(recipient, version + 1, said_as, rows, entry, to_keep, plain, words))
+                rows, facets = seal_fields(key, version + 1, fields), self.facets(workspace, kinds, entry.fields)
+                sealed.append(Sealed(recipient, version + 1, said_as, rows, *facets, new))
         return sealed
 
     def facets(
@@ -214,7 +158,7 @@ class Vault:
     ) -> tuple[str, str]:
         """What a person can be filtered and searched by, as `people` has it: attributes, and the words of the name."""
         words = sorted({self._sealing.word_hmac(workspace, word) for word in words_of(fields.get(NAME, ""))})
-        return json.dumps(values_of(kinds, fields)), f"{{{','.join(map(str, words))}}}"
+        return json.dumps(values_of(kinds, fields)) if kinds else "{}", f"{{{','.join(map(str, words))}}}"
 
     async def erase(self, workspace: WorkspaceId, recipient_id: UUID) -> bool:
         """Destroy a person's key, versions and texts, and order their chats to be deleted; only that their number is
@@ -267,13 +211,16 @@ class Vault:
 
 def words_of(name: str) -> list[str]:
     """The words of a name as they are searched for: without case and accents, the first few."""
-    plain = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
+    plain = name
+    if not name.isascii():
+        plain = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
     return WORD.findall(plain.casefold())[:MOST_WORDS]
 
 
 def seal_fields(key: PersonKey, version: int, fields: Mapping[str, str]) -> str:
     """The JSON of a version's sealed fields."""
-    return json.dumps({name: b64encode(key.seal(name, version, value)).decode() for name, value in fields.items()})
+    sealed = {name: b64encode(key.seal(name, version, value)).decode() for name, value in fields.items()}
+    return orjson.dumps(sealed).decode()
 
 
 def open_person(key: PersonKey, version: int, sealed: Mapping[str, str]) -> Person:

@@ -11,8 +11,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from adapters import cloudevents, streams, wire
-from adapters.audience_csv import LARGEST
-from adapters.audience_import import Consent, ImportReport
+from adapters.audience_import import LARGEST, ImportReport
+from adapters.audience_staging import Consent
 from adapters.bus import BatchRefused, Message
 from adapters.cloudevents import Address
 from adapters.wire import LONGEST_TITLE

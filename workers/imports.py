@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 
 from adapters.audience_csv import ImportRefused, Reading
-from adapters.audience_import import Consent
+from adapters.audience_staging import Consent
 from adapters.audience_stream import StagedImport, Work
 from adapters.cancellation import heeding
 from adapters.contents import Contents
@@ -104,13 +104,16 @@ class ImportWorker:
             now=one.received_at,
             tally=tally,
             told=partial(self._told, one, tally),
+            left_out=partial(self._imports.leave_out, one),
             consented=partial(self._consents, one, tally),
             dry_run=one.dry_run,
         )
-        digest = await self._staged.run(work, reading)
-        if digest is None:
+        digest = await self._staged.already(work) or await self._staged.run(work, reading)
+        if one.dry_run:
             await self._end(one, "checked", tally)
             return
+        if digest is None:
+            raise NotLeading(LOOP)  # somebody else has just carried it out
         crashpoint("after_import")
         made = ImportAudience(one.import_id, one.title, tally.recipients, tally.bad, tally.merged, digest)
         request = Request(made, one.actor, derive("import", one.import_id), digest=bytes.fromhex(digest))

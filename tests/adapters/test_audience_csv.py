@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters import audience_csv
-from adapters.audience_csv import BadRow, ImportRefused, Listed, Parsed, Reading, parse
+from adapters.audience_csv import BadRow, ImportRefused, Listed, Reading
 from adapters.audience_rows import Given, Reason, Row, plain
 from domain.recipient import ConsentSource
+from tests.adapters.parsed import Parsed, parse
 from tests.adapters.vaulted import NOW
 
 ANA, BO, CY = "+12025550101", "+14165550102", "+61491570006"
@@ -130,14 +130,6 @@ def test_fifty_columns_are_the_most() -> None:
 
 def test_without_any_delimiter_in_the_first_row_it_is_a_comma() -> None:
     assert bad(f"number\n{ANA},Ana") == BadRow(2, Reason.TOO_MANY_VALUES, None)
-
-
-def test_a_file_over_the_limit_is_refused_and_one_at_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = f"number\n{ANA}\n"
-    monkeypatch.setattr(audience_csv, "LARGEST", len(text))
-    assert one(text).number == ANA
-    error = refused(text + "\n")
-    assert (error.rule, error.detail) == ("too_large", {"maximum": len(text)})
 
 
 def test_an_unheard_of_country_is_refused() -> None:
@@ -284,9 +276,15 @@ EXAMPLES = [
 @example("+5215512345678", 1, "")
 @example("+12025550101", 2, "1")
 def test_a_plain_number_is_read_as_the_library_reads_it(number: str, place: int, digits: str) -> None:
-    for text in (number, number[:place] + digits + number[place:], number[: place + 1] + digits + number[place + 2 :]):
-        if (quick := plain(text)) is not None:
-            assert quick == phonenumbers.parse(text, None)
+    more, other = number[:place] + digits + number[place:], number[: place + 1] + digits + number[place + 2 :]
+    for text in (number, more, other):
+        for written in (
+            text,
+            f"{text[:place]} ({text[place : place + 2]}) {text[place + 2 :]}",
+            f"{text[:4]}-{text[4:]}",
+        ):
+            if (quick := plain(written)) is not None:
+                assert quick == phonenumbers.parse(written, None)
 
 
 def test_nearly_every_plain_number_is_read_quickly() -> None:
@@ -401,7 +399,7 @@ def test_of_several_consents_the_last_one_counts() -> None:
 NUMBERS = {ANA: ["+1 202 555 0101", "(202) 555-0101", "12025550101"], BO: ["+14165550102"], CY: ["+61 491 570 006"]}
 GOOD = {written: number for number, ways in NUMBERS.items() for written in ways}
 NO_NUMBERS = ["", "n/a", "+1 555 0100", "12"]
-CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
+CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).filter(lambda cell: "=" not in cell)
 ROW = st.tuples(
     st.sampled_from([*GOOD, *NO_NUMBERS]), CELL, st.sampled_from(["yes", "no", "", "1", "maybe"]), st.booleans()
 )

@@ -4,14 +4,14 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
-from adapters import audience_csv
+from adapters import audience_import
 from adapters.audience_csv import ImportRefused
-from adapters.audience_import import Consent, ImportReport
+from adapters.audience_import import ImportReport
+from adapters.audience_staging import Consent
 from domain.message import WorkspaceId
 from domain.recipient import ConsentSource
 from tests.adapters.vaulted import HERE, NOW, THERE, Vaulted, vaulted
@@ -87,31 +87,21 @@ async def test_a_list_becomes_an_audience_in_its_order(v: Vaulted) -> None:
 async def test_consents_are_reported_for_the_caller_to_record(v: Vaulted) -> None:
     report = await v.imports.run(HERE, uuid4(), LIST)
     ana, bo = (v.sealing.recipient_id(HERE, number) for number in ("+12025550101", "+14165550102"))
-    assert report.consents == (
+    assert report.consents == [
         Consent(ana, ConsentSource.PAPER, datetime.fromisoformat("2025-03-01T00:00Z"), "form 12"),
         Consent(bo, ConsentSource.IMPORT, NOW, None),
-    )
+    ]
 
 
-async def test_a_file_is_read_from_its_path(v: Vaulted, tmp_path: Path) -> None:
-    path = tmp_path / "list.csv"
-    path.write_bytes(LIST)
-    audience = uuid4()
-    assert await v.imports.run(HERE, audience, path) == await v.imports.run(HERE, audience, LIST)
-
-
-async def test_a_file_that_is_missing_or_too_large_is_refused(
-    v: Vaulted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_file_that_is_too_large_is_refused_and_one_at_the_limit_is_not(
+    v: Vaulted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audience_csv, "LARGEST", 100)
-    path = tmp_path / "list.csv"
-    for rule in ("unreadable", "too_large"):
-        with pytest.raises(ImportRefused) as refused:
-            await v.imports.run(HERE, uuid4(), path)
-        assert (refused.value.rule, refused.value.field) == (rule, "file")
-        assert str(path) not in str(refused.value)
-        path.write_bytes(LIST)
+    monkeypatch.setattr(audience_import, "LARGEST", len(LIST))
+    with pytest.raises(ImportRefused) as refused:
+        await v.imports.run(HERE, uuid4(), LIST + b"\n")
+    assert (refused.value.rule, refused.value.field) == ("too_large", "file")
     assert await count(v, "people") == 0
+    assert (await v.imports.run(HERE, uuid4(), LIST)).recipients == 3
 
 
 async def test_the_same_list_under_the_same_id_is_imported_once_and_reported_alike(v: Vaulted, clock: Clock) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.audience_csv import parse
 from adapters.audience_rows import Reason
+from tests.adapters.parsed import parse
 from tests.adapters.vaulted import NOW
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
