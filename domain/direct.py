@@ -14,7 +14,7 @@ from domain.content import Part
 from domain.message import Command, Event, Facts, Ref, Refused, StreamId, WorkspaceId
 from domain.review import JobApproved, JobScheduled
 from domain.schedule import LocalStart, schedule
-from domain.submission import JobSubmitted, Pace, Version
+from domain.submission import Version
 from domain.template import TemplateVersion
 
 
@@ -45,33 +45,13 @@ def submit(command: SubmitMessage, facts: Facts) -> Sequence[Event]:
     person = facts.state(recipients.DECIDER.stream(command.recipient_id), recipients.DECIDER.initial)
     if not person.consented:
         raise Refused("opted_out" if person.opted_out else "no_consent", field="recipient_id")
-    said, pace = Version(None, command.title, parts, None), Pace(rules.messages, rules.seconds)
-    seen = submission.hash_of(said, frozen, command.accounts, when, pace)
     flags = submission.flagged(frozen, rules)
     reviewed = rules.review_messages or bool(flags)
-    submitted = JobSubmitted(
-        campaign_id=None,
-        campaign_version=None,
-        title=command.title,
-        parts=parts,
-        audience_id=None,
-        audience=frozen.root,
-        recipients=frozen.count,
-        accounts=command.accounts,
-        start_at=when.start_at,
-        start_local=when.start_local,
-        zone=when.zone,
-        expires_at=when.expires_at,
-        messages=pace.messages,
-        seconds=pace.seconds,
-        approvals=rules.approvals if reviewed else 0,
-        own_approval=rules.own_approval,
-        submitted_by=facts.actor.id,
-        review_hash=seen,
-    )
+    said = Version(None, command.title, parts, None)
+    submitted = submission.as_submitted(said, frozen, command.accounts, when, facts, reviewed=reviewed)
     if reviewed:
         return [submitted, *flags]
-    approved: list[Event] = [submitted, JobApproved(seen)]
+    approved: list[Event] = [submitted, JobApproved(submitted.review_hash)]
     if when.start_at is not None and when.start_at > facts.now:
         approved.append(JobScheduled(when.start_at, when.start_local, when.zone))
     return approved

@@ -135,27 +135,42 @@ def submit(command: SubmitJob, facts: Facts) -> Sequence[Event]:
     when = schedule(command.start_at, command.start, command.expires_at, facts.now)
     check_accounts(command.accounts, facts)
     frozen = people(facts, "campaign_id")
-    submitted = JobSubmitted(
-        campaign_id=command.campaign_id,
+    submitted = as_submitted(version, frozen, command.accounts, when, facts, campaign_id=command.campaign_id)
+    return [submitted, *flagged(frozen, rules)]
+
+
+def as_submitted(
+    version: Version,
+    frozen: Frozen,
+    chosen: tuple[UUID, ...],
+    when: Schedule,
+    facts: Facts,
+    *,
+    campaign_id: UUID | None = None,
+    reviewed: bool = True,
+) -> JobSubmitted:
+    """Everything a reviewer will see, under the workspace's rules as they are now."""
+    rules = ws.rules(facts)
+    return JobSubmitted(
+        campaign_id=campaign_id,
         campaign_version=version.number,
         title=version.title,
         parts=version.parts,
         audience_id=version.audience_id,
         audience=frozen.root,
         recipients=frozen.count,
-        accounts=command.accounts,
+        accounts=chosen,
         start_at=when.start_at,
         start_local=when.start_local,
         zone=when.zone,
         expires_at=when.expires_at,
         messages=rules.messages,
         seconds=rules.seconds,
-        approvals=rules.approvals,
+        approvals=rules.approvals if reviewed else 0,
         own_approval=rules.own_approval,
         submitted_by=facts.actor.id,
-        review_hash=hash_of(version, frozen, command.accounts, when, Pace(rules.messages, rules.seconds)),
+        review_hash=hash_of(version, frozen, chosen, when, Pace(rules.messages, rules.seconds)),
     )
-    return [submitted, *flagged(frozen, rules)]
 
 
 def revise(command: ReviseJob, kept: Kept, facts: Facts) -> Sequence[Event]:
