@@ -27,7 +27,10 @@ server_name: {name}
 host: {host}
 port: {port}
 max_payload: {max_payload}
-jetstream {{ store_dir: {store}, max_memory_store: 256MB, max_file_store: {max_store}, sync_interval: always }}
+jetstream {{
+  store_dir: {store}, max_memory_store: 256MB, max_file_store: {max_store}, sync_interval: always
+  cipher: aes, key: "{key}"
+}}
 system_account: SYS
 include users.conf
 """
@@ -59,8 +62,10 @@ def listed(user: NatsUser) -> dict[str, object]:
 
 
 class EmbeddedNats:
-    """One NATS server under `home`: nats.conf, users.conf, password, jetstream/, nats.log.
+    """One NATS server under `home`: nats.conf, users.conf, password, store-key, jetstream/, nats.log.
 
+    What streams hold lies enciphered: commands have people's words in them, and what was taken out of a stream stays in
+    its file until the server writes that anew.
     The user `core` of the generated password may do everything; `system`, of the same, asks the server about itself.
     A port that is not given is chosen at the first start and kept.
     """
@@ -94,6 +99,8 @@ class EmbeddedNats:
         self._child.end_leftover(signal.SIGTERM, 10)
         if not (self.home / "password").exists():
             write_private(self.home / "password", secrets.token_urlsafe(32))
+        if not (self.home / "store-key").exists():
+            write_private(self.home / "store-key", secrets.token_hex(32))
         if not (self.home / "users.conf").exists():
             self._write_users([])
         kept = self._wanted or (self.port if (self.home / "port").exists() else None)
@@ -162,6 +169,7 @@ class EmbeddedNats:
         name = f"drumline-{secrets.token_hex(8)}"
         store = json.dumps(str(self.home))  # NATS makes jetstream/ in it
         values = {"name": name, "host": HOST, "port": port, "store": store, "max_store": self.max_store}
+        values["key"] = (self.home / "store-key").read_text()
         write_private(self.home / "nats.conf", CONFIG.format(max_payload=MAX_PAYLOAD, **values))
         self._child.start([Path(sysconfig.get_path("scripts")) / "nats-server", "-c", "nats.conf"], signal.SIGTERM)
         if wait_until(lambda: self._is(name, port) or not self._child.alive(), 30) and self._child.alive():
