@@ -61,6 +61,19 @@ DELETE FROM tries WHERE split_part(message, '-', 1)::bigint < split_part(%(first
 """
 
 
+# One that was replayed is kept until its command is answered: nobody else has its body.
+EXPIRE = """
+WITH gone AS (
+    UPDATE dead_letters d SET state = 'dropped', body = NULL
+    WHERE body IS NOT NULL AND died_at < now() - %s
+      AND NOT EXISTS (SELECT FROM commands c WHERE c.key = d.id AND c.state = 'pending')
+    RETURNING id
+)
+INSERT INTO dead_letter_actions (letter, action, principal) SELECT id, 'dropped', 'system-sweeper' FROM gone
+"""
+KEPT = timedelta(days=30)  # that a dead message's body is kept: it may say something of people
+
+
 @dataclass(frozen=True, slots=True)
 class Dead:
     """A message that nobody could handle. `id` is its command's key; `body` is sealed under it.
@@ -180,6 +193,11 @@ class Inbox:
         """
         async with self._pool.connection() as connection:
             await connection.execute(BURY, {name: getattr(dead, name) for name in Dead.__slots__})
+
+    async def expire(self) -> int:
+        """Forget the bodies of those that nobody has seen to for long; how many."""
+        async with self._pool.connection() as connection:
+            return (await connection.execute(EXPIRE, [KEPT])).rowcount
 
     async def crash(self, pending: Pending, rule: str, source: str | None = None) -> CommandRow:
         """Mark a command that nobody could answer; what its row says then.

@@ -50,6 +50,7 @@ class Sweeper:
             try:
                 with heeding():
                     await self.sweep()
+                    await self._inbox.expire()
                     await self._inbox.forget_tries(await self._bus.first(COMMANDS))
             except OUTAGES as error:
                 log.warning("sweeper waits: %s", type(error).__name__)

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from adapters import streams, wire
-from adapters.inbox import Pending
-from domain.message import Role
+from adapters.inbox import Dead, Pending
+from domain.message import Refused, Role
 from tests.workers.core import HERE, Core, campaign, clock, until
 from workers.requests import command_key
 from workers.sweeper import Sweeper
@@ -54,6 +54,25 @@ async def test_what_cannot_be_opened_is_put_aside_and_holds_up_nobody(
     _, told = await house.bus.last(streams.DEAD)
     assert told is not None
     assert told.headers["Drl-Reason"] == "seal_broken"
+
+
+async def test_a_body_is_kept_for_thirty_days_and_while_its_command_waits(house: Core) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    keys = [command_key(HERE, actor.id, uuid4()) for _ in range(3)]
+    given = (HERE, actor.id, "campaign.create")
+    for key in keys:
+        await house.inbox.bury(Dead(key, *given, key, "crashed", house.contents.seal(HERE, key, b"{}")))
+    await house.inbox.accept(Pending(keys[2], keys[2], *given, b"", b""))  # replayed
+    async with house.pool.connection() as connection:
+        age = "UPDATE dead_letters SET died_at = now() - make_interval(days => 31) WHERE id = ANY(%s)"
+        await connection.execute(age, [[keys[0], keys[2]]])
+    assert await house.inbox.expire() == 1
+    states = {letter.id: letter.state for letter in await house.dead.page(HERE)}
+    assert states == {keys[0]: "dropped", keys[1]: "dead", keys[2]: "dead"}
+    assert [one.principal for one in await house.dead.actions(keys[0])] == ["system-sweeper"]
+    with pytest.raises(Refused, match="dropped"):
+        await house.dead.show(HERE, keys[0], actor.id)
+    assert await house.inbox.expire() == 0
 
 
 async def test_a_young_command_is_left_to_whoever_is_publishing_it(house: Core) -> None:
