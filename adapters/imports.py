@@ -23,6 +23,7 @@ State = Literal["waiting", "reading", "writing", "done", "checked", "refused", "
 ENDED = frozenset({"done", "checked", "refused", "crashed"})
 PIECE = 1 << 20  # bytes of the file in one row
 MOST_TRIES = 10
+MOST_WAITING = 20  # of a workspace; each may lie here with 500 MB
 ABANDONED = timedelta(minutes=30)  # since an upload's last piece came
 
 COLUMNS = (
@@ -37,11 +38,16 @@ INSERT INTO imports (import_id, workspace, principal, roles, upload, same, title
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 ONE = f"SELECT {COLUMNS} FROM imports WHERE workspace = %s AND import_id = %s"  # noqa: S608  # of constants
+# Workspaces take turns: first the one whose last import ended longest ago, or never.
 CLAIM = f"""
 UPDATE imports SET tries = tries + 1, changed_at = now()
-WHERE import_id = (SELECT import_id FROM imports WHERE ended_at IS NULL ORDER BY tries, received_at LIMIT 1)
+WHERE import_id = (
+    SELECT import_id FROM imports i WHERE ended_at IS NULL
+    ORDER BY tries, (SELECT max(ended_at) FROM imports e WHERE e.workspace = i.workspace) NULLS FIRST, received_at
+    LIMIT 1)
 RETURNING {COLUMNS}
 """  # noqa: S608  # of constants
+WAITING = "SELECT count(*) FROM imports WHERE workspace = %s AND ended_at IS NULL"
 PROGRESS = """
 UPDATE imports SET state = %s, tally = %s, columns = coalesce(%s, columns), changed_at = now()
 WHERE import_id = %s AND ended_at IS NULL
@@ -173,7 +179,12 @@ class Imports:
         self._pool = pool
         self.sealing = sealing
 
-    def upload(self, workspace: WorkspaceId) -> Upload:
+    async def upload(self, workspace: WorkspaceId) -> Upload:
+        """A place for a file on its way in. Raises Refused while too many of the workspace's are waiting."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(WAITING, [workspace])).fetchone()
+        if row is not None and row[0] >= MOST_WAITING:
+            raise Refused("imports_waiting", field="file", maximum=MOST_WAITING)
         return Upload(self._pool, self.sealing, workspace)
 
     async def add(
@@ -210,7 +221,8 @@ class Imports:
         return [Column(**column) for column in orjson.loads(plain)]
 
     async def claim(self) -> Import | None:
-        """The import to be carried out next: what was tried least, then what waits longest. Only a leader asks."""
+        """The import to be carried out next: what was tried least, of the workspace that waits longest. Only a leader
+        asks."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(Import)) as cursor:
             await cursor.execute(CLAIM)
             claimed = await cursor.fetchone()

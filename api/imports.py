@@ -142,7 +142,7 @@ async def seated(actor: Asking, services: Given) -> AsyncIterator[PrincipalId]:
 async def begin_import(accept: Accepting, request: Request, services: Given) -> Response:
     """Import a list of any length: it is kept sealed as it comes, and carried out behind this answer."""
     workspace = accept.actor.workspace
-    upload = services.uploads.upload(workspace)
+    upload = await services.uploads.upload(workspace)
     try:
         form = await receive(request, upload)
         [title] = await services.contents.put_many(workspace, [form.title])

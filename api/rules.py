@@ -113,6 +113,7 @@ SENTENCES = {
     "opted_out": "This person opted out; a newer consent of their own is needed.",
     "erased": "This person was erased: they are never written to again.",
     "value_unreadable": "The value has control characters.",
+    "imports_waiting": "{maximum} lists of this workspace are waiting to be imported: send more once one has ended.",
     # of media
     "unknown_media": "There is no such media in this workspace.",
     "not_to_be_sent_so": "By its content the file can be sent as {kinds} only.",
@@ -218,6 +219,7 @@ CONFLICTS = {
     "quota_reached",
     "media_in_use",
     "offset_mismatch",
+    "imports_waiting",
 }
 UNKNOWN = {"unknown_dead_letter"}  # that an address names: of what a body names the address is right
 TOO_LARGE = {"too_large", "file_too_large"}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -60,14 +60,15 @@ class House:
         columns: dict[str, str] | None = None,
         dry_run: bool = False,
         import_id: UUID | None = None,
+        workspace: WorkspaceId = HERE,
     ) -> Import:
         """Upload a list to be imported."""
-        upload = self.imports.upload(HERE)
+        upload = await self.imports.upload(workspace)
         for piece in [file] if isinstance(file, bytes) else file:
             await upload.write(piece)
-        [title] = await self.contents.put_many(HERE, ["Customers"])
-        asked = Asked(country, columns or {})
-        added = await self.imports.add(import_id or uuid4(), AUTHOR, upload, title, asked, dry_run=dry_run)
+        [title] = await self.contents.put_many(workspace, ["Customers"])
+        asked, author = Asked(country, columns or {}), replace(AUTHOR, workspace=workspace)
+        added = await self.imports.add(import_id or uuid4(), author, upload, title, asked, dry_run=dry_run)
         assert added is not None
         return added
 

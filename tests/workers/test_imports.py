@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.imports import Import
+from adapters.imports import MOST_WAITING, Import
 from domain.audience import AudienceImported
-from domain.message import PrincipalId
+from domain.message import PrincipalId, Refused, WorkspaceId
 from domain.recipient import ConsentRecorded, ConsentSource, EraseRecipient, OptOut
 from tests.workers.import_house import AUTHOR, HERE, House, import_house
 from workers.decisions import Request
@@ -138,6 +138,20 @@ async def test_one_list_does_not_hold_up_the_next(house: House) -> None:
     await asyncio.wait([running])
 
 
+async def test_workspaces_take_turns_and_none_has_too_many_waiting(house: House) -> None:
+    mine = [await house.give(b"x") for _ in range(MOST_WAITING)]
+    with pytest.raises(Refused, match="imports_waiting"):
+        await house.imports.upload(HERE)
+    theirs = [await house.give(b"x", workspace=WorkspaceId("elsewhere")) for _ in range(2)]
+    order = []
+    for _ in range(5):
+        claimed = await house.imports.claim()
+        assert claimed is not None
+        await house.imports.end(claimed, "refused")
+        order.append(claimed.import_id)
+    assert order == [one.import_id for one in (mine[0], theirs[0], mine[1], theirs[1], mine[2])]
+
+
 async def test_who_opted_out_is_not_consented_by_a_list(house: House) -> None:
     one = await house.imported(LIST)
     person = (await members(house, one))[2][1]
@@ -177,7 +191,7 @@ async def test_the_same_upload_under_one_id_is_one_import_and_another_is_refused
     first = await house.give(LIST, import_id=import_id)
     again = await house.give([LIST[:9], LIST[9:]], import_id=import_id)
     assert again == first
-    upload = house.imports.upload(HERE)
+    upload = await house.imports.upload(HERE)
     await upload.write(LIST + b"x")
     assert (
         await house.imports.add(import_id, AUTHOR, upload, first.title, house.imports.asked(first), dry_run=False)
@@ -188,7 +202,7 @@ async def test_the_same_upload_under_one_id_is_one_import_and_another_is_refused
 
 async def test_uploads_that_broke_off_are_forgotten_and_others_are_not(house: House) -> None:
     one = await house.give(LIST)
-    young, old = house.imports.upload(HERE), house.imports.upload(HERE)
+    young, old = await house.imports.upload(HERE), await house.imports.upload(HERE)
     for upload in (young, old):
         await upload.write(LIST)
         await upload.whole()
