@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-# What a phone makes a link of: an address with its scheme, or a name that ends in a domain in wide use.
+# What a phone makes a link of: an address with its scheme, or a name that ends in a domain in wide use. (No part of a
+# name is longer than 63; without that bound, a long text of hyphens would be looked through from each of them.)
 LINK = re.compile(
-    r"(?:https?://|www\.)\S|\b[a-z0-9-]+\.(?:[a-z]{2}|com|org|net|info|biz|shop|app|dev|link|site|online|xyz)\b(?!\.\w)",
+    r"(?:https?://|www\.)\S|\b[a-z0-9-]{1,63}\.(?:[a-z]{2}|com|org|net|info|biz|shop|app|dev|link|site|online|xyz)\b(?!\.\w)",
     re.IGNORECASE | re.ASCII,
 )
 LETTERS = re.compile(r"[^\W\d_]+")
