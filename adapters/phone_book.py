@@ -69,10 +69,17 @@ class PhoneBook:
         self._sealing = sealing
 
     async def add(self, workspace: WorkspaceId, entry: Entry, tags: Sequence[str]) -> UUID:
-        """Somebody new. Raises Refused when the number is somebody's, or of somebody who was erased."""
+        """Somebody new; in the same words again it is the same person.
+
+        Raises Refused when the number is of somebody else, or of somebody who was erased.
+        """
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(LOCK, [workspace])
-            if await self._vault.whose(connection, workspace, entry.number) is not None:
+            if (taken := await self._vault.whose(connection, workspace, entry.number)) is not None:
+                rows = await (await connection.execute(ONE, [workspace, taken])).fetchall()
+                [known] = await self._opened(connection, rows)
+                if (known.person.variables, known.tags) == (entry.fields, sorted(set(tags))):
+                    return taken
                 raise Refused("number_taken", field="number")
             [kept] = await self._vault.store(connection, workspace, [entry])
             if kept.suppressed:

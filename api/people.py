@@ -175,7 +175,7 @@ def takes(model: type[Body], example: Any, answer: Any, *more: int, status: int 
 
 @router.post("", **takes(NewPerson, NEW, EXAMPLE, 409, status=201))
 async def add_person(actor: Writing, services: Given, said: Annotated[NewPerson, Depends(body(NewPerson))]) -> Person:
-    """Add somebody. It is no consent: that is recorded apart."""
+    """Add somebody; the same again is the same person. It is no consent: that is recorded apart."""
     number, country = read_number(said.number, said.country)
     entry = phone_book.entry(number, country, said.name, said.variables)
     recipient_id = await services.people.add(actor.workspace, entry, said.tags)

@@ -115,9 +115,16 @@ def test_a_person_who_cannot_be_added_is_refused(tenant: Tenant, body: dict[str,
     assert names(tenant) == []
 
 
+def test_who_is_added_again_in_the_same_words_is_the_same_person(tenant: Tenant) -> None:
+    assert added(tenant, ADA) == added(tenant, ADA)
+    for other in ({"name": "Ada King"}, {"tags": []}, {"variables": {}}):
+        assert tenant.problem("POST", "/v1/people", ADA | other)["rule"] == "number_taken"
+    assert names(tenant) == ["Ada Lovelace"]
+
+
 def test_a_number_is_one_persons_and_an_erased_ones_nobodys(tenant: Tenant) -> None:
     ada = added(tenant, ADA)
-    problem = tenant.problem("POST", "/v1/people", ADA)
+    problem = tenant.problem("POST", "/v1/people", ADA | {"name": "Ada King"})
     assert (problem["status"], problem["rule"], problem["field"]) == (409, "number_taken", "number")
     tenant.ok("POST", f"/v1/recipients/{ada['id']}/erase", role=Role.ADMIN)
     house = tenant.house
