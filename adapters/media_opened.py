@@ -15,7 +15,7 @@ from uuid import uuid4
 from adapters.heartbeats import beat
 from adapters.media_store import StoreUnavailable
 
-PINNED = 120.0  # seconds that a file surely lies there: several times what a send may take
+PINNED = 240.0  # seconds that a file surely lies there: more than twice what a send may take
 TIDYING = 10.0  # seconds between two looks
 IDLE = 600.0  # seconds after which nobody seems to need it any more
 

@@ -81,6 +81,7 @@ REQUESTS = histogram(
 SESSIONS = gauge("sessions", "Sessions that this worker holds, by state.", "state")
 SESSION_READY = gauge("session_ready", "Whether an account's session here can send (1) or not (0).", "account")
 UNPLACED = gauge("accounts_without_place", "Accounts without a session, for this host holds as many as it may.")
+BROWSER_BYTES = gauge("browser_bytes", "Memory that an account's browser took at the last look.", "account")
 BROWSERS = gauge("browsers", "Browsers that this worker has open.")
 ERASED = counter("people_erased_total", "People of whom all was destroyed that was kept of them.")
 LISTENERS = gauge("event_listeners", "Who listens to events now, over server-sent events or a WebSocket.")
@@ -89,6 +90,7 @@ _rules: set[str] = set()
 _reasons = frozenset({"crashed", "no_principal", "no_command_id", "seal_broken"})
 _states: dict[UUID, SessionState] = {}
 _browsers: set[UUID] = set()
+_taken: set[UUID] = set()  # whose memory is told
 
 
 def know_rules(rules: Iterable[str]) -> None:
@@ -140,12 +142,21 @@ def session(account: UUID, state: SessionState | None) -> None:
         BROWSERS.set(len(_browsers))
         if _states.pop(account, None) is not None:
             SESSION_READY.remove(str(account))
+        if account in _taken:
+            _taken.remove(account)
+            BROWSER_BYTES.remove(str(account))
     else:
         _states[account] = state
         SESSION_READY.labels(str(account)).set(state is SessionState.READY)
     held = Tally(_states.values())
     for one in SessionState:
         SESSIONS.labels(one).set(held[one])
+
+
+def browser_takes(account: UUID, size: int) -> None:
+    """An account's browser here takes so many bytes."""
+    _taken.add(account)
+    BROWSER_BYTES.labels(str(account)).set(size)
 
 
 def browser(account: UUID) -> None:

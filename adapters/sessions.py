@@ -45,6 +45,10 @@ WITHOUT_ROOM = "SELECT count(*) FROM session_states WHERE (state, reason) = (%s,
 OPEN = """
 SELECT delivery_id, part FROM send_progress WHERE account_id = %s AND state = 'intended' AND fence < %s
 """
+UNKNOWN = """
+SELECT s.delivery_id, s.part, s.recipient_id, p.version FROM send_progress s JOIN people p USING (recipient_id)
+WHERE s.account_id = %s AND s.state = 'unknown' ORDER BY s.delivery_id LIMIT 500
+"""
 MESSAGES = "SELECT wa_id, delivery_id, part, workspace FROM sent_messages WHERE wa_id = ANY(%s)"
 
 NO_PLACE = (SessionState.DEAD, "no_room")
@@ -78,6 +82,16 @@ class OpenIntent:
 
     delivery_id: UUID
     part: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSend:
+    """A send that nobody could tell of, and the person's newest version in the vault."""
+
+    delivery_id: UUID
+    part: int
+    recipient_id: UUID
+    version: int
 
 
 async def states(connection: AsyncConnection[Any], accounts: Collection[UUID]) -> dict[UUID, SessionNow]:
@@ -128,6 +142,15 @@ class Sessions:
         """What former holders of this account's lease intended and never said the outcome of."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(OpenIntent)) as cursor:
             await cursor.execute(OPEN, [account, fence])
+            return await cursor.fetchall()
+
+    async def unknown(self, account: UUID) -> Sequence[UnknownSend]:
+        """Which of an account's sends nobody could tell of; not those that were given up."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=args_row(UnknownSend)) as cursor,
+        ):
+            await cursor.execute(UNKNOWN, [account])
             return await cursor.fetchall()
 
     async def messages(self, wa_ids: Collection[str]) -> Sequence[SentMessage]:

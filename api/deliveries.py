@@ -14,6 +14,7 @@ from api.errors import ApiError, not_found
 from api.lists import Ask, Page, query
 from api.openapi import gives, pages, reads
 from api.past import AsOf
+from api.standing import to_do
 from projections import jobs, outcomes
 from projections.outcomes import Outcome
 
@@ -27,6 +28,7 @@ EXAMPLE: dict[str, Any] = {
     "ordinal": 7,
     "state": "read",
     "reason": None,
+    "do": "Nothing.",
     "part": 1,
     "parts": 1,
     "attempt": 1,
@@ -50,6 +52,7 @@ class Delivery(BaseModel):
     ordinal: int = Field(description="The recipient's place in the frozen audience, from 1.")
     state: Outcome
     reason: str | None = Field(None, description="Why it was skipped, failed, or is unknown.")
+    do: str = Field(description="What there is to be done about it, in a sentence or two.")
     part: int | None = Field(None, description="The part that was begun last, from 1.")
     parts: int | None = None
     attempt: int | None = None
@@ -65,11 +68,12 @@ class Delivery(BaseModel):
         whom = {name: getattr(told, name) for name in ("id", "job_id", "recipient_id", "account_id", "ordinal")}
         row = told.row
         if row is None:
-            return cls(**whom, state=told.outcome)
+            return cls(**whom, state=told.outcome, do=to_do(told.outcome, None))
         return cls(
             **whom,
             state=told.outcome,
             reason=row.reason,
+            do=to_do(told.outcome, row.reason),
             part=row.part + 1,
             parts=row.parts,
             attempt=row.attempt,

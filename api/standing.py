@@ -1,4 +1,4 @@
-"""What an account's state means to a person, and what there is to be done: one sentence each."""
+"""What an account's state means to a person, and what there is to be done about it, or about a delivery."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from adapters.sessions import SessionNow
 from domain.account import Status, Trouble
 from domain.ports import SessionState as State
+from domain.send import Rejection
+from projections.outcomes import Outcome
 
 LONG = timedelta(minutes=2)  # of what passes by itself
 
@@ -75,6 +77,7 @@ SESSION: Mapping[tuple[str, str], Advice] = {
     ),
     (State.LOGGED_OUT, ""): Advice("The phone has unlinked it.", AGAIN),
     (State.DEAD, ""): Advice("Its browser is gone; it is opened anew, after a pause that grows to a minute.", NOTHING),
+    (State.DEAD, "recycled"): Advice("Its browser had taken too much memory, and is opened anew.", NOTHING),
     (State.DEAD, "launch_failed"): Advice(
         "Its browser does not start; it is tried again.",
         "If it stays so, run `drumline doctor`, and look at the worker's log.",
@@ -87,6 +90,21 @@ SESSION: Mapping[tuple[str, str], Advice] = {
         "It has no session: no worker holds it.", "Start `drumline work sessions` on the host that has its profile."
     ),
 }
+# Of a delivery: by its reason where it was not sent, by its state where nobody can tell.
+FIND_OUT = (
+    "What the account's page shows is found without you; else look at the chat, and resolve the delivery "
+    "(`POST /v1/deliveries/{delivery_id}/resolve`). Nothing of it is sent again."
+)
+DELIVERY: Mapping[str, str] = {
+    Outcome.UNKNOWN: FIND_OUT,
+    Outcome.GIVEN_UP: FIND_OUT,
+    Rejection.NOT_ON_WHATSAPP: "Correct the number, or leave it out of the next list.",
+    Rejection.REFUSED: "Look at WhatsApp on the account's phone: it may say why.",
+    Rejection.TOO_LONG: "Shorten the text, or what its variables bring, and send another job.",
+    Rejection.UNRENDERABLE: "Give this person what the text's variables need, and send another job.",
+    Rejection.MEDIA_GONE: "Upload the file again, and send another job.",
+    Rejection.NOT_READY: "See that the account's session stays ready, and send another job.",
+}
 STUCK = Advice("It has been starting for minutes, and WhatsApp Web does not get further.", RESTART)
 LATE = {State.LAUNCHING, State.LOADING, State.SYNCING}
 # Of an account without a session's word: what was last said of it.
@@ -96,7 +114,14 @@ PAST: Mapping[Status, tuple[str, str]] = {
     Status.DEGRADED: (State.DEGRADED, ""),
     Status.LOGGED_OUT: (State.LOGGED_OUT, ""),
 }
+OPEN = (Outcome.PENDING, Outcome.INTENDED)
 SOON = Advice("No worker has opened its session yet.", "Nothing, if `drumline work sessions` runs: else start it.")
+
+
+def to_do(outcome: Outcome, reason: str | None) -> str:
+    """What there is to be done about a delivery."""
+    unsent = outcome in (Outcome.FAILED, Outcome.PARTIAL)
+    return DELIVERY.get(reason or "" if unsent else outcome, NOTHING if outcome in OPEN else "Nothing.")
 
 
 def standing(

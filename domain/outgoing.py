@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.content import MediaKind
+from domain.quota import LONGEST_ACT
 
 CHARACTERS_A_SECOND = 25.0  # a fast typist's
+SLOWEST = 256 * 1024  # bytes a second, of a line that files are still waited for on
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class Poll:
 
 
 Outgoing = Text | Media | Location | Contact | Poll
+
+
+def longest_act(message: Outgoing, usual: float) -> float:
+    """Seconds that a send of it may take, when one without a file may take `usual`: more by its size, to a limit."""
+    size = message.file.stat().st_size if isinstance(message, Media) and message.file.is_file() else 0
+    return min(usual + size / SLOWEST, LONGEST_ACT.total_seconds())
 
 
 def typing_time(message: Outgoing, longest: float) -> float:

@@ -1,6 +1,6 @@
 """What the domain needs from outside, as Protocols; adapters fulfil them."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -149,6 +149,12 @@ class Messenger(Protocol):
 
         `quoted` is the id of an earlier message of ours to the same number, which this one answers.
         Returns the acknowledgement known on return (at least SENT). Raises SendRejected or SendUncertain.
+        """
+
+    async def found(self, sent: Sequence[tuple[str, str]]) -> Mapping[str, Ack]:
+        """Of messages of ours, each named by the number it went to and our id: how far they got, as the service says.
+
+        One that is left out was perhaps sent all the same. Raises Unanswered.
         """
 
     async def typing(self, number: str, seconds: float) -> None:

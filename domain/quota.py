@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-LONGEST_ACT = timedelta(seconds=30)  # a send that was begun reaches the wire within it, or never
+LONGEST_ACT = timedelta(seconds=90)  # a send that was begun reaches the wire within it, or never
+USUAL_ACT = timedelta(seconds=30)  # what has no file takes no longer
 CELLS = 20  # a window
 FEW = 3  # permits of a block at human pace
 

@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.audience_import import AudienceImport
 from adapters.audience_stream import StagedImport
 from adapters.audiences import Audiences, SubmissionFacts
-from adapters.bus import Bus
+from adapters.bus import Bus, BusLost
 from adapters.connecting import ALIVE, RECONNECT
 from adapters.contents import Contents
 from adapters.cursors import Cursors
@@ -50,6 +50,7 @@ from adapters.whatsapp_web.driver import WhatsAppWeb
 from api import app as rest
 from api.deps import Services
 from domain.ports import Messenger
+from infra.child import ServerError
 from infra.deploy import addresses
 from infra.media import MediaParts, media_parts
 from infra.serving import Server
@@ -120,7 +121,10 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             kwargs={"autocommit": True, "application_name": f"drumline-{name}", **ALIVE},
         )
         await stack.enter_async_context(pool)
-        bus = await Bus.connect(nats_url, f"drumline-{name}")
+        try:
+            bus = await Bus.connect(nats_url, f"drumline-{name}")
+        except BusLost as lost:
+            raise ServerError(str(lost)) from None
         stack.push_async_callback(bus.close)
         signal = LogSignal(database_url)
         await signal.start()
@@ -281,6 +285,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             progress=Progress(parts.pool),
             sessions=states,
             inbound=Inbound(parts.pool, parts.sealing, parts.vault),
+            vault=parts.vault,
             leases=Leases(parts.pool, Owner.here()),
             sends=Sends(parts.bus),
             receipts=receipts,
@@ -289,6 +294,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             kill_former=kill,
             erase_profile=erase,
             deadline=parts.settings.send_deadline,
+            browser_memory=parts.settings.browser_memory << 20,
             typing=parts.settings.typing_longest,
         )
         yield {

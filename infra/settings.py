@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from domain.quota import LONGEST_ACT
+from domain.quota import USUAL_ACT
 from infra.child import usable, write_private
 
 KEY_BYTES = 32
@@ -44,8 +44,11 @@ class Settings(BaseSettings):
     )
     chromium: Path | None = Field(None, description="The browser to use; unset: the machine's, else Playwright's.")
     sessions_max: Annotated[int, Field(ge=1, le=100)] = Field(10, description="Accounts one host drives at most.")
-    send_deadline: Annotated[float, Field(gt=0, le=LONGEST_ACT.total_seconds())] = Field(
-        30.0, description="Seconds one text may take."
+    browser_memory: Annotated[int, Field(ge=256)] = Field(
+        2048, description="MB that an account's browser may take; one that takes more is opened anew between two sends."
+    )
+    send_deadline: Annotated[float, Field(gt=0, le=USUAL_ACT.total_seconds())] = Field(
+        30.0, description="Seconds one text may take; a file has a second more for each 256 KB, to 90 in all."
     )
     typing: Annotated[float, Field(ge=0, le=30)] | None = Field(
         None, description="Seconds to show as typing before a text, at most; unset: 5, on the sandbox none."

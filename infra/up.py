@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from adapters.keys import Keys
 from adapters.outages import OUTAGES
+from domain.quota import LONGEST_ACT
 from infra import deploy, logs
 from infra.child import ServerError, usable
 from infra.client import Api, until
@@ -119,7 +120,7 @@ class House:
             self._workers.add("sandbox", "-m", "adapters.sandbox", *place, *self._sandbox_options)
         for role in ("core", "sessions", "imports", "api"):
             # A send on its way comes to its outcome first, then the browsers close.
-            patience = TIDYING + (settings.send_deadline if role == "sessions" else 0.0)
+            patience = TIDYING + (LONGEST_ACT.total_seconds() if role == "sessions" else 0.0)
             self._workers.add(role, "-m", "infra.cli", "work", role, environment=environment, patience=patience)
 
     async def _ready(self) -> None:

@@ -16,6 +16,7 @@ import uvloop
 from adapters.bus import Bus
 from adapters.heartbeats import ASK, ages, beat, forget
 from adapters.streams import NotDeclared
+from domain.quota import LONGEST_ACT
 from infra import bootstrap, logs
 from infra.logs import reason
 from infra.observe import observed, traced
@@ -57,7 +58,7 @@ async def sessions(settings: Settings) -> None:
         answering(parts.bus, "sessions"),
     ):
         shown, serves = observed(parts, "sessions")
-        await until_told(loops | shown, settings.send_deadline + 2 * TIDYING, serves=serves)
+        await until_told(loops | shown, LONGEST_ACT.total_seconds() + 2 * TIDYING, serves=serves)
 
 
 async def imports(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from nats.aio.msg import Msg
 
 from adapters import cloudevents, metrics, tracing
+from adapters.cancellation import heeding
 from adapters.leases import Claim
 from adapters.outages import OUTAGES
 from adapters.sessions import WantedSession
@@ -20,6 +21,8 @@ from workers.arrivals import Arrivals
 from workers.batches import Batch, NotABatch
 from workers.crashpoints import crashpoint
 from workers.decisions import Contended, Unstorable
+from workers.doubts import Doubts
+from workers.outgrown import outgrown
 from workers.persevering import through_outages
 from workers.profile import AccountProfile
 from workers.sending import LeaseLost, NotReady, Sender
@@ -32,7 +35,6 @@ MUCH_LATER = 10.0  # the same when a decision of it failed
 PARTING = 5.0  # seconds for last words
 STILL_WORKING = 2.0  # seconds between words to the queue; it repeats a delivery after 8 of silence
 LEAVING = 20.0  # seconds for WhatsApp to be told that an account leaves; its profile is destroyed in any case
-LOOK_AGAIN = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
 OVER = (SessionState.DEAD, SessionState.LOGGED_OUT)  # opened anew, it may be linked again
 SETTLED = (SessionState.READY, SessionState.QR, *OVER)
 UNDECIDED = (Contended, Unstorable)
@@ -60,6 +62,7 @@ class AccountSession:
         self._reports = 0
         self._linking = False
         self._closing = False
+        self._parting = "stopped"  # why there will be no session
         self._leaving = asyncio.Event()
         self._settled, self._linked = asyncio.Event(), asyncio.Event()
         self._acting = asyncio.Lock()
@@ -69,6 +72,7 @@ class AccountSession:
         self.profile = AccountProfile(tools, wanted, self._messenger, self._acting)
         self._live = Live(wanted.workspace, self._account, tools.sends, tools.inbound, self._messenger, self.restart)
         self._arrivals = Arrivals(tools.inbound, tools.decisions, wanted.workspace, self._account)
+        self._doubts = Doubts(tools, claim, self._messenger)
         self._workspace = wanted.workspace
         if wanted.leaving:
             self._leaving.set()
@@ -82,6 +86,7 @@ class AccountSession:
             leases=tools.leases,
             deadline=tools.deadline,
             typing=tools.typing,
+            doubted=self._doubts.arisen,
         )
 
     def end(self, reason: Exception) -> None:
@@ -116,7 +121,7 @@ class AccountSession:
             await self._tools.kill_former(self._account, self.claim.former_browser)
             crashpoint("after_evict")
             if self.removed:
-                await through_outages(self._doubt_left)
+                await through_outages(partial(self._doubts.left, self._sender.doubt))
                 return
             await self._report(ReportTrouble(self._account, Trouble.STALLED))  # whatever the log says, it is not ready
             await self._messenger.start(self._notice)
@@ -139,7 +144,7 @@ class AccountSession:
             async with asyncio.TaskGroup() as group:
                 works = (self._feed(), self._serve(), self._keep(), self._arrivals.run(), self._leave())
                 kept = (self.profile.know_number(self._linked), self.profile.forget_chats(self._linked))
-                for task in (*works, *kept, through_outages(self._doubt_left)):
+                for task in (*works, *kept, self._doubts.run(self._sender.doubt), self._recycle()):
                     group.create_task(task)
                 await self._ending.wait()
                 raise self._reason
@@ -168,7 +173,7 @@ class AccountSession:
                 await self._arrivals.finish()
                 for message in self._taken.values():
                     await self._tools.sends.again(message, 0.0)
-                await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, "stopped"))
+                await self._tools.sessions.put_state(self._account, StateChanged(SessionState.DEAD, self._parting))
                 await self._report(ReportTrouble(self._account, trouble))
                 if gone and self.removed:
                     await self._tools.sessions.forget(self._account)
@@ -216,6 +221,7 @@ class AccountSession:
             self._linking = changed.state is SessionState.QR
             if changed.state is SessionState.READY:
                 self.at_once = True
+                self._doubts.arisen()
                 self._linked.set()
             if changed.state in SETTLED:
                 self._settled.set()
@@ -234,6 +240,13 @@ class AccountSession:
             self._erase = self.at_once = True
             raise SessionOver
 
+    async def _recycle(self) -> None:
+        """Close a browser that takes too much memory, between two sends: it is opened anew."""
+        await outgrown(self._account, self._messenger, self._tools.browser_memory)
+        async with self._acting:
+            self._parting, self.at_once = "recycled", False  # one that is too large at once waits longer each time
+            raise SessionOver
+
     async def _report(self, command: Report) -> None:
         self._reports += 1
         await self._sender.decide(command, "session", self._account, self.claim.fence, self._reports)
@@ -244,7 +257,8 @@ class AccountSession:
             message = await self._queue.get()
             try:
                 trace = cloudevents.traceparent(message.headers or {})
-                with tracing.span("process SENDS", tracing.CONSUMER, tracing.messaging("process", SENDS), trace):
+                told = tracing.messaging("process", SENDS)
+                with heeding(), tracing.span("process SENDS", tracing.CONSUMER, told, trace):
                     async with self._acting:
                         await self._sender.work(Batch.parse(message.data))
             except NotReady:
@@ -270,12 +284,3 @@ class AccountSession:
             await asyncio.sleep(STILL_WORKING)
             for message in tuple(self._taken.values()):
                 await self._tools.sends.working(message)
-
-    async def _doubt_left(self) -> None:
-        """Record what former holders intended and never told of, once the reactors know all that they did."""
-        head, (pause, longest) = await self._tools.store.head(), LOOK_AGAIN
-        while await self._tools.progress.position() < head:
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, longest)
-        for left in await self._tools.sessions.open_intents(self._account, self.claim.fence):
-            await self._sender.doubt(left.delivery_id, left.part)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -15,9 +15,9 @@ from domain.account import ReportReady, ReportTrouble, Trouble
 from domain.allowance import AllowanceGranted, GrantAllowance
 from domain.delivery import OPEN, Status
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId, derive
-from domain.outgoing import Outgoing, typing_time
+from domain.outgoing import Outgoing, longest_act, typing_time
 from domain.ports import Messenger, SendRejected, SendUncertain, SessionState
-from domain.quota import LONGEST_ACT
+from domain.quota import USUAL_ACT
 from domain.send import (
     ConfirmSend,
     DeliverySkipped,
@@ -28,6 +28,7 @@ from domain.send import (
     RejectSend,
     SendConfirmed,
     SendIntended,
+    SendUnknown,
 )
 from domain.send import SendRejected as Rejected
 from workers.batches import Batch, Batches, Recipient
@@ -80,8 +81,9 @@ class Sender:
         messenger: Messenger,
         *,
         leases: Leases,
-        deadline: float = LONGEST_ACT.total_seconds(),
+        deadline: float = USUAL_ACT.total_seconds(),
         typing: float = 0.0,
+        doubted: Callable[[], None] = lambda: None,
     ) -> None:
         self._decisions = decisions
         self._batches = batches
@@ -92,6 +94,7 @@ class Sender:
         self._leases = leases
         self._deadline = deadline
         self._typing = typing  # seconds before a text, at most
+        self._doubted = doubted
         self._refused: set[UUID] = set()  # deliveries, since the last message that was taken
 
     async def work(self, batch: Batch) -> None:
@@ -115,6 +118,8 @@ class Sender:
         metrics.outcomes(outcome.events)
         if outcome.rule == "fence":
             raise LeaseLost
+        if any(isinstance(event, SendUnknown) for event in outcome.events):
+            self._doubted()
         return outcome
 
     async def _deliver(self, recipient: Recipient, job_id: UUID) -> None:
@@ -166,6 +171,7 @@ class Sender:
         )
         # Of another account's intent, perhaps with the same attempt, this is no repeat.
         cause = ("intend", self._claim.account, recipient.delivery_id, part, attempt)
+        may_take = 0.0 if isinstance(message, Rejection) else longest_act(message, self._deadline)
         begun = time.monotonic()  # before it is decided: the quota counts with an act from that moment on
         outcome = await self.decide(intent, *cause)
         if outcome.rule == "allowance_over" and await self._grant():
@@ -177,7 +183,7 @@ class Sender:
             return False
         match outcome.events:
             case [SendIntended() as intended]:
-                result = await self._act(intended, recipient, message, begun + self._deadline)
+                result = await self._act(intended, recipient, message, begun + may_take)
                 crashpoint("after_act")
                 told = await self.decide(result, "outcome", recipient.delivery_id, part, attempt)
                 crashpoint("after_outcome")

@@ -12,8 +12,9 @@ from adapters.leases import Leases
 from adapters.progress import Progress
 from adapters.sends import Sends
 from adapters.sessions import Sessions
+from adapters.vault import Vault
 from domain.ports import Messenger
-from domain.quota import LONGEST_ACT
+from domain.quota import USUAL_ACT
 from workers.batches import Batches
 from workers.decisions import Decisions
 from workers.receipts import Receipts
@@ -49,6 +50,7 @@ class Tools:
     progress: Progress
     sessions: Sessions
     inbound: Inbound
+    vault: Vault
     leases: Leases
     sends: Sends
     receipts: Receipts
@@ -56,5 +58,6 @@ class Tools:
     open_messenger: OpenMessenger
     kill_former: KillFormer
     erase_profile: EraseProfile
-    deadline: float = LONGEST_ACT.total_seconds()
+    deadline: float = USUAL_ACT.total_seconds()  # for a send without a file
+    browser_memory: int = 2 << 30  # bytes; a browser that takes more is closed between two sends, and opened anew
     typing: float = 0.0  # seconds for which one shows as typing before a text, at most

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -58,6 +58,7 @@ class InstantMessenger:
         self._device: Device | None = None
         self._state, self._reason = SessionState.LAUNCHING, "created"
         self._notify: Notify = _ignore
+        self._registered: set[str] = set()  # numbers that are on WhatsApp: asked once
 
     @property
     def state(self) -> SessionState:
@@ -105,8 +106,9 @@ class InstantMessenger:
             raise SendRejected("deadline")
         if self._device is None or self._state is not SessionState.READY:
             raise SendRejected("not_ready")
-        if self._world.exists(number) is None:
+        if number not in self._registered and self._world.exists(number) is None:
             raise SendRejected("not_on_whatsapp")
+        self._registered.add(number)
         if wa_id in self._profile.rows:
             raise SendUncertain("duplicate_id")
         if quoted is not None and not self._knows(number, quoted):
@@ -123,6 +125,10 @@ class InstantMessenger:
             raise SendRejected("refused_by_server")
         self._notify(AckChanged((wa_id,), Ack.SENT))
         return Ack.SENT
+
+    async def found(self, sent: Sequence[tuple[str, str]]) -> Mapping[str, Ack]:
+        acks = {wa_id: self._world.acknowledged(self._account(), wa_id) for _, wa_id in sent}
+        return {wa_id: ACKS[ack] for wa_id, ack in acks.items() if ack > 0}
 
     async def typing(self, number: str, seconds: float) -> None:
         if self._state is SessionState.READY and self._device is not None:

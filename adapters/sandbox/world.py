@@ -56,7 +56,7 @@ class World:
         device.sink = sink
         self._tell_faults(device)
         sink({"type": "online", "me": self.contact(device.phone)})
-        acks = {wa_id: self._ack(device.phone, wa_id) for wa_id in hello.unacked}
+        acks = {wa_id: self.acknowledged(device.phone, wa_id) for wa_id in hello.unacked}
         sink({"type": "acks", "acks": acks})
         for stanza in self.chats.mail(device.phone, device.got):
             sink(stanza)
@@ -158,6 +158,11 @@ class World:
     def types(self, account: str, chat: str) -> bool:
         return time.time() < self._typing.get((account, chat), 0.0)
 
+    def acknowledged(self, account: str, wa_id: str) -> int:
+        """How far the server and the phone say that a message got."""
+        message = self.chats.message(account, wa_id)
+        return 0 if message is None else message.ack
+
     def link_code(self, device: Device, phone: str) -> str:
         """A code for a waiting browser, to be typed on the phone of this number instead of a scan."""
         device.typed = phone, "".join(secrets.choice(LETTERS) for _ in range(8))
@@ -253,10 +258,6 @@ class World:
         self._tell_faults(device)
         device.push({"type": "paired", "me": self.contact(number)})
         return device
-
-    def _ack(self, account: str, wa_id: str) -> int:
-        message = self.chats.message(account, wa_id)
-        return 0 if message is None else message.ack
 
     def _recall(self, ledger: Path) -> None:
         """A server that forgot what it took would have every outbox send it again: the ledger knows."""

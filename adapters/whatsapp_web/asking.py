@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from adapters.whatsapp_web.orders import E164
+from adapters.whatsapp_web.states import ack_of
 from domain.directory import Group, Listed, Person
-from domain.ports import Unanswered
+from domain.ports import Ack, Unanswered
 
 ANSWER_WITHIN = 15.0
 
@@ -24,6 +26,10 @@ class Asking(ABC):
     async def typing(self, number: str, seconds: float) -> None:
         with contextlib.suppress(Unanswered):
             await self._ask("typing", number.removeprefix("+"), round(seconds * 1000), within=seconds + ANSWER_WITHIN)
+
+    async def found(self, sent: Sequence[tuple[str, str]]) -> Mapping[str, Ack]:
+        asked = [[number.removeprefix("+"), wa_id] for number, wa_id in sent]
+        return {wa_id: ack_of(ack) for wa_id, ack in (await self._told("found", asked)).items()}
 
     async def exists(self, number: str) -> bool:
         return bool(E164.fullmatch(number)) and bool(await self._told("exists", number.removeprefix("+")))

@@ -82,6 +82,11 @@ def members_of(process_group: int) -> set[Identity]:
     return {p.identity for p in _processes() if p.group == process_group}
 
 
+def memory_of(process_group: int) -> int:
+    """Bytes that a group's processes take; what several of them share is counted once."""
+    return sum(_memory(PROC / str(p.pid)) for p in _processes() if p.group == process_group)
+
+
 async def kill_former(
     profile: Path, process_group: int | None, *, known: Collection[Identity] = (), within: float = 10.0
 ) -> int:
@@ -146,6 +151,16 @@ def _processes() -> Iterator[_Process]:
             state, group, started = fields[0], int(fields[2]), int(fields[19])
             if state not in (b"Z", b"X"):
                 yield _Process(int(entry.name), group, started, (entry / "cmdline").read_bytes() + b"\0")
+
+
+def _memory(process: Path) -> int:
+    with contextlib.suppress(OSError, ValueError):  # it ended, or is not ours to look into
+        rows = (line.split() for line in (process / "smaps_rollup").read_text().splitlines()[1:])
+        return 1024 * next(int(row[1]) for row in rows if row[0] == "Pss:")
+    with contextlib.suppress(OSError, ValueError):
+        _, resident, shared, *_ = (process / "statm").read_text().split()
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGESIZE")
+    return 0
 
 
 def _executable(path: Path) -> bool:

@@ -22,8 +22,8 @@
   /** Show as typing for so long; comes back when it is over. @param {string} number @param {number} milliseconds */
   async function typing(number, milliseconds) {
     const wpp = ready();
-    const known = await wpp?.contact.queryWidExists(`${number}@c.us`);
-    if (wpp && known) await wpp.chat.markIsComposing((await wpp.chat.find(known.wid)).id, milliseconds);
+    const known = wpp && (await window.drumline.whois(wpp, number));
+    if (known) await wpp.chat.markIsComposing((await wpp.chat.find(known)).id, milliseconds);
   }
 
   /** Whether a number has a WhatsApp account; null when it cannot be asked now. @param {string} number */

@@ -14,6 +14,19 @@
   /** Before the deadline, so that what a message's row says can still be told. */
   const LOOK_UP_BEFORE = 400;
 
+  const REMEMBER = 10_000;
+  /** Who is on WhatsApp, by number: each look-up is seen there, so one is enough. @type {Map<string, import('@wppconnect/wa-js').whatsapp.Wid>} */
+  const registered = new Map();
+
+  /** A number's id on WhatsApp, asked once in the life of a page; null when it has none. @param {Wpp} wpp @param {string} number */
+  async function whois(wpp, number) {
+    const known = registered.get(number) ?? (await wpp.contact.queryWidExists(`${number}@c.us`))?.wid;
+    if (!known) return null;
+    if (registered.size >= REMEMBER) registered.clear();
+    registered.set(number, known);
+    return known;
+  }
+
   /** An input to put a file into: the browser then reads it from the disk, and no byte crosses the protocol. */
   function input() {
     const made = document.createElement('input');
@@ -50,19 +63,41 @@
     return wpp.chat.sendFileMessage(chat, named, { ...how, type: said.kind });
   }
 
+  /** A message of this profile, or null. @param {Wpp} wpp @param {string} key */
+  async function kept(wpp, key) {
+    // After a restart messages are cold: the library finds none before WhatsApp's own collection has read it.
+    await window.require?.('WAWebMsgCollection')?.MsgCollection.getMessagesById([key]).catch(() => {});
+    return wpp.chat.getMessageById(key).catch(() => null);
+  }
+
   /** The key of an earlier message of the chat, in the library's memory; null when there is none. @param {Wpp} wpp @param {string} chat @param {string} id */
   async function warm(wpp, chat, id) {
-    for (const key of [`true_${chat}_${id}`, `false_${chat}_${id}`]) {
-      // After a restart messages are cold: the library finds none before WhatsApp's own collection has read it.
-      await window.require?.('WAWebMsgCollection')?.MsgCollection.getMessagesById([key]).catch(() => {});
-      if (await wpp.chat.getMessageById(key).catch(() => null)) return key;
-    }
+    for (const key of [`true_${chat}_${id}`, `false_${chat}_${id}`]) if (await kept(wpp, key)) return key;
     return null;
+  }
+
+  /**
+   * How far those of our messages got that WhatsApp's server has; each comes with the number it went to.
+   * @param {[string, string][]} sent
+   */
+  async function found(sent) {
+    const wpp = window.WPP;
+    if (!wpp || window.drumline.session()?.mode !== 'MAIN') return null;
+    /** @type {Record<string, number>} */
+    const acks = {};
+    for (const [number, id] of sent) {
+      const entry = await wpp.contact.getPnLidEntry(`${number}@c.us`).catch(() => null);
+      for (const chat of [entry?.lid?._serialized, `${number}@c.us`]) {
+        const ack = (chat && (await kept(wpp, `true_${chat}_${id}`))?.ack) || 0;
+        if (ack > 0) acks[id] = ack;
+      }
+    }
+    return acks;
   }
 
   /** How far a message is, as its row says. @param {Wpp} wpp @param {string} key @returns {Promise<Answer>} */
   async function lookUp(wpp, key) {
-    const ack = (await wpp.chat.getMessageById(key).catch(() => null))?.ack ?? 0;
+    const ack = (await kept(wpp, key))?.ack ?? 0;
     return ack > 0 ? { ack } : { uncertain: 'deadline' };
   }
 
@@ -111,9 +146,9 @@
       if (bridge !== window.drumline.clock().bridge) return { rejected: 'page_reloaded' };
       const wpp = window.WPP;
       if (!wpp || window.drumline.session()?.mode !== 'MAIN') return { rejected: 'not_ready' };
-      const known = await wpp.contact.queryWidExists(`${number}@c.us`);
+      const known = await whois(wpp, number);
       if (!known) return { rejected: 'not_on_whatsapp' };
-      const chat = await wpp.chat.find(known.wid);
+      const chat = await wpp.chat.find(known);
       const messageId = `true_${chat.id}_${waId}`;
       const quotedMsg = quoted === null ? null : await warm(wpp, String(chat.id), quoted);
       if (quoted !== null && quotedMsg === null) return { rejected: 'quoted_not_found' };
@@ -131,5 +166,5 @@
     }
   }
 
-  Object.assign(window.drumline, { input, send });
+  Object.assign(window.drumline, { found, input, send, whois });
 })();

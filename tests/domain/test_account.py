@@ -250,7 +250,7 @@ def test_what_a_block_has_left_is_given_back_with_the_next_grant() -> None:
 def test_an_account_that_has_used_up_a_cap_waits_and_says_so_once() -> None:
     rules = IS_READY.on(RULES_STREAM, SendingPolicySet(3, 3, per_minute=3))
     first = rules.when(GrantAllowance(NORTH), by=SYSTEM).then(granted(permits=3, seconds=3))
-    later, free_at = NOW + 3 * SECOND, NOW + (3 + 30 + 60) * SECOND
+    later, free_at = NOW + 3 * SECOND, NOW + (3 + 90 + 60) * SECOND
     waits = first.when(GrantAllowance(NORTH), by=SYSTEM, at=later)
     deferred = waits.then(AllowanceDeferred(free_at, Window.MINUTE))
     deferred.when(GrantAllowance(NORTH), by=SYSTEM, at=later + SECOND).then_nothing()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import infra
+from domain.quota import LONGEST_ACT
 from infra.settings import Settings, SettingsError, read
 from infra.up import House
 
@@ -93,7 +94,7 @@ def test_each_setting_is_used(name: str) -> None:
 
 
 def test_a_send_may_come_to_its_outcome_before_its_process_is_killed(tmp_path: Path) -> None:
-    house = House(read(data_dir=tmp_path, send_deadline=25.0), print)
+    house = House(read(data_dir=tmp_path), print)
     house._plan()
     (sessions,) = [process for process in house._workers.processes if process.name == "sessions"]
-    assert sessions.patience >= 25.0 + 10.0  # and time to close the browsers
+    assert sessions.patience >= LONGEST_ACT.total_seconds() + 10.0  # and time to close the browsers

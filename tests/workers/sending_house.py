@@ -174,6 +174,7 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
             progress,
             sessions,
             inbound,
+            vault,
             leases,
             sends,
             Receipts(sessions, decisions),

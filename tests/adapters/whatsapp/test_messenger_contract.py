@@ -86,6 +86,32 @@ async def test_a_send_that_never_settles_is_uncertain_by_its_deadline(linked: Ri
     assert len(linked.wire(wa_id)) == entries
 
 
+async def test_what_the_server_has_is_found_by_its_id_also_after_a_restart(rig: Rig) -> None:
+    await rig.messenger.start(rig.notices.append)
+    await link(rig.messenger, rig.far.scan, f"+1416555{random.randint(100, 199):04d}")
+    number, sent, refused, never = new_number(), new_id(), new_id(), new_id()
+    await rig.messenger.send(number, Text("Hello"), sent, 10)
+    await rig.far.arm("nack", number)
+    with pytest.raises(SendRejected):
+        await rig.messenger.send(number, Text("Hello?"), refused, 10)
+    await rig.messenger.stop()
+    with pytest.raises(Unanswered, match="not_ready"):
+        await rig.messenger.found([(number, sent)])
+    await rig.messenger.start(rig.notices.append)
+    await until_state(rig.messenger, SessionState.READY)
+    found = await rig.messenger.found([(number, sent), (number, refused), (number, never)])
+    assert list(found) == [sent]
+    assert found[sent] in (Ack.SENT, Ack.DELIVERED, Ack.READ)
+
+
+async def test_whether_a_number_is_on_whatsapp_is_looked_up_once(linked: Rig) -> None:
+    number = new_number()
+    await linked.messenger.send(number, Text("One"), new_id(), 10)
+    await linked.far.arm("not_on_whatsapp", number)
+    assert await linked.messenger.send(number, Text("Two"), new_id(), 10) is Ack.SENT
+    assert not await linked.messenger.exists(number)  # whoever asks is told what is so now
+
+
 async def test_no_time_left_means_no_act(linked: Rig) -> None:
     wa_id = new_id()
     with pytest.raises(SendRejected, match="deadline"):
