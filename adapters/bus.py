@@ -37,8 +37,12 @@ LOOK_AGAIN = 5.0  # seconds
 PING = 5  # seconds; a server that left two of these unanswered is connected to anew
 
 
+REFUSED = ("authorization violation", "authentication")  # the server's words for credentials that it does not know
+REFUSALS = 3  # in a row: one may come while the server reads its users anew
+
+
 class BusLost(Exception):
-    """The connection to the bus was closed for good."""
+    """The connection to the bus was closed for good, or the bus refuses our credentials."""
 
 
 class Bus:
@@ -48,29 +52,45 @@ class Bus:
         self.nc = nc
         self.js: JetStreamContext = nc.jetstream(timeout=PATIENCE)
         self._closed = asyncio.Event()
+        self._why = "The connection to the bus was closed."
+        self._refusals = 0
         self._pulls: list[Pulls] = []
 
     @classmethod
     async def connect(cls, url: str, name: str, inbox_prefix: str = "_INBOX") -> "Bus":
-        """Connect and stay connected: a lost connection is tried again without end.
+        """Connect and stay connected: a lost connection is tried again without end. Raises BusLost when refused.
 
         A principal may listen only under `_INBOX.<its id>`; drumline itself everywhere.
         """
         nc = LeanClient()
         bus = cls(nc)
-        await nc.connect(
-            url,
-            name=name,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            ping_interval=PING,
-            max_outstanding_pings=2,
-            pending_size=PENDING_BYTES,
-            inbox_prefix=inbox_prefix,
-            closed_cb=bus._on_closed,
-            reconnected_cb=bus._on_reconnected,
-            error_cb=on_error,
+        connecting = asyncio.ensure_future(
+            nc.connect(
+                url,
+                name=name,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                ping_interval=PING,
+                max_outstanding_pings=2,
+                pending_size=PENDING_BYTES,
+                inbox_prefix=inbox_prefix,
+                closed_cb=bus._on_closed,
+                reconnected_cb=bus._on_reconnected,
+                error_cb=bus._on_error,
+            )
         )
+        refused = asyncio.ensure_future(bus._closed.wait())
+        try:
+            await asyncio.wait([connecting, refused], return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.wait([connecting])
+                await nc.close()
+                raise BusLost(bus._why)
+            await connecting
+        finally:
+            refused.cancel()
+            connecting.cancel()
         return bus
 
     async def close(self) -> None:
@@ -79,8 +99,8 @@ class Bus:
             await self.nc.drain() if self.nc.is_connected else await self.nc.close()
 
     async def watch(self, *names: str) -> None:
-        """Return never; raises BusLost when the connection is closed for good, and NotDeclared when one of these
-        streams, or its consumer, is gone: for the process to end."""
+        """Return never; raises BusLost when the connection is closed for good or refused, and NotDeclared when one of
+        these streams, or its consumer, is gone: for the process to end."""
         while not self._closed.is_set():
             beat("bus")
             with contextlib.suppress(TimeoutError):
@@ -88,7 +108,7 @@ class Bus:
                     await self._closed.wait()
             with contextlib.suppress(*OUTAGES):
                 await streams.require(self.js, *names)
-        raise BusLost("The connection to the bus was closed.")
+        raise BusLost(self._why)
 
     async def command(
         self,
@@ -234,7 +254,16 @@ class Bus:
     async def _on_closed(self) -> None:
         self._closed.set()
 
+    async def _on_error(self, error: Exception) -> None:
+        await on_error(error)
+        if any(word in str(error).lower() for word in REFUSED):
+            self._refusals += 1
+            if self._refusals >= REFUSALS:
+                self._why = "The bus refuses our credentials: were they changed?"
+                self._closed.set()
+
     async def _on_reconnected(self) -> None:
+        self._refusals = 0
         for pulls in self._pulls:
             pulls.renew()
 

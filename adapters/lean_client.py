@@ -133,6 +133,14 @@ class LeanClient(Client):
         await self._send_command(together)
         await self._flush_pending()
 
+    async def _process_connect_init(self) -> None:
+        try:
+            await super()._process_connect_init()
+        except Exception:
+            if self._transport is not None:
+                self._transport.close()  # type: ignore[no-untyped-call]  # the library leaves it open when refused
+            raise
+
     async def _flush_pending(self, force_flush: bool = False) -> Any:
         with heeding():
             return await super()._flush_pending(force_flush)

@@ -12,6 +12,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType
 from adapters import streams
 from adapters.bus import BatchRefused, Bus, BusLost, Message, deliveries, stored_as
 from adapters.pulls import Pulls
+from infra.child import write_private
 from infra.embedded import EmbeddedNats
 from tests.waiting import until
 
@@ -222,6 +223,22 @@ async def taken(pulls: Pulls, count: int) -> list[Msg]:
         while len(messages) < count:
             messages += await pulls.next()
     return messages
+
+
+async def test_a_password_that_is_changed_meanwhile_is_the_end_and_so_is_a_wrong_one(
+    bus: Bus, nats_server: EmbeddedNats
+) -> None:
+    watching = asyncio.create_task(bus.watch())
+    given = nats_server.url
+    nats_server.kill()
+    write_private(nats_server.home / "password", "another")
+    (nats_server.home / "users.conf").unlink()
+    await asyncio.to_thread(nats_server.start)
+    async with asyncio.timeout(30):
+        with pytest.raises(BusLost, match="refuses our credentials"):
+            await watching
+        with pytest.raises(BusLost, match="refuses our credentials"):
+            await Bus.connect(given, "test")
 
 
 async def test_a_connection_that_is_closed_for_good_is_the_end(bus: Bus) -> None:
