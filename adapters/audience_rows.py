@@ -134,7 +134,9 @@ def read_number(text: str, country: str | None) -> tuple[str, str | None]:
     if number.extension:
         raise RowRefused(Reason.NUMBER_UNREADABLE, "number")
     region = phonenumbers.region_code_for_number(number)
-    if region is None or not phonenumbers.is_valid_number_for_region(number, region):
+    if region is None or not (
+        found_as_valid(number.country_code, region) or phonenumbers.is_valid_number_for_region(number, region)
+    ):
         raise RowRefused(Reason.NUMBER_INVALID, "number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), region
 
@@ -155,6 +157,15 @@ def plain(text: str) -> phonenumbers.PhoneNumber | None:
                 return None
             return phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
     return None
+
+
+@cache
+def found_as_valid(code: int, region: str) -> bool:
+    """Whether the library finds this region, among those of a code, just for the numbers that are valid there."""
+    if len(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]) == 1:
+        return False
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    return metadata is not None and metadata.leading_digits is None
 
 
 @cache

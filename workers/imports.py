@@ -23,6 +23,7 @@ from projections.consents import standing
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Outcome, Request
 from workers.leading import while_leading
+from workers.memory import collecting_seldom
 
 POLL = 0.5  # seconds between two looks for an import
 SWEEPS = 600.0  # seconds between two looks for uploads that nobody wants any more
@@ -56,7 +57,8 @@ class ImportWorker:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await while_leading(self._leader, self._lead)
+        with collecting_seldom():
+            await while_leading(self._leader, self._lead)
 
     async def _lead(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -158,6 +160,7 @@ class ImportWorker:
 
     async def _requests(self, one: Import, consents: Sequence[Consent]) -> list[Request]:
         """The consents as commands of whoever gave the import; their proofs lie sealed beside the people."""
+        actor = one.actor
         proofs = [(consent.recipient_id, consent.proof) for consent in consents if consent.proof is not None]
         refs = iter(await self._contents.put_personal(one.workspace, proofs) if proofs else ())
         return [
@@ -168,7 +171,7 @@ class ImportWorker:
                     consent.given_at,
                     None if consent.proof is None else next(refs),
                 ),
-                one.actor,
+                actor,
                 derive("consent", one.import_id, consent.recipient_id),
             )
             for consent in consents
