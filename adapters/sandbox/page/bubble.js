@@ -6,6 +6,7 @@
 /** The address of a file's bytes, or null while they are not at hand. @typedef {(content: FileContent) => string | null} FileAddress */
 /** Votes by choice, one's own choices, and how to vote (nobody else can). @typedef {{votes: number[], voted: number[], vote?: (choices: number[]) => void}} Votes */
 
+import { line } from './content.js';
 import { element, paint, pretty } from './view.js';
 import { voice } from './voice.js';
 
@@ -43,6 +44,11 @@ export function formatted(text) {
     else if (link) nodes.push(element('span', 'link-text', link));
   }
   return [...nodes, text.slice(from)].filter((node) => node !== '');
+}
+
+/** The same in one line of a list, where only the words are shown. @param {Content} content */
+export function plain(content) {
+  return formatted(line(content)).map((one) => (typeof one === 'string' ? one : one.textContent)).join('');
 }
 
 /** @param {string} words */
@@ -120,6 +126,12 @@ function poll({ question, choices, selectable }, { votes, voted, vote }) {
   });
   const how = selectable === 1 ? 'Select one' : selectable ? `Select up to ${selectable}` : 'Select one or more';
   return element('div', 'poll', element('b', '', question), element('small', '', how), element('ul', 'options', ...items));
+}
+
+/** The message that another one answers, and whose it is. @param {Content | undefined} content @param {string} by */
+export function quote(content, by) {
+  if (!content) return element('span', 'quote', 'A message that is not here');
+  return element('span', 'quote', element('b', '', by), element('span', '', ...formatted(line(content))));
 }
 
 /**

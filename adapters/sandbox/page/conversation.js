@@ -2,9 +2,8 @@
 
 /** @import { Content } from './stanzas.js' */
 
-import { bubble } from './bubble.js';
+import { bubble, plain, quote } from './bubble.js';
 import { button, call, clock, day } from './control.js';
-import { line } from './content.js';
 import { byId, element, paint, pretty, ticks } from './view.js';
 
 /** @typedef {{id: string, mine: boolean, body: string, content: Content, quoted: string | null, at: number, ack: number, voted?: number[], votes?: number[]}} Message */
@@ -36,7 +35,7 @@ export class Conversation {
 
   /** One line for the list of chats. @param {Message} message */
   line({ content }) {
-    return line(content);
+    return plain(content);
   }
 
   /** @param {Person} person */
@@ -125,9 +124,10 @@ export class Conversation {
     const inside = bubble(message.content, (file) => `/control/${this.phone}/media/${file.media}?${new URLSearchParams({ type: file.mimetype, name: file.filename })}`, votes);
     const meta = element('span', 'meta', clock(message.at));
     if (message.mine) meta.append(ticks({ ack: message.ack, isSendFailure: false }));
-    const quote = message.quoted ? [element('span', 'quote', quoted ? line(quoted.content) : 'A message that is not here')] : [];
+    const them = this.#with?.name || pretty(this.#with?.phone ?? '');
+    const answered = message.quoted ? [quote(quoted?.content, quoted?.mine ? 'You' : them)] : [];
     const answer = message.mine ? [] : [button('Reply', 'reply', () => this.#answer(message))];
-    const item = element('li', message.mine ? 'bubble mine' : 'bubble', ...quote, ...inside, meta, ...answer);
+    const item = element('li', `bubble of-${message.content.kind}${message.mine ? ' mine' : ''}`, ...answered, ...inside, meta, ...answer);
     item.dataset.id = message.id;
     this.#bubbles.set(message.id, { of, item });
     return item;
@@ -136,7 +136,7 @@ export class Conversation {
   /** @param {Message} message */
   #answer(message) {
     this.#answering = message;
-    byId('answered').textContent = line(message.content);
+    byId('answered').textContent = plain(message.content);
     byId('answering').hidden = false;
     byId('text').focus();
   }

@@ -105,6 +105,7 @@ function render(now) {
   document.title = now.unread ? `(${now.unread}) ${title}` : title;
   document.body.dataset.power = now.on ? 'on' : 'off';
   for (const place of ['title', 'name', 'bar-name']) byId(place).textContent = title;
+  input('new-name').placeholder = now.name;
   byId('number').textContent = now.name ? pretty(now.phone) : 'No name yet';
   byId('bar-state').textContent = now.name ? pretty(now.phone) : 'Phone';
   for (const avatar of ['avatar', 'bar-avatar']) paint(byId(avatar), now.name, now.phone);

@@ -1,7 +1,7 @@
 // All phones of the sandbox: codes to scan, who has a phone, what arrived lately, faults to arm. All of it through /control.
 
+import { plain } from './bubble.js';
 import { button, call, clock, fill } from './control.js';
-import { line } from './content.js';
 import { draw } from './qr.js';
 import { byId, element, paint, pretty, ticks } from './view.js';
 
@@ -86,7 +86,7 @@ function phoneItem({ id, phone, name, on, unread, devices }) {
 /** @param {Delivered} message */
 function deliveredItem({ phone, chat, name, content, at, ack }) {
   return element('li', 'row', face(name, chat),
-    element('div', '', element('small', '', phoneLink(phone, name, chat)), element('p', '', line(content))),
+    element('div', '', element('small', '', phoneLink(phone, name, chat)), element('p', '', plain(content))),
     element('time', '', `${clock(at)} `, ticks({ ack, isSendFailure: false })));
 }
 

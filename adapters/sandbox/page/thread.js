@@ -4,8 +4,7 @@
 /** @import { FileContent } from './bubble.js' */
 /** @import { ChatRow, MessageRow } from './surface.js' */
 
-import { bubble, formatted } from './bubble.js';
-import { line } from './content.js';
+import { bubble, quote } from './bubble.js';
 import { byId, clock, day, element, paint, pretty, ticks } from './view.js';
 
 const SHOWN = 300;
@@ -80,7 +79,7 @@ export class Thread {
     if (row.fromMe) meta.append(ticks(row));
     const item = element(
       'li', `bubble of-${content.kind}${row.fromMe ? ' mine' : ''}`,
-      ...(row.quoted ? [quote(quoted, chat)] : []), ...bubble(content, () => address, { votes: counted, voted: [] }), meta,
+      ...(row.quoted ? [quote(quoted?.content, quoted?.fromMe ? 'You' : chat.name || pretty(chat.number))] : []), ...bubble(content, () => address, { votes: counted, voted: [] }), meta,
     );
     this.#bubbles.set(row.key, { of, item });
     return item;
@@ -100,10 +99,4 @@ export class Thread {
     }, () => {}); // the line is down: the bubble stays without
     return null;
   }
-}
-
-/** @param {MessageRow | undefined} row @param {ChatRow} chat */
-function quote(row, chat) {
-  if (!row) return element('span', 'quote', 'A message that is not here');
-  return element('span', 'quote', element('b', '', row.fromMe ? 'You' : chat.name || pretty(chat.number)), ...formatted(line(row.content)));
 }

@@ -3,7 +3,8 @@
 /** @import { Companion } from './companion.js' */
 /** @import { ChatRow, MessageRow } from './surface.js' */
 
-import { line, text } from './content.js';
+import { plain } from './bubble.js';
+import { text } from './content.js';
 import { draw } from './qr.js';
 import { Thread } from './thread.js';
 
@@ -191,7 +192,7 @@ export class View {
     const avatar = element('span', 'avatar');
     paint(avatar, chat.name, chat.number);
     const last = chat.last ? this.#preview(chat.last) : undefined;
-    const preview = element('span', 'preview', last ? line(last.content) : '');
+    const preview = element('span', 'preview', last ? plain(last.content) : '');
     if (last?.fromMe) preview.prepend(ticks(last));
     const count = element('span', 'unread', String(chat.unread));
     count.hidden = !chat.unread;

@@ -111,7 +111,7 @@ async def test_a_reply_quotes_what_it_answers(
         await page.locator(".bubble:not(.mine) .reply").first.click()
         await page.fill("#text", "To the first one")
         await page.press("#text", "Enter")
-        await page.wait_for_selector(".bubble.mine .quote >> text=Hello")
+        await page.wait_for_selector(".bubble.mine .quote:has-text('Hello') b >> text=Harbour Theatre")
     first = (await sender.chat(person))[0]
     assert [m["quoted"] for m in await sender.chat(person) if m["body"] == "To the first one"] == [first["id"]]
 
