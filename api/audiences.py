@@ -13,9 +13,10 @@ from api.accept import Accepting
 from api.auth import Asking
 from api.deps import Given, Reading, Texts, opened
 from api.errors import ApiError, not_found
+from api.import_forms import ImportForm, brief
 from api.lists import Ask, Page, query
 from api.openapi import pages, reads
-from api.uploads import COMMAND, Upload, body_of, declared, publish_consents, told, upload
+from api.uploads import COMMAND, body_of, declared, publish_consents, told
 from domain.message import Ref, derive
 from projections import audiences
 
@@ -81,12 +82,15 @@ async def get_audience(audience_id: UUID, actor: Asking, read: Reading, services
 
 
 @router.post("", **declared())
-async def import_audience(accept: Accepting, services: Given, form: Annotated[Upload, Depends(upload)]) -> Response:
+async def import_audience(
+    accept: Accepting, services: Given, given: Annotated[tuple[ImportForm, bytes], Depends(brief)]
+) -> Response:
     """Import a list of people: they are sealed in the vault, the consents it states recorded, bad rows reported."""
     workspace, command_id = accept.actor.workspace, accept.command_id()
     audience_id = derive("audience_id", workspace, command_id)
+    form, data = given
     try:
-        report = await services.imports.run(workspace, audience_id, form.file, form.country)
+        report = await services.imports.run(workspace, audience_id, data, form.asked.country)
     except ImportRefused as refused:
         if refused.rule == "id_taken":  # ids are ours: only a repeated key can name one that another list has
             raise ApiError(422, "idempotency_key_reused", "Idempotency-Key") from None

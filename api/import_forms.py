@@ -1,8 +1,9 @@
-"""The form by which a list of any length is uploaded: its file is sealed piece by piece as it comes."""
+"""The form by which a list is uploaded: its file goes where it is kept as it comes, never to a disk in plain words."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -14,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from adapters import wire
 from adapters.audience_columns import MOST_COLUMNS
 from adapters.audience_csv import check_country
-from adapters.imports import Asked, Upload
+from adapters.imports import Asked
 from adapters.wire import LONGEST_TITLE
 from api.auth import Giver
 from api.errors import ApiError
@@ -24,7 +25,8 @@ from domain.message import Refused
 
 LARGEST_IMPORT = 500_000_000  # bytes
 LONGEST_NAME = 200  # characters of a column's name
-FIELDS = ("title", "file", "country", "columns", "dry_run")
+BRIEFLY = ("title", "file", "country")
+FIELDS = (*BRIEFLY, "columns", "dry_run")
 COLUMNS = 'JSON: what columns hold, by their names or places, as {"Handy": "number", "3": "city", "Notes": ""}.'
 
 
@@ -37,15 +39,31 @@ class ImportForm:
     dry_run: bool
 
 
-class Arriving(UploadFile):
-    """A file of the form that goes where the upload is kept, and nowhere else."""
+class Kept(Protocol):
+    """Where a file goes as it comes."""
 
-    def __init__(self, upload: Upload) -> None:
-        super().__init__(BytesIO())  # stays empty
-        self._upload = upload
+    async def write(self, data: bytes) -> None: ...
+
+
+class Held:
+    """A file that is kept in memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
 
     async def write(self, data: bytes) -> None:
-        await self._upload.write(data)
+        self.data += data
+
+
+class Arriving(UploadFile):
+    """A file of the form that goes where it is kept, and nowhere else."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__(BytesIO())  # stays empty
+        self._kept = kept
+
+    async def write(self, data: bytes) -> None:
+        await self._kept.write(data)
 
     async def seek(self, offset: int) -> None:
         pass
@@ -54,44 +72,50 @@ class Arriving(UploadFile):
 class Streamed(MultiPartParser):
     """The framework's parser, with a file that is kept as it comes."""
 
-    def __init__(self, request: Request, upload: Upload) -> None:
-        super().__init__(request.headers, request.stream(), max_files=1, max_fields=len(FIELDS))
-        self._upload = upload
+    def __init__(self, request: Request, kept: Kept, fields: Collection[str]) -> None:
+        super().__init__(request.headers, request.stream(), max_files=1, max_fields=len(fields))
+        self._kept = kept
 
     def on_headers_finished(self) -> None:
         super().on_headers_finished()
         if self._current_part.file is not None:
             self._current_part.file.file.close()
-            self._current_part.file = Arriving(self._upload)
+            self._current_part.file = Arriving(self._kept)
 
 
-async def receive(request: Request, upload: Upload) -> ImportForm:
-    """Take in a request's form, the file into the upload; Refused or ApiError name what is wrong with it."""
+async def brief(request: Request) -> tuple[ImportForm, bytes]:
+    """The form of a list that is imported while somebody waits, and the list; see `receive`."""
+    held = Held()
+    return await receive(request, held, BRIEFLY), bytes(held.data)
+
+
+async def receive(request: Request, kept: Kept, fields: Collection[str] = FIELDS) -> ImportForm:
+    """Take in a request's form, the file where it is kept; Refused or ApiError name what is wrong with it."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "multipart/form-data"})
     try:
-        form = await Streamed(request, upload).parse()
+        form = await Streamed(request, kept, fields).parse()
     except (MultiPartException, KeyError):
         raise Refused("malformed", field="body") from None
-    return await read(form, upload)
+    return await read(form, kept, fields)
 
 
-async def read(form: FormData, upload: Upload) -> ImportForm:
+async def read(form: FormData, kept: Kept, fields: Collection[str]) -> ImportForm:
     """What a form holds; Refused names the field that is missing or wrong."""
-    if not form.keys() <= set(FIELDS):
+    if not form.keys() <= set(fields):
         raise Refused("unknown_field", field="body")
+    if not isinstance(form.get("title"), str):
+        raise Refused("missing", field="title")
     file = form.get("file")
     if file is None:
         raise Refused("missing", field="file")
-    said = {name: form[name] for name in FIELDS if name != "file" and name in form}
+    said = {name: form[name] for name in fields if name != "file" and name in form}
     for name, value in said.items():
         if not isinstance(value, str):
             raise Refused("malformed", field=name)
     if isinstance(file, str):
-        await upload.write(file.encode())
-    title = str(said.get("title", ""))
-    if "title" not in said:
-        raise Refused("missing", field="title")
+        await kept.write(file.encode())
+    title = str(said["title"])
     wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
     country = str(said.get("country", "")) or None
     check_country(country)
@@ -129,7 +153,7 @@ def declared(example: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "title": {**text, "minLength": 1, "maxLength": LONGEST_TITLE},
-            "file": {**text, "contentMediaType": "text/csv", "description": f"{FILE} UTF-16 is read, too."},
+            "file": {**text, "contentMediaType": "text/csv", "description": FILE},
             "country": {**text, "description": "ISO 3166-1: assumed for numbers that do not begin with +."},
             "columns": {**text, "contentMediaType": "application/json", "description": COLUMNS},
             "dry_run": {"type": "boolean", "default": False, "description": "Read it, and write nothing."},

@@ -1,16 +1,13 @@
-"""A list of people as it is uploaded: a form read in memory (a spool file would lay people's data on a disk)."""
+"""A list that is imported while somebody waits: its command, the consents it states, and what is answered."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import orjson
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import BaseModel, Field
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
-from adapters import cloudevents, streams, wire
+from adapters import cloudevents, streams
 from adapters.audience_import import LARGEST, ImportReport
 from adapters.audience_staging import Consent
 from adapters.bus import BatchRefused, Message
@@ -19,16 +16,15 @@ from adapters.wire import LONGEST_TITLE
 from api.answers import CommandAnswer
 from api.auth import Giver
 from api.deps import Services
-from api.errors import ApiError
 from api.openapi import COMMAND_ID, COMMANDING, example_of, problems
-from domain.message import Actor, Refused, derive
+from domain.message import Actor, derive
 
 UPLOAD_LIMIT = LARGEST + 10_000  # bytes: the file, and the rest of the form
 BATCH = 500  # consents published at once
 COMMAND, CONSENT = "audience.import", "recipient.record-consent"
 AUDIENCE_ID = "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10"
 FILE = (
-    "CSV in UTF-8; the first row names the columns. `number` (or `phone`) is needed; `name`, `consent` (yes or no), "
+    "CSV in UTF-8 or UTF-16; the first row names the columns. `number` (or `phone`) is needed; `name`, `consent` (yes or no), "
     "`consent_source`, `consent_at` and `consent_proof` are understood; every other column is a variable."
 )
 
@@ -39,51 +35,6 @@ class BadLine(BaseModel):
     line: int
     reason: str
     column: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What a form brought: the list's title, its bytes, and the country assumed for numbers that name none."""
-
-    title: str
-    file: bytes
-    country: str | None
-
-
-class InMemory(MultiPartParser):
-    """The framework's parser, with files that never touch a disk."""
-
-    spool_max_size = UPLOAD_LIMIT
-
-
-async def upload(request: Request) -> Upload:
-    """The form in a request; Refused or ApiError name what is wrong with it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "multipart/form-data"})
-    try:
-        form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=3).parse()
-    except (MultiPartException, KeyError):
-        raise Refused("malformed", field="body") from None
-    try:
-        return await read(form)
-    finally:
-        await form.close()
-
-
-async def read(form: FormData) -> Upload:
-    """What a form holds; Refused names the field that is missing or wrong."""
-    if not form.keys() <= {"title", "file", "country"}:
-        raise Refused("unknown_field", field="body")
-    title, file, country = form.get("title"), form.get("file"), form.get("country")
-    if not isinstance(title, str):
-        raise Refused("missing", field="title")
-    if file is None:
-        raise Refused("missing", field="file")
-    if isinstance(country, UploadFile):
-        raise Refused("malformed", field="country")
-    wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
-    data = await file.read() if isinstance(file, UploadFile) else file.encode()
-    return Upload(title, data, country or None)
 
 
 def body_of(title: str, audience_id: UUID, report: ImportReport | None = None) -> dict[str, Any]:
