@@ -7,6 +7,8 @@
   const KEEP = 1000;
   const REMEMBER = 10_000;
   const ATTACH_EVERY = 250;
+  /** Milliseconds that a receipt waits for others, of which each message has three; nothing else waits. */
+  const RECEIPTS_WITHIN = 200;
   /** What arrives as a message and is none. */
   const SILENT = [
     'broadcast_notification', 'call_log', 'ciphertext', 'e2e_notification', 'gp2', 'group_notification', 'notification',
@@ -26,23 +28,27 @@
   const told = new Set();
   let seq = 0;
   let mainReady = false;
-  let waking = false;
+  /** When Python is to look, on the page's clock. */
+  let due = Infinity;
+  let timer = 0;
 
-  /** Ask Python to look, once for everything that happens in one turn. */
-  function wake() {
-    if (waking) return;
-    waking = true;
-    setTimeout(() => {
-      waking = false;
+  /** Ask Python to look, once for everything that happens until then. @param {number} [within] milliseconds */
+  function wake(within = 0) {
+    const at = performance.now() + within;
+    if (at >= due) return;
+    due = at;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      due = Infinity;
       window.drumlineWake?.().catch(() => {});
-    });
+    }, within);
   }
 
   /** @param {News} what */
   function keep(what) {
     ring.push({ ...what, seq: ++seq });
     if (ring.length > KEEP) ring.shift();
-    wake();
+    wake(what.kind === 'ack' ? RECEIPTS_WITHIN : 0);
   }
 
   /** Listen to the library, or to another one that took its place since. */
@@ -51,8 +57,8 @@
     if (!wpp || wpp === attached) return;
     attached = wpp;
     mainReady = false;
-    wpp.loader.onReady(wake);
-    for (const name of STATE_EVENTS) wpp.on(name, wake);
+    wpp.loader.onReady(() => wake());
+    for (const name of STATE_EVENTS) wpp.on(name, () => wake());
     wpp.on('conn.logout', () => keep({ kind: 'logout' }));
     wpp.on('chat.msg_ack_change', (change) => {
       const ids = change.ids.filter((key) => key.fromMe).map((key) => key.id);

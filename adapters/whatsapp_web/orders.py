@@ -37,9 +37,9 @@ def said(message: Outgoing) -> dict[str, Any]:
 
 
 def file_of(message: Outgoing) -> Path | None:
-    """The file to hand to the browser. Raises SendRejected."""
+    """The file to hand to the browser, by its whole path. Raises SendRejected."""
     if not isinstance(message, Media):
         return None
     if not message.file.is_file():
         raise SendRejected("file_missing")
-    return message.file
+    return message.file.absolute()

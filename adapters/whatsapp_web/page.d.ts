@@ -30,10 +30,10 @@ declare global {
     refresh(): void;
     session(): { mode: string } | null;
     person(wpp: Wpp, id: Library.whatsapp.Wid): Promise<Omit<Person, 'name'>>;
-    input(): HTMLInputElement;
+    input(waId: string): HTMLInputElement;
     whois(wpp: Wpp, number: string): Promise<Library.whatsapp.Wid | null>;
     found(sent: [string, string][]): Promise<Record<string, number> | null>;
-    send(order: Order, input?: HTMLInputElement): Promise<Answer>;
+    send(order: Order): Promise<Answer>;
     typing(number: string, milliseconds: number): Promise<void>;
     exists(number: string): Promise<boolean | null>;
     forget(number: string): Promise<boolean | null>;

@@ -27,10 +27,14 @@
     return known;
   }
 
-  /** An input to put a file into: the browser then reads it from the disk, and no byte crosses the protocol. */
-  function input() {
+  /** Files on their way into messages, by the messages' ids. @type {Map<string, HTMLInputElement>} */
+  const inputs = new Map();
+
+  /** An input to put a message's file into: the browser then reads it from the disk, and no byte crosses the protocol. @param {string} waId */
+  function input(waId) {
     const made = document.createElement('input');
     made.type = 'file';
+    inputs.set(waId, made);
     return made;
   }
 
@@ -138,9 +142,11 @@
   /**
    * Send one message under our own id. `rejected` says that nothing was handed to the outbox, or that the server
    * refused it; whatever cannot be known is `uncertain`.
-   * @param {Order} order @param {HTMLInputElement} [files] @returns {Promise<Answer>}
+   * @param {Order} order @returns {Promise<Answer>}
    */
-  async function send({ bridge, before, number, said, waId, quoted }, files) {
+  async function send({ bridge, before, number, said, waId, quoted }) {
+    const file = inputs.get(waId)?.files?.[0];
+    inputs.delete(waId);
     let acting = false;
     try {
       if (bridge !== window.drumline.clock().bridge) return { rejected: 'page_reloaded' };
@@ -155,7 +161,7 @@
       const options = { messageId, waitForAck: true, detectMentioned: false, markIsRead: false, ...(quotedMsg && { quotedMsg }) };
       if (performance.now() >= before) return { rejected: 'deadline' };
       acting = true;
-      return await settled(wpp, messageId, before, async () => judge(await hand(wpp, chat.id, said, files?.files?.[0], options)));
+      return await settled(wpp, messageId, before, async () => judge(await hand(wpp, chat.id, said, file, options)));
     } catch (error) {
       const { name, code, message } = /** @type {Error & {code?: string}} */ (error);
       if (!acting) return { rejected: 'page_error' };

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from playwright.async_api import BrowserContext, JSHandle, Page
+from playwright.async_api import BrowserContext, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
 from adapters.whatsapp_web import linking
 from adapters.whatsapp_web.asking import Asking
 from adapters.whatsapp_web.browser import kill_former, members_of, process_group_of
 from adapters.whatsapp_web.catching_up import CatchingUp
+from adapters.whatsapp_web.files import hand_over
 from adapters.whatsapp_web.notices import told_of
 from adapters.whatsapp_web.orders import WA_ID, digits, file_of, said
 from adapters.whatsapp_web.states import ack_of, judge
@@ -57,6 +58,7 @@ class WhatsAppWebSession(Asking):
         self._group: int | None = None
         self._context: BrowserContext | None = None
         self._page: Page | None = None
+        self._protocol: CDPSession | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._code: str | None = None
@@ -105,6 +107,7 @@ class WhatsAppWebSession(Asking):
         for script in self._site.scripts:
             await context.add_init_script(script)
         page = context.pages[0] if context.pages else await context.new_page()
+        self._protocol = await context.new_cdp_session(page)
         page.on("crash", lambda _: self._die("page_crashed"))
         page.on("close", lambda _: self._die("page_gone"))
         return page
@@ -152,14 +155,15 @@ class WhatsAppWebSession(Asking):
         order = {"number": digits(number), "said": said(message), "waId": wa_id, "quoted": quoted}
         file = file_of(message)
         page = self._ready_page()
-        if page is None:
+        if page is None or self._protocol is None:
             raise SendRejected("not_ready")
         try:
             async with asyncio.timeout(deadline):
                 clock = await page.evaluate("() => drumline.clock()")
                 # Counted from when its answer arrived, so the page's deadline is never later than ours.
                 order |= {"bridge": clock["bridge"], "before": clock["now"] + (end - time.monotonic()) * 1000}
-                files = None if file is None else await _file_in(page, file)
+                if file is not None:
+                    await hand_over(self._protocol, wa_id, file)
         except TimeoutError:
             raise SendRejected("deadline") from None
         except PlaywrightError:
@@ -169,7 +173,7 @@ class WhatsAppWebSession(Asking):
             raise SendRejected("deadline")
         try:
             async with asyncio.timeout(remaining):
-                answer = await page.evaluate("([order, files]) => drumline.send(order, files)", [order, files])
+                answer = await page.evaluate("order => drumline.send(order)", order)
         except TimeoutError:
             raise SendUncertain("deadline") from None
         except PlaywrightError:
@@ -252,15 +256,6 @@ class WhatsAppWebSession(Asking):
 
 def _ignore(_notice: Notice) -> None:
     """Nobody listens yet."""
-
-
-async def _file_in(page: Page, file: Path) -> JSHandle:
-    """An input of the page with a file in it: Chromium reads that from the disk, no byte crosses the protocol."""
-    files = await page.evaluate_handle("() => drumline.input()")
-    element = files.as_element()
-    assert element is not None
-    await element.set_input_files(file)
-    return files
 
 
 def _private_directory(path: Path) -> None:

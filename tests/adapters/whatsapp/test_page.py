@@ -118,6 +118,25 @@ async def test_receipts_say_the_last_part_of_the_key_and_can_be_read_again(linke
     assert NUMBER not in str(await notices())
 
 
+async def test_receipts_are_told_together_and_everything_else_at_once(linked_page: Page) -> None:
+    woken = await linked_page.evaluate("""async () => {
+        const heard = {}, told = [];
+        let woken = 0;
+        window.drumlineWake = async () => void woken++;
+        window.WPP = { loader: { onReady: () => {} }, on: (name, listener) => (heard[name] = listener) };
+        await drumline.look(0); // it listens to the new library now
+        const receipt = () => heard['chat.msg_ack_change']({ ack: 2, ids: [{ fromMe: true, id: 'A' }] });
+        for (let count = 0; count < 30; count++) receipt();
+        while (!woken) await new Promise(resolve => setTimeout(resolve, 10));
+        told.push(woken);
+        receipt();
+        heard['conn.logout']();
+        await new Promise(resolve => setTimeout(resolve));
+        return [...told, woken, (await drumline.look(0)).notices.length];
+    }""")
+    assert woken == [1, 2, 32]
+
+
 async def test_after_a_restart_messages_are_cold_until_warmed(linked_page: Page) -> None:
     wa_id = new_id()
     await send(linked_page, order(await linked_page.evaluate("() => drumline.clock()"), wa_id))
