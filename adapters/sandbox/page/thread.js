@@ -5,7 +5,7 @@
 /** @import { ChatRow, MessageRow } from './surface.js' */
 
 import { bubble, quote } from './bubble.js';
-import { byId, clock, day, element, paint, pretty, ticks } from './view.js';
+import { arrange, byId, clock, day, element, paint, pretty, ticks, write } from './view.js';
 
 const SHOWN = 300;
 
@@ -50,8 +50,8 @@ export class Thread {
   /** @param {ChatRow} chat */
   render(chat) {
     paint(byId('their-avatar'), chat.name, chat.number);
-    byId('their-name').textContent = chat.name || pretty(chat.number);
-    byId('their-number').textContent = chat.name ? pretty(chat.number) : 'No name in the address book';
+    write('their-name', chat.name || pretty(chat.number));
+    write('their-number', chat.name ? pretty(chat.number) : 'No name in the address book');
     if (chat.unread && document.visibilityState === 'visible') void this.#read(chat);
     const list = byId('messages');
     const rows = this.companion.collection.messagesOf(chat);
@@ -63,7 +63,7 @@ export class Thread {
       before = today;
       return [...between, this.#bubble(row, row.quoted ? byKey.get(row.quoted) : undefined, chat)];
     });
-    if (items.length !== list.children.length || items.some((item, at) => item !== list.children[at])) list.replaceChildren(...items);
+    arrange(list, items);
     this.#stay();
   }
 

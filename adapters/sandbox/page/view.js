@@ -3,19 +3,20 @@
 /** @import { Companion } from './companion.js' */
 /** @import { ChatRow, MessageRow } from './surface.js' */
 
-import { plain } from './bubble.js';
+import { ChatList } from './chatlist.js';
 import { text } from './content.js';
 import { draw } from './qr.js';
 import { Thread } from './thread.js';
 
-const SHOWN = 300;
 /** @type {{[mode: string]: string}} */
 const STATES = {
   SYNCING: 'Updating…', OFFLINE: 'Offline, trying again…', QR: '', CONFLICT: 'In use in another window',
   TOS_BLOCK: 'Blocked for its terms of service', DEPRECATED_VERSION: 'This version is too old',
 };
+const DRAW_WITHIN = 100;
 const TICK = 'M1.500 6.500 5 10 12.500 2';
 const SECOND_TICK = 'M8.500 10 16 2';
+const TIME = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 
 /** @template {Element} [T=HTMLElement] @param {string} id @returns {T} */
 export function byId(id) {
@@ -30,6 +31,23 @@ export function element(tag, className, ...children) {
   made.className = className;
   made.append(...children);
   return made;
+}
+
+/** A list's items, in this order: those that are in their place stay there, untouched. @param {Element} list @param {Element[]} items */
+export function arrange(list, items) {
+  const wanted = new Set(items);
+  for (const item of [...list.children]) if (!wanted.has(item)) item.remove();
+  let next = list.firstElementChild;
+  for (const item of items) {
+    if (item === next) next = next.nextElementSibling;
+    else list.insertBefore(item, next);
+  }
+}
+
+/** Words that are there already are not put there again: the browser would lay out the page anew. @param {string} id @param {string} words */
+export function write(id, words) {
+  const place = byId(id);
+  if (place.textContent !== words) place.textContent = words;
 }
 
 /** @param {string} className @param {string} box @param {string[]} paths */
@@ -69,7 +87,7 @@ export function pretty(number) {
 
 /** @param {number} seconds */
 export function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  return TIME.format(seconds * 1000);
 }
 
 /** @param {number} seconds */
@@ -84,6 +102,9 @@ export function day(seconds) {
 
 /** @param {HTMLElement} avatar @param {string} name @param {string} seed */
 export function paint(avatar, name, seed) {
+  const of = `${name} ${seed}`;
+  if (avatar.dataset.of === of) return;
+  avatar.dataset.of = of;
   const initials = name.split(/\s+/).map((word) => word[0] ?? '').filter((letter) => /\p{L}/u.test(letter));
   let hash = 7;
   for (const char of seed) hash = (hash * 31 + char.charCodeAt(0)) % 360;
@@ -97,7 +118,7 @@ export function paint(avatar, name, seed) {
 
 export class View {
   /** @type {ChatRow | null} */ #open = null;
-  /** @type {Map<string, MessageRow>} */ #previews = new Map();
+  /** @type {ChatList} */ #chats;
   /** @type {Thread} */ #thread;
   #due = false;
   #drawn = '';
@@ -105,6 +126,7 @@ export class View {
   /** @param {Companion} companion */
   constructor(companion) {
     this.companion = companion;
+    this.#chats = new ChatList(companion, () => this.#soon(), (chat) => this.#show(chat));
     this.#thread = new Thread(companion, () => this.#soon());
   }
 
@@ -133,7 +155,7 @@ export class View {
     setTimeout(() => {
       this.#due = false;
       this.#render();
-    }, 40);
+    }, DRAW_WITHIN);
   }
 
   /** @param {ChatRow | null} chat */
@@ -149,7 +171,7 @@ export class View {
     document.body.dataset.chat = this.#open ? 'open' : 'none';
     if (!linked) return this.#renderCode();
     this.#renderMe();
-    this.#renderChats();
+    this.#chats.render(this.#open);
     if (this.#open) this.#thread.render(this.#open);
   }
 
@@ -166,57 +188,16 @@ export class View {
     if (this.companion.linked) return;
     const { until, idle } = this.companion.codes;
     const left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-    byId('countdown').textContent = idle ? 'The code has run out' : until ? `New code in ${left} s` : 'Asking for a code…';
+    const told = idle ? 'The code has run out' : until ? `New code in ${left} s` : 'Asking for a code…';
+    write('countdown', told);
   }
 
   #renderMe() {
     const { me, mode } = this.companion;
     if (!me) return;
     paint(byId('my-avatar'), me.name, me.number);
-    byId('my-name').textContent = me.name || pretty(me.number);
-    byId('my-state').textContent = STATES[mode] ?? (me.name ? pretty(me.number) : 'Online');
+    write('my-name', me.name || pretty(me.number));
+    write('my-state', STATES[mode] ?? (me.name ? pretty(me.number) : 'Online'));
     byId('my-state').classList.toggle('offline', mode !== 'MAIN' && mode !== 'SYNCING');
-  }
-
-  #renderChats() {
-    const wanted = /** @type {HTMLInputElement} */ (byId('search')).value.toLowerCase();
-    const chats = [...this.companion.collection.chats.values()]
-      .filter((chat) => chat.last && `${chat.name} ${pretty(chat.number)} ${chat.number}`.toLowerCase().includes(wanted))
-      .sort((a, b) => b.t - a.t);
-    byId('chats').replaceChildren(...chats.slice(0, SHOWN).map((chat) => this.#chatItem(chat)));
-    byId('no-chats').textContent = chats.length ? '' : wanted ? 'No chat matches' : 'No messages yet';
-  }
-
-  /** @param {ChatRow} chat */
-  #chatItem(chat) {
-    const avatar = element('span', 'avatar');
-    paint(avatar, chat.name, chat.number);
-    const last = chat.last ? this.#preview(chat.last) : undefined;
-    const preview = element('span', 'preview', last ? plain(last.content) : '');
-    if (last?.fromMe) preview.prepend(ticks(last));
-    const count = element('span', 'unread', String(chat.unread));
-    count.hidden = !chat.unread;
-    const button = element(
-      'button', 'chat', avatar,
-      element('span', 'title', chat.name || pretty(chat.number)),
-      element('time', '', chat.t ? clock(chat.t) : ''), preview, count,
-    );
-    button.setAttribute('type', 'button');
-    button.setAttribute('aria-current', String(this.#open?.lid === chat.lid));
-    button.addEventListener('click', () => this.#show(chat));
-    return element('li', '', button);
-  }
-
-  /** A chat's last message. A look at the list warms nothing: that a message is cold is for the library's users to see.
-   * @param {string} key */
-  #preview(key) {
-    const known = this.companion.collection.memory.get(key) ?? this.#previews.get(key);
-    if (!known) {
-      void this.companion.store.message(key).then((row) => {
-        if (row) this.#previews.set(key, row);
-        this.#soon();
-      });
-    }
-    return known;
   }
 }

@@ -117,6 +117,20 @@ async def test_places_cards_polls_and_quotes_say_what_they_hold(chat: tuple[Page
     assert "Which day?" in (await texts(page, ".bubble:not(.mine) .quote"))[0]
 
 
+async def test_a_message_draws_its_own_chat_anew_and_leaves_the_others_untouched(chat: tuple[Page, list[str]]) -> None:
+    page, _ = chat
+    await page.locator("#chats .unread:not([hidden])").wait_for(state="detached")
+    shown = "#chats li, #messages .bubble:not(.mine)"
+    await page.evaluate("shown => document.querySelectorAll(shown).forEach(item => (item.drawn = 'before'))", shown)
+    await page.evaluate("WPP.chat.sendTextMessage('12025550155@c.us', 'Noon?')")
+    await page.locator("#chats li >> nth=1").wait_for()
+    drawn = await page.evaluate(
+        "shown => [...document.querySelectorAll(shown)].map(item => item.drawn ?? 'anew')", shown
+    )
+    assert drawn == ["anew", "before", "before"]
+    assert (await texts(page, "#chats .preview"))[0] == "Noon?"
+
+
 async def test_it_fits_a_phone_with_nothing_cut_off_and_nothing_failed_meanwhile(chat: tuple[Page, list[str]]) -> None:
     page, problems = chat
     for width in (390, 1280):
