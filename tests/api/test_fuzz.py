@@ -63,13 +63,14 @@ def requests(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> tuple[str
         elif draw(st.booleans()):
             place, kind = ("params", words) if parameter["in"] == "query" else ("headers", tokens)
             options[place][name] = draw(kind)
-    if "x-command" in operation:
-        example = operation["requestBody"]["content"]["application/json"]["example"]
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        example = content["application/json"]["example"]
         changes = st.fixed_dictionaries({}, optional=dict.fromkeys(example, values))
         bodies = st.one_of(changes.map(lambda changed: example | changed), values)
         options["content"] = draw(bodies.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=50))
         options["headers"]["Content-Type"] = "application/json"
-    elif "requestBody" in operation:
+    elif content:
         options["files"] = {"file": ("list.csv", draw(st.binary(max_size=200)))}
         options["data"] = {"title": draw(words), "country": draw(st.sampled_from(["", "US", "XX"]))}
     return path, options
