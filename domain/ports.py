@@ -166,6 +166,9 @@ class Messenger(Protocol):
     async def forget(self, number: str) -> None:
         """Delete the chat with an E.164 number, if there is one. Raises Unanswered when it may still be there."""
 
+    async def numbers(self, lids: Collection[str]) -> Mapping[str, str]:
+        """The E.164 numbers behind linked ids, of those that the service tells. Raises Unanswered."""
+
     async def own(self) -> Person:
         """The number and the linked id of the account itself. Raises Unanswered."""
 

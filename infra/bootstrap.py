@@ -44,6 +44,7 @@ from adapters.sends import Sends
 from adapters.sessions import Sessions
 from adapters.streams import COMMANDS, DEAD, EVENTS, SENDS
 from adapters.timers import TimerTable
+from adapters.unplaced import Unplaced
 from adapters.vault import Vault
 from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
@@ -285,6 +286,7 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             progress=Progress(parts.pool),
             sessions=states,
             inbound=Inbound(parts.pool, parts.sealing, parts.vault),
+            unplaced=Unplaced(parts.pool, parts.sealing),
             vault=parts.vault,
             leases=Leases(parts.pool, Owner.here()),
             sends=Sends(parts.bus),

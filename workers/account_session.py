@@ -24,6 +24,7 @@ from workers.decisions import Contended, Unstorable
 from workers.doubts import Doubts
 from workers.outgrown import outgrown
 from workers.persevering import through_outages
+from workers.placing import Placing
 from workers.profile import AccountProfile
 from workers.sending import LeaseLost, NotReady, Sender
 from workers.session_live import Live
@@ -71,7 +72,8 @@ class AccountSession:
         self._messenger = tools.open_messenger(self._account, self._launched)
         self.profile = AccountProfile(tools, wanted, self._messenger, self._acting)
         self._live = Live(wanted.workspace, self._account, tools.sends, tools.inbound, self._messenger, self.restart)
-        self._arrivals = Arrivals(tools.inbound, tools.decisions, wanted.workspace, self._account)
+        self._arrivals = Arrivals(tools.inbound, tools.unplaced, tools.decisions, wanted.workspace, self._account)
+        self._placing = Placing(self._arrivals, self._messenger)
         self._doubts = Doubts(tools, claim, self._messenger)
         self._workspace = wanted.workspace
         if wanted.leaving:
@@ -144,7 +146,7 @@ class AccountSession:
             async with asyncio.TaskGroup() as group:
                 works = (self._feed(), self._serve(), self._keep(), self._arrivals.run(), self._leave())
                 kept = (self.profile.know_number(self._linked), self.profile.forget_chats(self._linked))
-                for task in (*works, *kept, self._doubts.run(self._sender.doubt), self._recycle()):
+                for task in (*works, *kept, self._placing.run(), self._doubts.run(self._sender.doubt), self._recycle()):
                     group.create_task(task)
                 await self._ending.wait()
                 raise self._reason
@@ -222,6 +224,7 @@ class AccountSession:
             if changed.state is SessionState.READY:
                 self.at_once = True
                 self._doubts.arisen()
+                self._arrivals.unplaced.set()
                 self._linked.set()
             if changed.state in SETTLED:
                 self._settled.set()

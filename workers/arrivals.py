@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import re
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
 from adapters import metrics
 from adapters.inbound import Inbound, moment
+from adapters.unplaced import Unplaced
 from domain.message import Actor, PrincipalId, Role, WaId, WorkspaceId, derive
 from domain.opting_out import opts_out
 from domain.ports import Arrived, MessageArrived
@@ -23,13 +25,17 @@ log = logging.getLogger(__name__)
 class Arrivals:
     """Takes in what people write to one account, in order."""
 
-    def __init__(self, inbound: Inbound, decisions: Decisions, workspace: WorkspaceId, account: UUID) -> None:
+    def __init__(
+        self, inbound: Inbound, kept: Unplaced, decisions: Decisions, workspace: WorkspaceId, account: UUID
+    ) -> None:
         self._inbound = inbound
+        self._kept = kept
         self._decisions = decisions
         self._workspace = workspace
         self._account = account
         self._told: asyncio.Queue[MessageArrived] = asyncio.Queue()
         self._cut: MessageArrived | None = None
+        self.unplaced = asyncio.Event()  # there may be messages whose senders can be found
         self._recorded: dict[str, None] = {}  # in order: pages tell again what they told lately
 
     def tell(self, arrived: MessageArrived) -> None:
@@ -61,11 +67,26 @@ class Arrivals:
                 del self._recorded[next(iter(self._recorded))]
         self._cut = None
 
-    async def _take(self, arrived: MessageArrived) -> None:
+    async def waiting(self) -> Sequence[MessageArrived]:
+        """Messages whose senders are not known yet."""
+        return await self._kept.of(self._workspace, self._account)
+
+    async def place(self, arrived: MessageArrived) -> None:
+        """Take in what waited, if its sender is known by now."""
+        if await self._take(arrived):
+            await self._kept.drop(self._account, arrived)
+
+    async def _take(self, arrived: MessageArrived) -> bool:
+        """Record a message; False when it waits for WhatsApp to tell whose it is."""
         kept = await self._inbound.keep(self._workspace, self._account, arrived)
-        if kept is None:  # of an erased person, or of one whose number WhatsApp does not tell
+        if kept is None and not arrived.number:
+            if await self._kept.keep(self._workspace, self._account, arrived):
+                metrics.ARRIVED.labels("unplaced").inc()
+                self.unplaced.set()
+            return False
+        if kept is None:  # of an erased person
             metrics.ARRIVED.labels("dropped").inc()
-            return
+            return True
         command = ReceiveMessage(
             kept.recipient_id,
             self._account,
@@ -79,3 +100,4 @@ class Arrivals:
         outcome = await self._decisions.one(Request(command, actor, derive("receive", kept.message_id)))
         heard = "opt_out" if len(outcome.events) > 1 else "kept"
         metrics.ARRIVED.labels("repeated" if outcome.repeated else heard).inc()
+        return True

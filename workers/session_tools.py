@@ -12,6 +12,7 @@ from adapters.leases import Leases
 from adapters.progress import Progress
 from adapters.sends import Sends
 from adapters.sessions import Sessions
+from adapters.unplaced import Unplaced
 from adapters.vault import Vault
 from domain.ports import Messenger
 from domain.quota import USUAL_ACT
@@ -50,6 +51,7 @@ class Tools:
     progress: Progress
     sessions: Sessions
     inbound: Inbound
+    unplaced: Unplaced
     vault: Vault
     leases: Leases
     sends: Sends

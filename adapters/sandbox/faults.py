@@ -35,6 +35,7 @@ FAULTS: Mapping[str, str] = {
     "wire_doubled": "F19: the server takes one send for two, under the same id; every oracle must notice",
     "not_on_whatsapp": "the number has no WhatsApp account",
     "nack": "the server refuses the message: nothing reaches the recipient",
+    "numbers_hidden": "the library does not tell the number behind anybody's linked id, while this is armed",
     "hang_before_wire": "a send's promise never settles, and nothing reached the wire",
 }
 # Those that last while they are armed; every other one strikes at its place, and is used up there.
@@ -50,6 +51,7 @@ STANDING = frozenset(
         "events_dropped",
         "events_doubled",
         "events_shuffled",
+        "numbers_hidden",
     }
 )
 # Those that the page commits, so that it must be told of them: the server alone counts how often.

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -143,6 +143,10 @@ class InstantMessenger:
         self._account()
         self._profile.forgotten.add(number)
 
+    async def numbers(self, lids: Collection[str]) -> Mapping[str, str]:
+        self._account()
+        return {} if self._hidden() else {lid: number_of(lid) for lid in lids}
+
     async def own(self) -> Person:
         account = self._account()
         return Person(account, lid_of(account))
@@ -186,7 +190,8 @@ class InstantMessenger:
                 self._notify(AckChanged((wa_id,), ACKS[ack]))
             case {"type": "message", "id": wa_id, "at": at, "number": number, "lid": lid, "body": body}:
                 kind, answers = Arrived(stanza["content"]["kind"]), stanza["quoted"]
-                self._notify(MessageArrived(wa_id, kind, at, number, lid, body, answers))
+                told = "" if self._hidden() else number
+                self._notify(MessageArrived(wa_id, kind, at, told, lid, body, answers))
                 self._stored(stanza["mail"])
             case {"type": "vote", "id": wa_id, "lid": lid, "choices": choices, "at": at}:
                 self._voted(wa_id, lid, choices, at)
@@ -194,6 +199,9 @@ class InstantMessenger:
             case {"type": "logout"}:
                 self._profile.linked = False
                 self._become(SessionState.LOGGED_OUT, "unlinked")
+
+    def _hidden(self) -> bool:
+        return self._world.faults.stands("numbers_hidden", self._device.phone if self._device else None)
 
     def _voted(self, wa_id: str, lid: str, choices: list[int], at: float) -> None:
         poll = self._world.chats.message(self._account(), wa_id)

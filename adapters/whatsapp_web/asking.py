@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
@@ -37,6 +37,10 @@ class Asking(ABC):
     async def forget(self, number: str) -> None:
         if not await self._told("forget", number.removeprefix("+")):
             raise Unanswered("refused")
+
+    async def numbers(self, lids: Collection[str]) -> Mapping[str, str]:
+        told = await self._told("numbers", list(lids))
+        return {lid: f"+{number}" for lid, number in told.items()}
 
     async def own(self) -> Person:
         return _person(await self._told("own"))

@@ -39,6 +39,7 @@ declare global {
     forget(number: string): Promise<boolean | null>;
     linkCode(number: string): Promise<string | null>;
     logOut(): Promise<boolean | null>;
+    numbers(lids: string[]): Promise<Record<string, string> | null>;
     own(): Omit<Person, 'name'> | null;
     contacts(search: string, offset: number, limit: number): Promise<Listed<Person> | null>;
     groups(search: string, offset: number, limit: number): Promise<Listed<{ id: string; name: string; members: number }> | null>;

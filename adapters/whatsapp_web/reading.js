@@ -46,6 +46,25 @@
     return !chat || (await wpp.chat.delete(chat.id)).status < 300;
   }
 
+  /** The numbers behind linked ids, of those that WhatsApp tells. @param {string[]} lids */
+  async function numbers(lids) {
+    const wpp = ready();
+    if (!wpp) return null;
+    /** @type {Record<string, string>} */
+    const told = {};
+    for (const lid of lids) {
+      const id = `${lid}@lid`;
+      let number = (await wpp.contact.getPnLidEntry(id).catch(() => null))?.phoneNumber?.id;
+      if (!number) {
+        // The page knows by itself only whom it has met; its server may tell more, and then the page learns it.
+        const { wid } = (await wpp.contact.queryWidExists(id).catch(() => null)) ?? {};
+        number = wid?.server === 'c.us' ? wid.user : (await wpp.contact.getPnLidEntry(id).catch(() => null))?.phoneNumber?.id;
+      }
+      if (number) told[lid] = number;
+    }
+    return told;
+  }
+
   /** The account's own number and linked id. */
   function own() {
     const wpp = ready();
@@ -112,5 +131,5 @@
     return missed;
   }
 
-  Object.assign(window.drumline, { catchUp, typing, exists, forget, own, contacts, groups, members });
+  Object.assign(window.drumline, { catchUp, typing, exists, forget, numbers, own, contacts, groups, members });
 })();

@@ -50,11 +50,14 @@ OF_SESSIONS = (
         ("degraded", "stalled", "degraded", "deprecated_version"),
         do=SESSION["degraded", "deprecated_version"].do,
     ),
+    Told("", "numbers_hidden"),
     Told("F16", "events_dropped", path=(SENT,)),
     Told("F16", "events_doubled", path=(SENT,)),
     Told("F16", "events_shuffled", path=(SENT,)),
 )
 OF_SENDS = (
+    Told("", "not_on_whatsapp", path=("failed not_on_whatsapp",), do=DELIVERY["not_on_whatsapp"]),
+    Told("", "nack", path=("failed refused",), do=DELIVERY["refused"]),
     Told("F6", "ack_stuck", path=("unknown deadline",), do=DELIVERY[Outcome.UNKNOWN]),
     Told("F7", "receipts_lost", path=(SENT,)),
     Told("F8", "navigation", path=(DOUBT, SENT)),
@@ -68,8 +71,6 @@ OF_SENDS = (
     Told("F17", "killed_after_ack", path=(DOUBT, SENT)),
     Told("F18", "slow_media", path=(SENT,)),
     Told("", "hang_before_wire", path=("unknown deadline",), do=DELIVERY[Outcome.UNKNOWN]),
-    Told("", "not_on_whatsapp", path=("failed not_on_whatsapp",), do=DELIVERY["not_on_whatsapp"]),
-    Told("", "nack", path=("failed refused",), do=DELIVERY["refused"]),
 )
 # Refusals of three people in a row.
 CAPPED = tuple(

@@ -37,6 +37,7 @@ from adapters.sends import Sends
 from adapters.sessions import Sessions
 from adapters.streams import Limits, declare
 from adapters.timers import TimerTable
+from adapters.unplaced import Unplaced
 from adapters.vault import Vault
 from adapters.whatsapp_web import browser
 from adapters.whatsapp_web.driver import WhatsAppWeb
@@ -174,6 +175,7 @@ async def house(database_url: str, nats_url: str, data: Path, page: str = "") ->
             progress,
             sessions,
             inbound,
+            Unplaced(pool, sealing),
             vault,
             leases,
             sends,

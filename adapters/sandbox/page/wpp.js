@@ -60,9 +60,10 @@ export function surface(companion) {
       getPnLidEntry: async (id) => {
         const { lid, number, name } = await companion.person(String(id));
         const user = number.slice(1);
+        const hidden = wid(String(id)).isLid() && companion.faults.armed.has('numbers_hidden');
         return {
           lid: { id: lid, server: 'lid', _serialized: `${lid}@lid` },
-          phoneNumber: { id: user, server: 'c.us', _serialized: `${user}@c.us` },
+          ...(!hidden && { phoneNumber: { id: user, server: 'c.us', _serialized: `${user}@c.us` } }),
           contact: { name },
         };
       },
@@ -74,7 +75,9 @@ export function surface(companion) {
         return options.onlyMyContacts ? known.filter((person) => !person.isMe) : known;
       },
       queryWidExists: async (id) => {
-        const contact = await companion.wire.exists(`+${wid(String(id)).user}`);
+        const asked = wid(String(id));
+        if (asked.isLid()) return companion.collection.chat(String(id)) ? { wid: asked, lid: asked, biz: false } : null;
+        const contact = await companion.wire.exists(`+${asked.user}`);
         if (!contact) return null;
         return { wid: wid(`${contact.number.slice(1)}@c.us`), lid: wid(`${contact.lid}@lid`), biz: false };
       },

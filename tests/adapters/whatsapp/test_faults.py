@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Error
 
 from adapters.sandbox.client import ControlRefused
+from adapters.sandbox.nouns import lid_of
 from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from adapters.whatsapp_web.session import LaunchFailed
@@ -314,6 +315,16 @@ async def test_f16_events_come_in_another_order(linked: Tab) -> None:
     order = [event[2] if event[0] == "ack" else 0 for event in await linked.told("ack", "new") if event[1] == sent]
     assert sorted(order) == [0, 1, 2, 3]
     assert order != sorted(order)
+
+
+async def test_the_number_behind_a_linked_id_is_hidden_while_the_fault_is_armed(linked: Tab) -> None:
+    number = new_number()
+    await linked.send(number)
+    asked = f"(await WPP.contact.getPnLidEntry('{lid_of(number)}@lid'))"
+    assert await linked.is_(f"(async () => {asked}.phoneNumber.id)()") == number.removeprefix("+")
+    await arm(linked, "numbers_hidden", ACCOUNT, None)
+    await linked.until(f"(async () => !{asked}.phoneNumber)()")
+    assert await linked.is_(f"(async () => {asked}.lid.id)()") == lid_of(number)
 
 
 async def test_f18_a_slow_file_is_on_the_wire_late_and_a_text_is_not(linked: Tab) -> None:

@@ -141,6 +141,13 @@ async def test_what_a_person_writes_arrives_with_its_words_and_who_wrote_it_but_
     assert not any(secret in repr(told) for secret in ("STOP", number, told.lid))
 
 
+async def test_the_number_behind_a_linked_id_is_told_of_somebody_who_wrote(linked: Rig) -> None:
+    number = "+525512345677"
+    await linked.far.write(number, ACCOUNT, "Hello")
+    await until(lambda: len(linked.arrived(number)) == 1)
+    assert await linked.messenger.numbers([lid_of(number)]) == {lid_of(number): number}
+
+
 async def test_what_this_account_sends_itself_does_not_arrive(linked: Rig) -> None:
     number = "+525512345679"
     await linked.messenger.send(number, Text("Hello"), new_id(), 10)
