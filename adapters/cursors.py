@@ -14,8 +14,8 @@ from domain.message import Digest, WorkspaceId
 from domain.workspace import Workspace
 
 RUNNING = """
-SELECT job_id, workspace, audience, accounts, parts, messages, seconds FROM job_progress
-WHERE status = 'running' ORDER BY job_id
+SELECT job_id, workspace, audience, accounts, parts, messages, seconds, number FROM job_progress
+WHERE status = 'running' ORDER BY number
 """
 CURSOR = "SELECT ordinal, queued FROM send_cursors WHERE job_id = %s AND audience = %s AND account_id = %s"
 # What was between parts and lies behind the cursor: a late receipt may have made it so. Whose it is, the audience
@@ -35,7 +35,7 @@ ON CONFLICT (job_id, audience, account_id) DO UPDATE SET ordinal = greatest(send
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job that may send, at a pace of its own if that is the slower one."""
+    """A job that may send, at a pace of its own if that is the slower one; the `number`s follow the submissions."""
 
     job_id: UUID
     workspace: WorkspaceId
@@ -44,6 +44,7 @@ class RunningJob:
     parts: int
     messages: int
     seconds: int
+    number: int
 
     def slower_than(self, rules: Workspace) -> bool:
         """Whether its own pace holds it back more than its workspace's does."""

@@ -77,7 +77,7 @@ class Dispatch:
         self._leader = leader
         self._clock = clock
         self._nudged = asyncio.Event()
-        self._served: dict[UUID, UUID] = {}  # account -> the job whose turn was last
+        self._served: dict[UUID, int] = {}  # account -> the number of the job whose turn was last
         self._not_before: dict[Turn, datetime] = {}  # when a job's own pace lets it go on
 
     async def run(self) -> None:
@@ -188,7 +188,7 @@ class Dispatch:
             await self._sends.queue(account_id, message, body, tracing.traceparent())
         crashpoint("after_queue")
         await self._cursors.put(job, account_id, replace(cursor, queued=cursor.queued + 1))
-        self._served[account_id] = job.job_id
+        self._served[account_id] = job.number
 
     async def _next(self, account_id: UUID, running: Sequence[RunningJob], rules: Workspace) -> Work | None:
         """The next recipients of an account: jobs take turns, each no faster than its own pace."""
@@ -200,7 +200,7 @@ class Dispatch:
             and not (job.slower_than(rules) and now < self._not_before.get(turn(account_id, job), now))
         ]
         last = self._served.get(account_id)
-        later = [job for job in mine if last is None or job.job_id > last]
+        later = [job for job in mine if last is None or job.number > last]
         for job in [*later, *(job for job in mine if job not in later)]:
             work = await self._look(job, account_id)
             if work.ordinals:

@@ -35,6 +35,7 @@ async def test_a_delivery_between_two_parts_belongs_to_the_account_of_the_presen
             parts=2,
             messages=1,
             seconds=30,
+            number=1,
         )
         cursors = Cursors(pool)
 

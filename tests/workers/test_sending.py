@@ -171,6 +171,17 @@ async def test_jobs_on_one_account_take_turns(database_url: str, nats_url: str, 
     assert all(one != other for one, other in pairwise(jobs))
 
 
+async def test_jobs_of_one_person_are_sent_in_the_order_in_which_they_were_submitted(
+    database_url: str, nats_url: str, scratch: Path
+) -> None:
+    async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
+        await open_workspace(home, messages=5)
+        accounts, later = await link(home, 1), now() + timedelta(seconds=2)
+        submitted = [(await submit(home, accounts, NUMBERS[:1], start_at=later)).job_id for _ in range(6)]
+        await until(lambda: sent(home, 6))
+        assert [event.job_id for event in await told(home) if isinstance(event, SendIntended)] == submitted
+
+
 async def test_a_jobs_own_pace_counts_messages_and_only_a_recipients_parts_go_together(
     database_url: str, nats_url: str, scratch: Path
 ) -> None:
