@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 import nats
@@ -17,7 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
 from adapters import cloudevents, metrics, streams
-from adapters.bus_messages import BatchRefused, Message, Notice, Stored, Told
+from adapters.bus_messages import BatchRefused, Message, Notice, Stored, Told, deliveries, sequence_of, stored_as
 from adapters.cloudevents import Address, Headers
 from adapters.heartbeats import beat
 from adapters.lean_client import LeanClient, frame
@@ -35,8 +34,6 @@ PATIENCE = 10.0  # seconds for an answer from the server
 UNTOLD: tuple[type[Exception], ...] = (*OUTAGES, APIError)  # the server is away, or refuses
 LOOK_AGAIN = 5.0  # seconds
 PING = 5  # seconds; a server that left two of these unanswered is connected to anew
-
-
 REFUSED = ("authorization violation", "authentication")  # the server's words for credentials that it does not know
 REFUSALS = 3  # in a row: one may come while the server reads its users anew
 
@@ -280,24 +277,3 @@ def in_batch(message: Message, batch_id: str, number: int, expected: int | None)
     if number == 1 and expected is not None:
         headers[EXPECTED] = str(expected)
     return headers
-
-
-def sequence_of(reply: Msg) -> int:
-    """The sequence in the server's acknowledgement. Raises BatchRefused."""
-    answer: dict[str, Any] = orjson.loads(reply.data)
-    if error := answer.get("error"):
-        raise BatchRefused(int(error.get("err_code", 0)), str(error.get("description", "")))
-    return int(answer["seq"])
-
-
-def deliveries(message: Msg) -> int:
-    """How often this message has been delivered, this time included."""
-    tokens = message.reply.split(".")
-    return int(tokens[4 if len(tokens) == 9 else 6])
-
-
-def stored_as(message: Msg) -> str:
-    """What tells this message in its stream from any other, also in a stream made anew."""
-    tokens = message.reply.split(".")
-    sequence, time = (tokens[5], tokens[7]) if len(tokens) == 9 else (tokens[7], tokens[9])
-    return f"{sequence}-{time}"

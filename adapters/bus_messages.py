@@ -1,7 +1,11 @@
-"""What goes over the bus and how it is refused, as plain values."""
+"""What goes over the bus and how it is refused, as plain values; and what the server's own subjects tell."""
 
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
+
+import orjson
+from nats.aio.msg import Msg
 
 from adapters.cloudevents import Address, Answer, Headers
 from domain.message import WorkspaceId
@@ -54,3 +58,24 @@ class Notice:
     workspace: WorkspaceId
     subject: str
     headers: Headers
+
+
+def sequence_of(reply: Msg) -> int:
+    """The sequence in the server's acknowledgement. Raises BatchRefused."""
+    answer: dict[str, Any] = orjson.loads(reply.data)
+    if error := answer.get("error"):
+        raise BatchRefused(int(error.get("err_code", 0)), str(error.get("description", "")))
+    return int(answer["seq"])
+
+
+def deliveries(message: Msg) -> int:
+    """How often this message has been delivered, this time included."""
+    tokens = message.reply.split(".")
+    return int(tokens[4 if len(tokens) == 9 else 6])
+
+
+def stored_as(message: Msg) -> str:
+    """What tells this message in its stream from any other, also in a stream made anew."""
+    tokens = message.reply.split(".")
+    sequence, time = (tokens[5], tokens[7]) if len(tokens) == 9 else (tokens[7], tokens[9])
+    return f"{sequence}-{time}"

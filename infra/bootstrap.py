@@ -1,14 +1,10 @@
 """The composition root: the only place that builds objects, and knows which worker needs what."""
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from uuid import UUID
 
 import orjson
 import uvicorn
@@ -46,14 +42,13 @@ from adapters.streams import COMMANDS, DEAD, EVENTS, SENDS
 from adapters.timers import TimerTable
 from adapters.unplaced import Unplaced
 from adapters.vault import Vault
-from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from api import app as rest
 from api.deps import Services
-from domain.ports import Messenger
 from infra.child import ServerError
 from infra.deploy import addresses
 from infra.media import MediaParts, media_parts
+from infra.profiles import Profiles
 from infra.serving import Server
 from infra.settings import Settings
 from projections.apply import ReadModels
@@ -259,24 +254,8 @@ def api(parts: Parts) -> dict[str, Run]:
 @asynccontextmanager
 async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
     """The loops of `work sessions`, by name; the browsers end with it."""
-    profiles = parts.settings.data_dir / "profiles"
-    profiles.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def profile(account: UUID) -> Path:
-        return profiles / str(account)
-
     async with WhatsAppWeb(url=parts.settings.page_url, chromium=parts.settings.chromium) as web:
-
-        def open_messenger(account: UUID, launched: Callable[[int], Awaitable[None]]) -> Messenger:
-            return web.session(profile(account), launched=launched)
-
-        async def kill(account: UUID, process_group: int | None) -> None:
-            await kill_former(profile(account), process_group)
-
-        async def erase(account: UUID) -> None:
-            with suppress(FileNotFoundError):
-                await asyncio.to_thread(shutil.rmtree, profile(account))
-
+        profiles = Profiles(web, parts.settings.data_dir / "profiles")
         states = Sessions(parts.pool)
         receipts = Receipts(states, parts.decisions)
         tools = Tools(
@@ -292,9 +271,9 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             sends=Sends(parts.bus),
             receipts=receipts,
             chats=ForgottenChats(parts.pool, parts.sealing),
-            open_messenger=open_messenger,
-            kill_former=kill,
-            erase_profile=erase,
+            open_messenger=profiles.open,
+            kill_former=profiles.kill,
+            erase_profile=profiles.erase,
             deadline=parts.settings.send_deadline,
             browser_memory=parts.settings.browser_memory << 20,
             typing=parts.settings.typing_longest,
