@@ -24,8 +24,8 @@ BATCH = 500  # consents published at once
 COMMAND, CONSENT = "audience.import", "recipient.record-consent"
 AUDIENCE_ID = "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10"
 FILE = (
-    "CSV in UTF-8 or UTF-16; the first row names the columns. `number` (or `phone`) is needed; `name`, `consent` (yes or no), "
-    "`consent_source`, `consent_at` and `consent_proof` are understood; every other column is a variable."
+    "CSV in UTF-8 or UTF-16; the first row names the columns. `number` (or `phone`) is needed; `name`, `consent` "
+    "(yes or no), `consent_source`, `consent_at` and `consent_proof` are understood; every other column is a variable."
 )
 
 
