@@ -36,6 +36,10 @@ class ImportRefused(Refused):
         self.args = (sentence,)
 
 
+class TooLong(csv.Error):
+    """A row, or one of its cells, never ends."""
+
+
 class Bytes(io.BufferedIOBase):
     """A file that comes in pieces, as the standard library's text reader wants it."""
 
@@ -86,7 +90,7 @@ class Lines:
         line = self._text.readline(self._room + 1)
         self._room -= len(line)
         if self._room < 0:
-            raise csv.Error("longer than a row may be")
+            raise TooLong
         if not line:
             raise StopIteration
         return line
@@ -136,9 +140,12 @@ def read_rows(pieces: Iterable[bytes]) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + skipped + 1
     except UnicodeDecodeError as error:
         raise not_text(encoding, source, error) from None
-    except csv.Error:
-        sentence = f"The row that begins on line {line} is no CSV, or too long: look for a quotation mark that is "
-        raise ImportRefused("not_csv", "file", sentence + "not closed.", line=line) from None
+    except csv.Error as error:
+        # The standard library does not tell its errors apart but by their words.
+        long = isinstance(error, TooLong) or "field limit" in str(error)
+        why = f"is longer than {LONGEST_ROW:,} characters, or a cell of it than {csv.field_size_limit():,}"
+        sentence = f"The row that begins on line {line} {why if long else 'is no CSV'}: look for a quotation mark "
+        raise ImportRefused("not_csv", "file", sentence + "that is not closed.", line=line) from None
 
 
 def encoding_of(head: bytes) -> str:

@@ -117,7 +117,7 @@ async def read(form: FormData, kept: Kept, fields: Collection[str]) -> ImportFor
         await kept.write(file.encode())
     title = str(said["title"])
     wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
-    country = str(said.get("country", "")) or None
+    country = str(said.get("country", "")).strip().upper() or None
     check_country(country)
     if (dry := said.get("dry_run", "false")) not in ("true", "false"):
         raise Refused("bool_parsing", field="dry_run")

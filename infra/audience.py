@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 from uuid import uuid4
 
 import httpx
@@ -39,11 +39,14 @@ class List:
         """Send the file as it is read; the path of the import."""
         size = file.stat().st_size  # noqa: ASYNC240  # nothing else runs in this process
         bar = self._progress.add_task("sending", total=size)
-        with self._progress.open(file, "rb", task_id=bar) as content:
-            files = {"file": (file.name, content, "text/csv")}
-            answer = await self.http.post(
-                "/v1/audiences/import", files=files, data=form, headers={"Idempotency-Key": uuid4().hex}
-            )
+        try:
+            with self._progress.open(file, "rb", task_id=bar) as content:
+                files = {"file": (file.name, content, "text/csv")}
+                answer = await self.http.post(
+                    "/v1/audiences/import", files=files, data=form, headers={"Idempotency-Key": uuid4().hex}
+                )
+        except OSError as error:
+            raise not_possible(file, "read", error) from None
         self._progress.update(bar, completed=size)
         read(answer)
         return answer.headers["location"]
@@ -102,6 +105,10 @@ async def import_list(settings: Settings, file: Path, key: str, options: Options
     """Import a list, and tell what became of its rows; the last line on stdout is JSON."""
     if not file.is_file():  # noqa: ASYNC240  # nothing else runs in this process
         raise SettingsError(f"{file} is not a file.")
+    if not key.isascii() or not key.isprintable():
+        raise SettingsError("--key: an API key is drl_live_ and then letters, digits, - and _.")
+    if options.bad_rows:
+        opened(options.bad_rows, "ab").close()  # before anything is imported
     form = {"title": options.title or file.stem, "country": options.country}
     form |= {"columns": json.dumps(mapping(options.columns)), "dry_run": str(options.dry_run).lower()}
     shown = Console(stderr=True)
@@ -122,7 +129,11 @@ async def import_list(settings: Settings, file: Path, key: str, options: Options
                 await tell(one, path, told, options.bad_rows)
     except httpx.TransportError:
         raise SettingsError(f"{settings.api_url} does not answer: is `drumline up` running?") from None
+    except json.JSONDecodeError:
+        raise SettingsError(f"What answers at {settings.api_url} is no drumline API.") from None
     except Problem as problem:
+        if not problem.rule:
+            raise SettingsError(f"What answers at {settings.api_url} is no drumline API.") from None
         raise SettingsError(f"{problem.field}: {problem.document.get('detail', problem.rule)}") from None
 
 
@@ -131,23 +142,42 @@ async def tell(one: List, path: str, told: dict[str, Any], bad_rows: Path | None
     if told["state"] in ("refused", "crashed"):
         raise SettingsError(f"{told['field'] or 'import'}: {told['detail'] or told['state']}")
     if told["state"] == "done":
-        async with asyncio.timeout(VISIBLE_WITHIN):
-            await until(partial(one.visible, f"/v1/audiences/{told['audience_id']}"))
+        try:
+            async with asyncio.timeout(VISIBLE_WITHIN):
+                await until(partial(one.visible, f"/v1/audiences/{told['audience_id']}"))
+        except TimeoutError:
+            sentence = f"audience {told['audience_id']} is imported, and cannot be found yet: does `core` run?"
+            raise SettingsError(sentence) from None
     columns = told.pop("columns")
     if told["dry_run"]:
         for column in columns:
             print(f"column {column['place']}, {column['header']}: {column['holds'] or 'left out'} ({column['by']})")
-    if told["bad"]:
-        await keep(one, path, bad_rows) if bad_rows else await show(one, path, told["bad"])
+    if bad_rows:
+        await keep(one, path, bad_rows)
+    elif told["bad"]:
+        await show(one, path, told["bad"])
     print(json.dumps({name: value for name, value in told.items() if value is not None and value != {}}))
 
 
 async def keep(one: List, path: str, file: Path) -> None:
     """The bad rows into a file."""
     async with one.http.stream("GET", f"{path}/bad-rows") as answer:
-        with file.open("wb") as kept:  # nothing else runs in this process
+        with opened(file, "wb") as kept:
             async for piece in answer.aiter_bytes():
                 kept.write(piece)
+
+
+def opened(file: Path, mode: Literal["ab", "wb"]) -> BinaryIO:
+    """A file to write bad rows to. Raises SettingsError."""
+    try:
+        return file.open(mode)
+    except OSError as error:
+        raise not_possible(file, "written", error) from None
+
+
+def not_possible(file: Path, what: str, error: OSError) -> SettingsError:
+    """Why a file cannot be used."""
+    return SettingsError(f"{file} cannot be {what}: {(error.strerror or 'unknown reason').lower()}.")
 
 
 async def show(one: List, path: str, bad: int) -> None:

@@ -73,7 +73,7 @@ def test_bad_rows_come_back_as_csv(tenant: Tenant) -> None:
 
 def test_a_dry_run_tells_all_that_and_makes_nothing(tenant: Tenant) -> None:
     columns = json.dumps({"Ort": "city", "2": ""})
-    told = ended(tenant, give(tenant, data=DATA | {"dry_run": "true", "columns": columns, "country": "US"}))
+    told = ended(tenant, give(tenant, data=DATA | {"dry_run": "true", "columns": columns, "country": "us"}))
     assert (told["state"], told["audience_id"], told["recipients"], told["added"]) == ("checked", None, 2, 2)
     assert [column["holds"] for column in told["columns"]] == ["number", None, "city", "consent"]
     assert tenant.ok("GET", "/v1/audiences")["items"] == []
@@ -109,6 +109,7 @@ def test_the_same_upload_under_the_same_key_is_one_import(tenant: Tenant) -> Non
         ({"files": {"list": ("a", b"b")}}, 422, "unknown_field", "body"),
         ({"files": {"country": ("a", b"b")}, "data": DATA | {"file": "number\n"}}, 422, "malformed", "country"),
         ({"data": DATA | {"country": "XX"}}, 422, "unknown_country", "country"),
+        ({"data": DATA | {"country": "d e"}}, 422, "unknown_country", "country"),
         ({"data": DATA | {"dry_run": "perhaps"}}, 422, "bool_parsing", "dry_run"),
         ({"data": DATA | {"columns": "[1]"}}, 422, "not_an_object", "columns"),
         ({"data": DATA | {"columns": "{"}}, 422, "not_json", "columns"),
@@ -180,13 +181,34 @@ def test_the_command_imports_and_tells_what_became_of_each_row(house: House, ten
     again = run(house, str(file), *key, "--bad-rows", str(bad))
     assert json.loads(again.stdout.splitlines()[-1])["added"] == 0
     assert len(bad.read_text().splitlines()) == 3
+    file.write_text(f"{LIST.splitlines()[0]}\n+12025550101;Ada;Rome;yes\n")
+    assert run(house, str(file), *key, "--bad-rows", str(bad)).returncode == 0
+    assert bad.read_text().splitlines() == ["line,reason,column,explanation"]
 
 
-def test_the_command_says_in_one_sentence_what_it_cannot_import(house: House, tenant: Tenant, scratch: Path) -> None:
-    file = scratch / "contacts.csv"
-    file.write_bytes(b"PK\x03\x04and so on")
-    for words, said in (((), "ZIP archive"), (("--map", "Ort"), "--map"), (("--country", "XX"), "country")):
-        done = run(house, str(file), "--key", tenant.keys[Role.AUTHOR], *words)
-        assert done.returncode == 2
-        assert done.stderr.splitlines()[-1].startswith("drumline: ")
-        assert said in done.stderr
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{zip}"], "file: The file is a ZIP archive"),
+        (["{good}", "--map", "Ort"], "--map: "),
+        pytest.param(["{good}", "--country", "XX"], "country: ", marks=pytest.mark.long),
+        (["{good}", "--key", "schlüssel"], "--key: "),
+        (["{good}", "--bad-rows", "{good}/bad.csv"], "cannot be written: not a directory."),
+        pytest.param(["/proc/self/mem"], "/proc/self/mem cannot be read: input/output error.", marks=pytest.mark.long),
+        pytest.param(["{nothing}"], "is not a file.", marks=pytest.mark.long),
+    ],
+)
+def test_the_command_says_in_one_sentence_what_it_cannot_import(
+    house: House, tenant: Tenant, scratch: Path, words: list[str], said: str
+) -> None:
+    places = {name: scratch / name for name in ("zip", "good", "nothing")}
+    places["zip"].write_bytes(b"PK\x03\x04and so on")
+    places["good"].write_text(LIST)
+    key = [] if "--key" in words else ["--key", tenant.keys[Role.AUTHOR]]
+    done = run(house, *(word.format(**places) for word in words), *key)
+    assert (done.returncode, done.stdout) == (2, "")
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith("drumline: ")
+    assert said in sentence
+    assert "Traceback" not in done.stderr
+    assert tenant.ok("GET", "/v1/audiences")["items"] == []
