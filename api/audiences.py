@@ -38,7 +38,7 @@ class Audience(BaseModel):
 
     id: UUID
     title: str | None
-    recipients: int
+    recipients: int = Field(description="When it was made; who was erased is counted all the same, and skipped.")
     bad: int
     merged: int
     imported_at: datetime
