@@ -25,7 +25,9 @@ SELECT
     (SELECT count(*) FROM timers WHERE due_at <= now()),
     (SELECT count(*) FROM commands WHERE state = 'pending'),
     (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM commands WHERE state = 'pending'),
-    (SELECT count(*) FROM dead_letters WHERE state = 'dead')
+    (SELECT count(*) FROM dead_letters WHERE state = 'dead'),
+    (SELECT count(*) FROM imports WHERE ended_at IS NULL),
+    (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM imports WHERE ended_at IS NULL)
 """
 
 
@@ -43,6 +45,8 @@ class Counts:
     pending: int
     oldest_pending: float  # seconds
     dead: int  # letters that nobody has replayed or dropped
+    imports: int  # that have not ended
+    oldest_import: float  # seconds
 
 
 class Census:

@@ -13,6 +13,7 @@ from psycopg.rows import args_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import metrics
 from adapters.audience_columns import Column
 from adapters.audience_csv import BadRow
 from adapters.binary_arrays import Int4s, Texts
@@ -55,6 +56,7 @@ WHERE import_id = %s AND ended_at IS NULL
 END = """
 UPDATE imports SET state = %s, rule = %s, field = %s, sentence = %s, detail = %s, changed_at = now(), ended_at = now()
 WHERE import_id = %s AND ended_at IS NULL
+RETURNING extract(epoch FROM now() - received_at)::float8
 """
 LEAVE_OUT = """
 INSERT INTO import_bad_rows (import_id, line, reason, name) SELECT %s, * FROM unnest(%b::int[], %b::text[], %b::text[])
@@ -85,6 +87,11 @@ class Tally:
     consents: int = 0  # that the list states
     refused_consents: int = 0  # of people who opted out since, or were erased
     erased: int = 0  # people of whom nothing is kept again
+
+    def outcomes(self) -> dict[str, int]:
+        """What became of the rows of a list that was imported."""
+        known = {name: getattr(self, name) for name in ("bad", "merged", "added", "changed", "erased")}
+        return known | {"unchanged": self.rows - sum(known.values())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +259,10 @@ class Imports:
         """It is over: nothing is kept of its file."""
         why = [refused.rule, refused.field, sentence, Jsonb(refused.detail)] if refused else [None] * 4
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(END, [state, *why, one.import_id])
+            took = await (await connection.execute(END, [state, *why, one.import_id])).fetchone()
             await connection.execute(FORGET, [one.upload])
+        if took is not None:  # else it had ended before
+            metrics.import_ended(state, max(took[0], 0.0))
 
     async def leave_out(self, one: Import, connection: AsyncConnection, rows: Sequence[BadRow]) -> None:
         """Keep rows that are left out, in the transaction of whoever carries the import out."""

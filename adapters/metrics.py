@@ -1,7 +1,7 @@
 """What this process counts and times, for Prometheus. Labels come from fixed sets: nobody's words make a series."""
 
 from collections import Counter as Tally
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from prometheus_client import (
@@ -33,6 +33,7 @@ OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 SEND_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+IMPORT_SECONDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0)
 ITEMS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 RESULTS: dict[type[Event], str] = {
     SendConfirmed: "confirmed",
@@ -85,6 +86,10 @@ BROWSER_BYTES = gauge("browser_bytes", "Memory that an account's browser took at
 BROWSERS = gauge("browsers", "Browsers that this worker has open.")
 ERASED = counter("people_erased_total", "People of whom all was destroyed that was kept of them.")
 LISTENERS = gauge("event_listeners", "Who listens to events now, over server-sent events or a WebSocket.")
+IMPORTS = counter("imports_total", "Imports that have ended, by how.", "state")
+IMPORT_TIME = histogram("import_duration_seconds", "One import, from its upload until it has ended.", IMPORT_SECONDS)
+IMPORT_ROWS = counter("import_rows_total", "Rows of lists that were imported, by what became of them.", "outcome")
+IMPORT_PROGRESS = gauge("import_progress_rows", "Rows of the import that is under way, by how far they are.", "step")
 
 _rules: set[str] = set()
 _reasons = frozenset({"crashed", "no_principal", "no_command_id", "seal_broken"})
@@ -163,6 +168,25 @@ def browser(account: UUID) -> None:
     """An account's browser was launched here."""
     _browsers.add(account)
     BROWSERS.set(len(_browsers))
+
+
+def importing(read: int, written: int) -> None:
+    """How far the import is that is under way; none is when both are 0."""
+    IMPORT_PROGRESS.labels("read").set(read)
+    IMPORT_PROGRESS.labels("written").set(written)
+
+
+def import_ended(state: str, seconds: float) -> None:
+    """An import has ended."""
+    IMPORTS.labels(state).inc()
+    IMPORT_TIME.observe(seconds)
+    importing(0, 0)
+
+
+def rows_imported(outcomes: Mapping[str, int]) -> None:
+    """The rows of a list that was imported, by what became of them."""
+    for outcome, count in outcomes.items():
+        IMPORT_ROWS.labels(outcome).inc(count)
 
 
 def exposition() -> bytes:

@@ -75,6 +75,8 @@ HOUSE: Sequence[Family] = (
     Family("timers_due", "Decisions whose time has come and that are not made yet."),
     Family("sends_queued", "Messages in SENDS, each some sends of one account."),
     Family("dead_letters", "Messages that nobody could handle, not yet replayed or dropped."),
+    Family("imports_unfinished", "Imports that wait, or are under way."),
+    Family("imports_unfinished_oldest_seconds", "Age of the oldest of them."),
 )
 
 
@@ -175,6 +177,8 @@ def flat(counts: Counts) -> Iterator[tuple[str, Values]]:
     yield "commands_pending", {(): counts.pending}
     yield "commands_pending_oldest_seconds", {(): counts.oldest_pending}
     yield "dead_letters", {(): counts.dead}
+    yield "imports_unfinished", {(): counts.imports}
+    yield "imports_unfinished_oldest_seconds", {(): counts.oldest_import}
 
 
 def collect(*collectors: Collector, registry: CollectorRegistry = metrics.REGISTRY) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
 
+from adapters import metrics
 from adapters.audience_csv import ImportRefused, Reading
 from adapters.audience_staging import Consent
 from adapters.audience_stream import StagedImport, Work
@@ -63,6 +64,7 @@ class ImportWorker:
     async def _lead(self) -> None:
         clock = asyncio.get_running_loop().time
         swept = None
+        metrics.importing(0, 0)  # whatever it was of, another led meanwhile
         while True:
             beat(LOOP)
             await self._leader.check()
@@ -123,6 +125,7 @@ class ImportWorker:
         if outcome.state != "applied":
             raise refusal_of(outcome)
         await self._end(one, "done", tally)
+        metrics.rows_imported(tally.outcomes())
 
     def _pieces(self, one: Import, tally: Tally, loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
         """The file's bytes, for a thread that reads them while this loop goes on."""
@@ -136,6 +139,7 @@ class ImportWorker:
     async def _told(self, one: Import, tally: Tally, state: State) -> None:
         beat(LOOP)
         crashpoint(f"import_{state}")
+        metrics.importing(tally.rows, tally.written)
         await self._imports.progress(one, state, tally)
 
     async def _end(self, one: Import, state: State, tally: Tally) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from adapters import metrics
 from adapters.imports import MOST_WAITING, Import
 from domain.audience import AudienceImported
 from domain.message import PrincipalId, Refused, WorkspaceId
@@ -64,6 +65,25 @@ async def test_a_list_becomes_an_audience_with_its_people_and_consents(house: Ho
     assert (made.event.count, made.event.rejected, made.event.merged) == (3, 2, 1)  # type: ignore[attr-defined]  # it is one
     assert made.envelope.actor == AUTHOR.id
     assert made is events[-1], "who sees the audience sees its consents"
+
+
+async def test_what_became_of_rows_and_imports_is_counted(house: House) -> None:
+    def counted(name: str, **labels: str) -> float:
+        return metrics.REGISTRY.get_sample_value(f"drumline_{name}", labels) or 0.0
+
+    outcomes = ("bad", "merged", "added", "changed", "erased", "unchanged")
+    before = [counted("import_rows_total", outcome=outcome) for outcome in outcomes]
+    ends = {state: counted("imports_total", state=state) for state in ("done", "refused", "checked")}
+    for file, dry_run in ((LIST, False), (b"PK\x03\x04", False), (LIST, True), (LIST.replace(b"Oslo", b"Bonn"), False)):
+        await house.imported(file, dry_run=dry_run)
+    after = [counted("import_rows_total", outcome=outcome) for outcome in outcomes]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [4, 2, 3, 1, 0, 2]
+    assert {state: counted("imports_total", state=state) - ends[state] for state in ends} == {
+        "done": 2,
+        "refused": 1,
+        "checked": 1,
+    }
+    assert counted("import_progress_rows", step="read") == 0
 
 
 async def test_bad_rows_are_kept_with_line_and_reason_and_the_file_is_not(house: House) -> None:
