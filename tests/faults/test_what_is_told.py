@@ -246,9 +246,17 @@ async def test_a_page_that_grows_too_large_is_opened_anew_between_two_sends(
 
 
 @pytest.mark.long
-async def test_every_fault_of_a_send_is_told_by_its_delivery(database_url: str, nats_url: str, scratch: Path) -> None:
+@pytest.mark.parametrize("half", [OF_SENDS[0::2], OF_SENDS[1::2]], ids=["one half", "the other half"])
+async def test_every_fault_of_a_send_is_told_by_its_delivery(
+    database_url: str, nats_url: str, scratch: Path, half: Sequence[Told]
+) -> None:
     async with ground(database_url, nats_url, scratch) as on:
-        await struck(on, [told.fault for told in OF_SENDS])
+        await struck(on, [told.fault for told in half])
+
+
+@pytest.mark.long
+async def test_refusals_in_a_row_and_lost_events_are_told(database_url: str, nats_url: str, scratch: Path) -> None:
+    async with ground(database_url, nats_url, scratch) as on:
         # F9: whom no LID is ever found for gets nothing, after five tries.
         await on.sandbox.control.arm("no_lid")
         await on.send(Told("F9", "no_lid for ever", path=("failed not_ready",)))
