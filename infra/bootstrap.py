@@ -43,8 +43,6 @@ from adapters.timers import TimerTable
 from adapters.unplaced import Unplaced
 from adapters.vault import Vault
 from adapters.whatsapp_web.driver import WhatsAppWeb
-from api import app as rest
-from api.deps import Services
 from infra.child import ServerError
 from infra.deploy import addresses
 from infra.media import MediaParts, media_parts
@@ -216,6 +214,10 @@ def imports(parts: Parts) -> dict[str, Run]:
 
 def api(parts: Parts) -> dict[str, Run]:
     """The loops of `work api`, by name."""
+    # Here, for the other workers have no use for it, and it is two fifths of the time in which they start.
+    from api import app as rest
+    from api.deps import Services
+
     feed = Feed(parts.store, parts.signal)
     services = Services(
         keys=parts.keys,

@@ -1,6 +1,7 @@
 """The house's rules that no tool of others checks: what may be imported, what may be read, how long a module may be."""
 
 import ast
+import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -74,3 +75,9 @@ def test_a_module_is_short_enough_to_read() -> None:
 
 def test_a_module_says_what_it_is() -> None:
     assert [module for module, text in modules().items() if not ast.get_docstring(ast.parse(text))] == []
+
+
+def test_workers_start_without_the_api_which_one_of_them_alone_needs() -> None:
+    loaded = "import sys, infra.work; print(*{name.partition('.')[0] for name in sys.modules})"
+    started = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert {"workers", "api", "fastapi"} & set(started.stdout.split()) == {"workers"}
