@@ -127,3 +127,11 @@ async def test_equal_words_about_two_people_are_two_texts_that_go_with_their_per
     assert await v.contents.open_many(HERE, [shared, *refs]) == dict.fromkeys((shared, refs[0]), "Form 12")
     assert await v.contents.put_personal(HERE, [(ana, "Form 12")]) == [refs[1]]
     assert await v.contents.open_many(HERE, refs) == dict.fromkeys(refs, "Form 12")
+
+
+async def test_a_command_that_comes_after_an_erasure_leaves_no_words_about_the_person(v: Vaulted) -> None:
+    ana, bo = uuid4(), uuid4()
+    async with v.pool.connection() as connection:
+        await connection.execute("INSERT INTO erasures (recipient_id, workspace) VALUES (%s, %s)", [ana, HERE])
+    refs = await v.contents.put_personal(HERE, [(ana, "Form 12"), (bo, "Form 12")])
+    assert await v.contents.open_many(HERE, refs) == {refs[1]: "Form 12"}

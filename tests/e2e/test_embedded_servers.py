@@ -22,7 +22,7 @@ import psycopg
 import pytest
 from nats.aio.client import Client
 
-from infra import unprivileged
+from infra import embedded_nats, unprivileged
 from infra.child import Child, birth, wait_until
 from infra.embedded import EmbeddedNats, EmbeddedPostgres, EmbeddedServers, NatsUser, ServerError
 from infra.embedded_postgres import HELD, binaries
@@ -120,11 +120,41 @@ async def test_nats_is_durable_and_bounded(shared: EmbeddedServers) -> None:
 
 
 async def test_only_who_knows_the_password_reaches_the_bus(shared: EmbeddedServers) -> None:
-    for name in ("password", "users.conf", "nats.conf"):
+    for name in ("password", "store-key", "users.conf", "nats.conf"):
         assert stat.S_IMODE((shared.nats.home / name).stat().st_mode) == 0o600
     assert not await admitted(f"nats://core:guess@127.0.0.1:{shared.nats.port}")
     assert not await admitted(f"nats://127.0.0.1:{shared.nats.port}")
     assert await admitted(shared.nats_url)
+
+
+async def test_what_streams_hold_lies_enciphered_also_what_they_held_before_there_was_a_cipher(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nats_server = EmbeddedNats(scratch / "nats")
+
+    def plain() -> list[str]:
+        return [path.name for path in nats_server.home.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+
+    async def with_another() -> int:
+        client = await nats.connect(nats_server.url)
+        stream = client.jetstream()
+        await stream.add_stream(name="KEPT", subjects=["kept"])
+        await stream.publish("kept", b"a canary")
+        count = (await stream.stream_info("KEPT")).state.messages
+        await client.close()
+        return count
+
+    with monkeypatch.context() as before:
+        before.setattr(embedded_nats, "CONFIG", embedded_nats.CONFIG.replace('cipher: aes, key: "{key}"', ""))
+        nats_server.start()
+        assert await with_another() == 1
+        nats_server.stop()
+    assert plain() == ["1.blk"]
+    for expected, end in ((2, nats_server.kill), (3, nats_server.stop)):
+        nats_server.start()
+        assert await with_another() == expected
+        end()
+        assert plain() == []
 
 
 async def test_what_was_written_outlives_kill_9_of_both_servers(servers: EmbeddedServers) -> None:

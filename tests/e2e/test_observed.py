@@ -20,6 +20,7 @@ from infra.child import wait_until
 from infra.embedded import EmbeddedPostgres
 from infra.ports import free_port
 from infra.settings import read
+from tests.e2e.canary import files
 from tests.e2e.otlp import Arrived, Collector, collector
 from tests.e2e.prometheus import Prometheus, missing, prometheus, promtool
 
@@ -90,6 +91,7 @@ def test_a_demo_is_seen_from_outside_and_nobody_in_it_is_recognised(scratch: Pat
         a_send_is_one_trace_from_the_request_on(seen)
         every_line_of_the_logs_is_an_object(seen.data)
         nobody_is_recognised(seen)
+        nothing_lies_in_plain(seen.data)
         if seen.prometheus is None:
             pytest.skip(f"all but Prometheus was checked: {missing()}")
         prometheus_has_seen_all(seen.prometheus, seen.said)
@@ -160,6 +162,13 @@ def nobody_is_recognised(seen: Seen) -> None:
     sent = {"traces": b"".join(seen.traces.bodies).decode(errors="replace")}
     for where, told in {**logs, **seen.pages, **scraped, **sent}.items():
         assert [word for word in CANARIES if word in told] == [], where
+
+
+def nothing_lies_in_plain(data: Path) -> None:
+    """The long form, with every kind of word and form, is in test_canary.py."""
+    words = [word.encode() for word in CANARIES]
+    for where, content in files(data, without=("profiles", "sandbox", "demo")):  # the last: the story's own journal
+        assert [word for word in words if word in content] == [], where
 
 
 def prometheus_has_seen_all(watching: Prometheus, said: Mapping[str, Any]) -> None:
