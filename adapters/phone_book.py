@@ -1,5 +1,6 @@
 """The phone book: one person at a time, found, added, changed; and all that is held of one."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from domain.filters import Filter
 from domain.message import Refused, WorkspaceId
 
 PATIENCE = "SET LOCAL statement_timeout = '3s'"
+SEARCHES = 3  # at once in a process: the others' questions need connections, too
 COLUMNS = sql.SQL("p.recipient_id, p.version, p.country, p.tags, p.added")
 ONE = sql.SQL("SELECT {} FROM people p WHERE p.workspace = %s AND p.recipient_id = %s").format(COLUMNS)
 FIND = sql.SQL("""
@@ -67,6 +69,7 @@ class PhoneBook:
         self._pool = pool
         self._vault = vault
         self._sealing = sealing
+        self._searching = asyncio.Semaphore(SEARCHES)
 
     async def add(self, workspace: WorkspaceId, entry: Entry, tags: Sequence[str]) -> UUID:
         """Somebody new; in the same words again it is the same person.
@@ -130,7 +133,7 @@ class PhoneBook:
             words = THESE_WORDS
             values["words"] = [self._sealing.word_hmac(workspace, word) for word in wanted]
         statement = FIND.format(columns=COLUMNS, words=words, fits=condition.of(fits))
-        async with self._pool.connection() as connection:
+        async with self._searching, self._pool.connection() as connection:
             try:
                 async with connection.transaction():
                     await connection.execute(PATIENCE)

@@ -1,4 +1,4 @@
-"""Whom a filter finds: declared attributes, how many there are, an audience of them, and filters to be kept."""
+"""Whom a filter finds: how many there are, an audience of them, and filters to be kept."""
 
 import asyncio
 import hashlib
@@ -14,10 +14,10 @@ from psycopg import AsyncConnection, sql
 from psycopg.errors import QueryCanceled
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.attributes import Attributes
 from adapters.filter_sql import Condition
 from adapters.sealing import Sealing
-from adapters.vault import LOCK_NOW, Vault
-from domain.attributes import MOST, NAME, TAKEN, AttributeKind
+from adapters.vault import Vault
 from domain.filter_language import parse
 from domain.filters import Filter
 from domain.message import Digest, Refused, WorkspaceId
@@ -25,6 +25,8 @@ from domain.message import Digest, Refused, WorkspaceId
 SOON = 0.04  # seconds after which a guess is prepared beside
 EXACTLY = "SET LOCAL statement_timeout = '120ms'"
 ROUGHLY = "SET LOCAL statement_timeout = '3s'"
+WHOLE = "SET LOCAL statement_timeout = '120s'"  # for an audience of everybody
+COUNTING, CHOOSING = 2, 2  # at once in a process: the others' questions need connections, too
 # Of a sample each is looked up: the planner would rather read whole tables into a hash.
 ONE_BY_ONE = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 NO_JIT = "SET LOCAL jit = off"  # compiling takes longer than counting
@@ -37,22 +39,6 @@ SELECT count(*) FROM (
 ) p WHERE {}
 """)
 SURE = 1.96  # standard deviations: right 19 times of 20
-
-KINDS = "SELECT name, kind, filled IS NULL FROM attributes WHERE workspace = %s ORDER BY name"
-DECLARE = """
-INSERT INTO attributes (workspace, name, kind, filled) VALUES (%(workspace)s, %(name)s, %(kind)s, 0)
-ON CONFLICT (workspace, name) DO UPDATE SET kind = excluded.kind, filled = 0 WHERE attributes.kind <> excluded.kind
-"""
-FORGET = "DELETE FROM attributes WHERE workspace = %s AND name = %s"
-WAITING = "SELECT workspace FROM attributes WHERE filled IS NOT NULL ORDER BY workspace LIMIT 1"
-UNFILLED = "SELECT name, kind, filled FROM attributes WHERE workspace = %s ORDER BY name FOR UPDATE"
-NEXT = "SELECT recipient_id, version, added FROM people WHERE workspace = %s AND added > %s ORDER BY added LIMIT %s"
-FILL = """
-UPDATE people p SET attributes = t.attributes, words = t.words::int[]
-FROM unnest(%s::uuid[], %s::int[], %s::jsonb[], %s::text[]) AS t (recipient_id, version, attributes, words)
-WHERE p.recipient_id = t.recipient_id AND p.version = t.version
-"""
-FILLED = "UPDATE attributes SET filled = %s WHERE workspace = %s AND name = ANY(%s)"
 
 PREVIOUS = "SELECT workspace, source, count, digest FROM audience_imports WHERE audience_id = %s"
 BEGIN = """
@@ -84,15 +70,6 @@ DELETE = "DELETE FROM segments WHERE workspace = %s AND id = %s"
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """A declared attribute; `ready` when everybody can be filtered by it."""
-
-    name: str
-    kind: AttributeKind
-    ready: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Count:
     """How many people fit. When it is not exact, it is a guess from one in 64, and 19 times of 20 within `margin`."""
 
@@ -120,66 +97,16 @@ class Segment:
     changed_at: datetime
 
 
-class Segments:
+class Segments(Attributes):
     """Filters of a workspace, and whom they find."""
 
     def __init__(
         self, pool: AsyncConnectionPool, vault: Vault, sealing: Sealing, clock: Callable[[], datetime]
     ) -> None:
-        self._pool = pool
-        self._vault = vault
+        super().__init__(pool, vault)
         self._sealing = sealing
         self._clock = clock
-
-    async def attributes(self, workspace: WorkspaceId) -> list[Declared]:
-        """The attributes that people can be filtered by."""
-        async with self._pool.connection() as connection:
-            rows = await (await connection.execute(KINDS, [workspace])).fetchall()
-        return [Declared(name, AttributeKind(kind), ready) for name, kind, ready in rows]
-
-    async def declare(self, workspace: WorkspaceId, name: str, kind: AttributeKind) -> None:
-        """Let people be filtered by a variable; those who are here already follow within a while. Raises Refused."""
-        if not NAME.fullmatch(name):
-            raise Refused("malformed", field="name")
-        if name in TAKEN:
-            raise Refused("reserved", field="name")
-        declared = await self.attributes(workspace)
-        if len(declared) >= MOST and all(one.name != name for one in declared):
-            raise Refused("too_many", field="name", maximum=MOST)
-        async with self._pool.connection() as connection:
-            await connection.execute(DECLARE, {"workspace": workspace, "name": name, "kind": kind})
-
-    async def withdraw(self, workspace: WorkspaceId, name: str) -> bool:
-        """Let nobody be filtered by it any more; False when nobody was."""
-        if not NAME.fullmatch(name):
-            return False
-        async with self._pool.connection() as connection:
-            return bool((await connection.execute(FORGET, [workspace, name])).rowcount)
-
-    async def fill(self, limit: int = 1_000) -> bool:
-        """Give the next people the values of what was declared after they came; False when there is nobody to be given
-        any, or somebody is adding people just now, of whom nobody can say what they were given."""
-        async with self._pool.connection() as connection, connection.transaction():
-            row = await (await connection.execute(WAITING)).fetchone()
-            if row is None:
-                return False
-            workspace = WorkspaceId(row[0])
-            free = await (await connection.execute(LOCK_NOW, [workspace])).fetchone()
-            if free is None or not free[0]:
-                return False
-            declared = await (await connection.execute(UNFILLED, [workspace])).fetchall()
-            kinds = {name: AttributeKind(kind) for name, kind, _ in declared}
-            late = [name for name, _, filled in declared if filled is not None]
-            after = min((filled for _, _, filled in declared if filled is not None), default=0)
-            rows = await (await connection.execute(NEXT, [workspace, after, limit])).fetchall()
-            people = await self._vault.opened(connection, [(person, version) for person, version, _ in rows])
-            facets = [self._vault.facets(workspace, kinds, person.variables) for person in people.values()]
-            if people:
-                ids, versions = zip(*people, strict=True)
-                plain, words = zip(*facets, strict=True)
-                await connection.execute(FILL, [list(ids), list(versions), list(plain), list(words)])
-            await connection.execute(FILLED, [rows[-1][2] if len(rows) == limit else None, workspace, late])
-        return True
+        self._counting, self._choosing = asyncio.Semaphore(COUNTING), asyncio.Semaphore(CHOOSING)
 
     async def read(self, workspace: WorkspaceId, text: str) -> Filter:
         """A filter as this workspace's attributes let it be read. Raises Refused."""
@@ -191,6 +118,10 @@ class Segments:
         condition = Condition()
         fits = condition.of(await self.read(workspace, text))
         values = {"workspace": workspace, **condition.values}
+        async with self._counting:
+            return await self._counted(fits, values)
+
+    async def _counted(self, fits: sql.Composable, values: dict[str, object]) -> Count:
         exact, guess = asyncio.create_task(self._exactly(COUNT.format(fits), values)), None
         try:
             if not (await asyncio.wait([exact], timeout=SOON))[0]:
@@ -229,18 +160,21 @@ class Segments:
         condition = Condition()
         fits = condition.of(await self.read(workspace, text))
         same = self._sealing.mac(workspace, "choice", text.encode())
-        async with self._pool.connection() as connection, connection.transaction():
-            begun = await connection.execute(BEGIN, [audience_id, workspace, same, self._clock()])
-            if not begun.rowcount:  # it was made before, or just now by somebody whom this has waited for
-                previous = await (await connection.execute(PREVIOUS, [audience_id])).fetchone()
-                if previous is None or (previous[0], previous[1]) != (workspace, same):
-                    raise Refused("id_taken", field="audience_id")
-                return Chosen(previous[2], Digest(previous[3]))
-            await connection.execute(NO_JIT)
-            values = {"workspace": workspace, "audience": audience_id, **condition.values}
-            count = (await connection.execute(CHOOSE.format(fits), values)).rowcount
-            digest = await digest_of(connection, audience_id, count)
-            await connection.execute(END, [count, digest, audience_id])
+        values = {"workspace": workspace, "audience": audience_id, **condition.values}
+        try:
+            async with self._choosing, self._pool.connection() as connection, connection.transaction():
+                begun = await connection.execute(BEGIN, [audience_id, workspace, same, self._clock()])
+                if not begun.rowcount:  # it was made before, or just now by somebody whom this has waited for
+                    previous = await (await connection.execute(PREVIOUS, [audience_id])).fetchone()
+                    if previous is None or (previous[0], previous[1]) != (workspace, same):
+                        raise Refused("id_taken", field="audience_id")
+                    return Chosen(previous[2], Digest(previous[3]))
+                await connection.execute(f"{WHOLE}; {NO_JIT}")
+                count = (await connection.execute(CHOOSE.format(fits), values)).rowcount
+                digest = await digest_of(connection, audience_id, count)
+                await connection.execute(END, [count, digest, audience_id])
+        except QueryCanceled:
+            raise Refused("filter_too_slow", field="filter") from None
         return Chosen(count, digest)
 
     async def keep(self, workspace: WorkspaceId, segment_id: UUID, title: str, text: str) -> bool:

@@ -250,6 +250,11 @@ async def test_what_takes_too_long_is_guessed_from_one_in_64_and_says_how_far_it
     monkeypatch.setattr("adapters.segments.ROUGHLY", "SET LOCAL statement_timeout = '1ms'")
     with pytest.raises(Refused, match="filter_too_slow"):
         await book.segments.count(HERE, slow)
+    monkeypatch.setattr("adapters.segments.WHOLE", "SET LOCAL statement_timeout = '1ms'")
+    with pytest.raises(Refused, match="filter_too_slow"):
+        await book.segments.choose(HERE, audience := uuid4(), slow)
+    monkeypatch.undo()
+    assert (await book.segments.choose(HERE, audience, "tag = vip")).count == 2  # nothing was left of it
 
 
 async def test_filters_are_kept_sealed_listed_and_dropped(book: Book) -> None:
