@@ -71,7 +71,7 @@ class Bubble(BaseModel):
     """One message: the part in this person's words, or, when they could not be sent it, as it was written."""
 
     part: part_views.Part
-    mentions: list[str] = Field(description="Numbers that the text calls by `@`.")
+    mentions: list[str] = Field(description="Numbers that the text or caption calls by `@`.")
     media: File | None
     rejected: Rejected | None
     lacking: list[str] = Field(description="Variables without a default that they lack, or have in no readable form.")
@@ -171,9 +171,10 @@ def bubble(part: Part, texts: Texts, values: Mapping[str, str], media: Mapping[D
 
 
 def worded(one: Said) -> tuple[dict[str, Any], list[str]]:
-    """The words of a part by field, and the numbers that its text calls."""
+    """The words of a part by field, and the numbers that its text or caption calls."""
     filled: dict[str, Any] = {name: text or None for name, text in one.words.items()}
     called: tuple[str, ...] = ()
-    if "text" in one.words:
-        filled["text"], called = mentions(one.words["text"])
+    for name in ("text", "caption"):
+        if filled.get(name):
+            filled[name], called = mentions(filled[name])
     return filled | ({"choices": list(one.choices)} if one.choices else {}), list(called)

@@ -30,6 +30,7 @@ class Media:
     mimetype: str
     filename: str = field(repr=False)
     caption: str = field(default="", repr=False)
+    mentions: tuple[str, ...] = field(default=(), repr=False)  # whom the caption calls, as in a text
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ async def outgoing(said: Said, workspace: WorkspaceId, files: Files) -> Outgoing
             except MediaGone:
                 raise Unsendable(Rejection.MEDIA_GONE, "media") from None
             name = words["filename"] or f"{kind}{path.suffix}"
-            return Media(kind, path, MIMETYPES[path.suffix], name, words["caption"])
+            return Media(kind, path, MIMETYPES[path.suffix], name, *mentions(words["caption"]))
         case LocationPart(latitude=latitude, longitude=longitude):
             return Location(latitude, longitude, words["name"], words["address"])
         case ContactPart():

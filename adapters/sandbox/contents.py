@@ -23,13 +23,14 @@ class Text(_Content):
 
 
 class File(_Content):
-    """A picture, a film, a sound, a document: its bytes are named by their SHA-256."""
+    """A picture, a film, a sound, a document: its bytes are named by their SHA-256; `mentions` as in a text."""
 
     kind: Literal["image", "video", "audio", "voice", "document", "sticker"]
     media: FileDigest
     mimetype: str = Field(max_length=255)
     filename: str = Field("", max_length=255)
     caption: str = Field("", max_length=LONGEST)
+    mentions: tuple[Number, ...] = ()
 
 
 class Place(_Content):

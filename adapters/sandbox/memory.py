@@ -233,7 +233,7 @@ def content_of(message: Outgoing) -> contents.Content:
             except FileNotFoundError:
                 raise SendRejected("file_missing") from None
             shown = {"mimetype": message.mimetype, "filename": message.filename, "caption": message.caption}
-            return contents.File(kind=message.kind.value, media=digest, **shown)
+            return contents.File(kind=message.kind.value, media=digest, **shown, mentions=message.mentions)
         case Location():
             latitude, longitude, name, address = message.latitude, message.longitude, message.name, message.address
             return contents.Place(latitude=latitude, longitude=longitude, name=name, address=address)

@@ -1,6 +1,7 @@
 """What a session tells its page to send: a message of the domain as the plain JSON that sending.js takes."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,19 @@ def digits(number: str) -> str:
     return number.removeprefix("+")
 
 
+def all_digits(numbers: Sequence[str]) -> list[str]:
+    """The same of several."""
+    return [digits(number) for number in numbers]
+
+
 def said(message: Outgoing) -> dict[str, Any]:
     """What a message says. Raises SendRejected."""
     match message:
         case Text():
-            return {"kind": "text", "text": message.text, "mentions": [digits(number) for number in message.mentions]}
+            return {"kind": "text", "text": message.text, "mentions": all_digits(message.mentions)}
         case Media():
             shown = {"filename": message.filename, "mimetype": message.mimetype, "caption": message.caption}
-            return {"kind": message.kind.value, **shown}
+            return {"kind": message.kind.value, **shown, "mentions": all_digits(message.mentions)}
         case Location():
             place = {"latitude": message.latitude, "longitude": message.longitude}
             return {"kind": "location", **place, "name": message.name, "address": message.address}

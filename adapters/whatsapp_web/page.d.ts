@@ -7,7 +7,7 @@ declare global {
   /** What a message says; numbers without their `+`. The bytes of a file come beside it. */
   type Said =
     | { kind: 'text'; text: string; mentions: string[] }
-    | { kind: 'image' | 'video' | 'audio' | 'voice' | 'document' | 'sticker'; mimetype: string; filename: string; caption: string }
+    | { kind: 'image' | 'video' | 'audio' | 'voice' | 'document' | 'sticker'; mimetype: string; filename: string; caption: string; mentions: string[] }
     | { kind: 'location'; latitude: number; longitude: number; name: string; address: string }
     | { kind: 'contact'; name: string; number: string }
     | { kind: 'poll'; question: string; choices: string[]; selectable: number };

@@ -38,16 +38,17 @@
     return made;
   }
 
+  /** Whom a text or a caption calls. @param {{mentions: string[]}} said */
+  const mentioned = ({ mentions }) => mentions.map((digits) => `${digits}@c.us`);
+
   /**
    * @param {Wpp} wpp @param {import('@wppconnect/wa-js').whatsapp.Wid} chat @param {Said} said
    * @param {File | undefined} file @param {import('@wppconnect/wa-js').chat.SendMessageOptions} options
    */
   function hand(wpp, chat, said, file, options) {
     switch (said.kind) {
-      case 'text': {
-        const mentionedList = said.mentions.map((digits) => `${digits}@c.us`);
-        return wpp.chat.sendTextMessage(chat, said.text, { ...options, mentionedList, linkPreview: false });
-      }
+      case 'text':
+        return wpp.chat.sendTextMessage(chat, said.text, { ...options, mentionedList: mentioned(said), linkPreview: false });
       case 'location': {
         const { latitude: lat, longitude: lng, name, address } = said;
         return wpp.chat.sendLocationMessage(chat, { ...options, lat, lng, name, address });
@@ -61,7 +62,7 @@
     // Under the name and the type that the recipient is to see, not those on this disk; the bytes are not copied.
     const named = new File([file], said.filename, { type: said.mimetype });
     // An empty caption would be shown as one, with the file's name in it.
-    const caption = said.caption ? { caption: said.caption } : {};
+    const caption = said.caption ? { caption: said.caption, mentionedList: mentioned(said) } : {};
     const how = { ...options, filename: said.filename, mimetype: said.mimetype, ...caption };
     if (said.kind === 'voice') return wpp.chat.sendFileMessage(chat, named, { ...how, type: 'audio', isPtt: true });
     return wpp.chat.sendFileMessage(chat, named, { ...how, type: said.kind });

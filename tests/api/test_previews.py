@@ -80,9 +80,11 @@ def test_a_file_is_described(tenant: Tenant) -> None:
     _, (ada, _) = listed(tenant)
     kind = {"Content-Type": "application/octet-stream"}
     file = tenant.ask("POST", "/v1/media", headers=kind, content=image("PNG")).json()
-    parts = [{"kind": "image", "media": file["id"], "caption": "For {{name}}"}, {"kind": "image", "media": file["id"]}]
+    parts = [{"kind": "image", "media": file["id"], "caption": "For {{name}}, @+12025550144"}]
+    parts.append({"kind": "image", "media": file["id"]})
     bubbles = preview(tenant, f"/v1/campaigns/{tenant.campaign(parts=parts)}", ada)["bubbles"]
-    assert [bubble["part"]["caption"] for bubble in bubbles] == ["For ada lovelace", None]
+    assert [bubble["part"]["caption"] for bubble in bubbles] == ["For ada lovelace, @12025550144", None]
+    assert [bubble["mentions"] for bubble in bubbles] == [["+12025550144"], []]
     assert bubbles[0]["media"] == {name: file[name] for name in ("id", "mimetype", "size", "width", "height")}
 
 

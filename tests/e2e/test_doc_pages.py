@@ -24,8 +24,9 @@ ACCOUNT, PERSON = "+12025550100", "+12025550142"
 MESSAGE = re.compile(r"\$API/messages -d @- <<END[^\n]*\n(.*?)\nEND$", re.MULTILINE | re.DOTALL)
 STANDS_FOR = {"PERSON": str(UUID(int=1)), "ACCOUNT": str(UUID(int=2)), "TEMPLATE": str(UUID(int=3))}
 SAYS = "Hello *Ada*, your table in _Lisbon_ is kept for 01.03.2027, ~six~ 19:00, in the garden.\nCode `ADA LOVELACE`."
+MENTIONED = {"image": ["+12025550143"]}
 FILES = {
-    "image": ("spring-workshop.jpg", "image/jpeg", "The *spring workshop*, Ada"),
+    "image": ("spring-workshop.jpg", "image/jpeg", "The *spring workshop*, Ada, with @12025550143"),
     "video": ("harbour.mp4", "video/mp4", "The harbour at 19:00"),
     "document": ("programme.pdf", "application/pdf", "See page 1"),
     "audio": ("chime.mp3", "audio/mpeg", ""),
@@ -44,12 +45,19 @@ def test_the_page_of_all_kinds_leaves_none_out_and_what_it_sends_is_taken() -> N
     assert kinds == set(KINDS)
 
 
-def file_of(kind: str) -> dict[str, str]:
+def file_of(kind: str) -> dict[str, Any]:
     """What a phone tells of a file of the examples."""
     name, mimetype, caption = FILES[kind]
     digest = hashlib.sha256((ROOT / "examples" / name).read_bytes()).hexdigest()
     shown = "Programme for Ada Lovelace.pdf" if kind == "document" else f"{kind}{Path(name).suffix}"
-    return {"kind": kind, "media": digest, "mimetype": mimetype, "filename": shown, "caption": caption}
+    return {
+        "kind": kind,
+        "media": digest,
+        "mimetype": mimetype,
+        "filename": shown,
+        "caption": caption,
+        "mentions": MENTIONED.get(kind, []),
+    }
 
 
 EXPECTED: list[dict[str, Any]] = [

@@ -28,6 +28,9 @@ export function chatSurface(companion) {
     return chat;
   }
 
+  /** Whom a text or a caption calls. @param {{mentionedList?: unknown[]}} options @returns {{mentions?: string[]}} */
+  const called = ({ mentionedList = [] }) => (mentionedList.length ? { mentions: mentionedList.map(mentioned) } : {});
+
   /** The number that somebody is mentioned by. @param {unknown} id */
   function mentioned(id) {
     const { user, server } = wid(String(id));
@@ -64,8 +67,7 @@ export function chatSurface(companion) {
 
     sendTextMessage: async (id, content, options = {}) => {
       const chat = await found(id);
-      const mentions = (options.mentionedList ?? []).map(mentioned);
-      return send(chat, mentions.length ? { kind: 'text', text: String(content), mentions } : text(String(content)), options);
+      return send(chat, { ...text(String(content)), ...called(options) }, options);
     },
     sendFileMessage: async (id, content, options) => {
       const chat = await found(id);
@@ -73,7 +75,7 @@ export function chatSurface(companion) {
       const kind = kindOf(file, options.type, 'isPtt' in options && options.isPtt);
       checkSize(file, kind);
       const { caption = '' } = options;
-      const said = { kind, media: await digest(file), mimetype: file.type, filename: file.name, caption };
+      const said = { kind, media: await digest(file), mimetype: file.type, filename: file.name, caption, ...called(options) };
       return send(chat, said, options, file);
     },
     sendLocationMessage: async (id, { lat, lng, name = '', address = '', ...options }) => {

@@ -6,7 +6,7 @@ export interface Group { id: string; name: string; participants: Contact[] }
 /** What one message says. A file is named by its SHA-256: uploaded to `/wire/media/<digest>` before the message. */
 export type Content =
   | { kind: 'text'; text: string; mentions?: string[] }
-  | { kind: FileKind; media: string; mimetype: string; filename: string; caption: string }
+  | { kind: FileKind; media: string; mimetype: string; filename: string; caption: string; mentions?: string[] }
   | { kind: 'location'; latitude: number; longitude: number; name: string; address: string }
   | { kind: 'contact'; name: string; number: string }
   | { kind: 'poll'; question: string; choices: string[]; selectable: number };

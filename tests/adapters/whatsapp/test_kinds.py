@@ -21,7 +21,7 @@ from tests.adapters.whatsapp.running import new_id, until, until_answered
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 NOBODY = "+46701740607"  # no other test has it: faults outlast theirs
 MEDIA = {
-    MediaKind.IMAGE: ("image/png", "harbour.png", "The *harbour* at noon"),
+    MediaKind.IMAGE: ("image/png", "harbour.png", "The *harbour* at noon, @12025550177"),
     MediaKind.VIDEO: ("video/mp4", "harbour.mp4", "One minute of it"),
     MediaKind.AUDIO: ("audio/mpeg", "waves.mp3", ""),
     MediaKind.VOICE: ("audio/ogg; codecs=opus", "voice.ogg", ""),
@@ -66,7 +66,8 @@ async def test_a_file_reaches_the_phone_byte_for_byte_under_its_name_and_caption
     mimetype, filename, caption = MEDIA[kind]
     file = tmp_path / hashlib.sha256(kind.encode()).hexdigest()
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + kind.encode() * 50_000)
-    await reaches(linked, "+12025550132", Media(kind, file, mimetype, filename, caption))
+    called = ("+12025550177",) if kind is MediaKind.IMAGE else ()
+    await reaches(linked, "+12025550132", Media(kind, file, mimetype, filename, caption, called))
 
 
 async def test_a_file_that_is_gone_is_refused_and_nothing_is_on_the_wire(linked: Rig, tmp_path: Path) -> None:
