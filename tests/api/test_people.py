@@ -117,7 +117,8 @@ def test_a_person_who_cannot_be_added_is_refused(tenant: Tenant, body: dict[str,
 
 def test_who_is_added_again_in_the_same_words_is_the_same_person(tenant: Tenant) -> None:
     assert added(tenant, ADA) == added(tenant, ADA)
-    for other in ({"name": "Ada King"}, {"tags": []}, {"variables": {}}):
+    others: list[dict[str, Any]] = [{"name": "Ada King"}, {"tags": []}, {"variables": {}}]
+    for other in others:
         assert tenant.problem("POST", "/v1/people", ADA | other)["rule"] == "number_taken"
     assert names(tenant) == ["Ada Lovelace"]
 
