@@ -23,7 +23,9 @@ TABLES = {
 
 
 async def tables(home: House) -> dict[str, list[tuple[Any, ...]]]:
-    return {name: await home.rows(f"SELECT * FROM {name} ORDER BY {key}") for name, key in TABLES.items()}
+    found = {name: await home.rows(f"SELECT * FROM {name} ORDER BY {key}") for name, key in TABLES.items()}
+    numbers = sorted(job[-1] for job in found["job_progress"])  # only their order means anything
+    return found | {"job_progress": [(*job[:-1], numbers.index(job[-1])) for job in found["job_progress"]]}
 
 
 @pytest.mark.parametrize("page", [3, 7, 500])
