@@ -23,6 +23,7 @@ export class Thread {
     list.addEventListener('scroll', () => (this.#atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80));
     // What loads grows: who stood at the end stays there.
     for (const grown of ['load', 'loadedmetadata']) list.addEventListener(grown, () => this.#stay(), true);
+    addEventListener('resize', () => this.#stay());
   }
 
   #stay() {
