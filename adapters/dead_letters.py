@@ -1,6 +1,6 @@
 """Dead letters: messages that nobody could handle; listed, shown, replayed or dropped, and who did it is kept."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from adapters.bus import Bus
 from adapters.cloudevents import Address
 from adapters.contents import Contents
 from adapters.outages import OUTAGES
+from adapters.sealing import SealBroken
 from domain.message import PrincipalId, Refused, WorkspaceId
 
 State = Literal["dead", "replayed", "dropped"]
@@ -29,6 +30,7 @@ ORDER BY number DESC LIMIT %(limit)s
 ONE = f"""
 SELECT {COLUMNS} FROM dead_letters WHERE id = %(id)s AND (%(workspace)s::text IS NULL OR workspace = %(workspace)s)
 """  # noqa: S608  # of constants
+BODIES = "SELECT id, workspace, body FROM dead_letters WHERE workspace IN (%s, '') AND body IS NOT NULL"
 BODY = "SELECT body FROM dead_letters WHERE id = %s"
 # The answer is taken back, and the command waits again as one that HTTP accepted: the sweeper sees to it if need be.
 REOPEN = """
@@ -147,6 +149,16 @@ class DeadLetters:
             dropped = await find(connection, ONE, workspace, letter)
         assert dropped is not None
         return dropped
+
+    async def forget(self, workspace: WorkspaceId, words: Collection[str], who: PrincipalId) -> None:
+        """Drop what has one of these words in it, also nobody's letters. One that was replayed is being decided."""
+        async with self._pool.connection() as connection:
+            letters = await (await connection.execute(BODIES, [workspace])).fetchall()
+        for letter, owner, sealed in letters:
+            with suppress(SealBroken, Refused):
+                body = self._contents.unseal(owner, letter, sealed).lower()
+                if any(word.encode() in body for word in words):
+                    await self.drop(None, letter, who)
 
     @asynccontextmanager
     async def _taken(

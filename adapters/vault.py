@@ -33,7 +33,7 @@ WHOSE = "SELECT recipient_id FROM people WHERE workspace = %s AND number_hmac = 
 KINDS = "SELECT name, kind FROM attributes WHERE workspace = %s"
 # Whoever imports holds the lock for long: an erasure comes again rather than hold up the others.
 LOCK_NOW = "SELECT pg_try_advisory_xact_lock(hashtextextended('vault|' || %s, 0))"
-NEWEST = "SELECT version FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s"
+NEWEST = "SELECT recipient_id, version FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s"
 SUPPRESS = """
 INSERT INTO suppressed (workspace, number_hmac)
 SELECT workspace, number_hmac FROM people WHERE recipient_id = %(person)s AND workspace = %(workspace)s
@@ -171,13 +171,23 @@ class Vault:
             row = await (await connection.execute(LOCK_NOW, [workspace])).fetchone()
             if row is None or not row[0]:
                 return False
-            for (version,) in await (await connection.execute(NEWEST, whom)).fetchall():
-                with suppress(SealBroken):  # whose number cannot be read any more has no chat that could be named
-                    person = (await self.opened(connection, [(recipient_id, version)]))[recipient_id, version]
-                    await leave(connection, self._sealing, workspace, recipient_id, person.number)
+            if (person := await self._newest(connection, whom)) is not None:
+                await leave(connection, self._sealing, workspace, recipient_id, person.number)
             for statement in (SUPPRESS, *ERASE):
                 await connection.execute(statement, whom)
         return True
+
+    async def number_of(self, workspace: WorkspaceId, recipient_id: UUID) -> str | None:
+        """A person's number, if somebody is there and it can be read."""
+        async with self._pool.connection() as connection:
+            person = await self._newest(connection, {"workspace": workspace, "person": recipient_id})
+        return person.number if person else None
+
+    async def _newest(self, connection: AsyncConnection, whom: Mapping[str, object]) -> Person | None:
+        row = await (await connection.execute(NEWEST, whom)).fetchone()
+        with suppress(SealBroken):
+            return next(iter((await self.opened(connection, [row])).values()), None) if row else None
+        return None
 
     async def whose(self, connection: AsyncConnection, workspace: WorkspaceId, number: str) -> UUID | None:
         """The recipient who has this number (E.164), if somebody in the vault has it."""

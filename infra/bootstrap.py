@@ -196,7 +196,8 @@ def core(parts: Parts) -> dict[str, Run]:
 def forgetting(parts: Parts) -> Forgetting:
     """Who carries out erasures."""
     ledger = ErasureLedger(parts.settings.erasures_file)
-    return Forgetting(parts.vault, Erasures(parts.pool), ledger, parts.decisions)
+    dead = DeadLetters(parts.pool, parts.contents, None, clock)
+    return Forgetting(parts.vault, Erasures(parts.pool), dead, ledger, parts.decisions)
 
 
 def imports(parts: Parts) -> dict[str, Run]:

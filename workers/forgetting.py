@@ -4,7 +4,8 @@ import asyncio
 from uuid import UUID
 
 from adapters import metrics
-from adapters.erasure_ledger import ErasureLedger
+from adapters.dead_letters import DeadLetters
+from adapters.erasure_ledger import Erased, ErasureLedger
 from adapters.erasures import Erasures
 from adapters.heartbeats import beat
 from adapters.vault import Vault
@@ -14,14 +15,18 @@ from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
 
 LOOP = "forgetting"
+SELF = PrincipalId("system-forgetting")
 PAUSE = 1.0  # seconds between two looks: the reactors write down who is to be erased
 
 
 class Forgetting:
     """Destroys what is kept of people who were erased. Any number of processes may; a crash between loses nothing."""
 
-    def __init__(self, vault: Vault, erasures: Erasures, ledger: ErasureLedger, decisions: Decisions) -> None:
+    def __init__(
+        self, vault: Vault, erasures: Erasures, dead: DeadLetters, ledger: ErasureLedger, decisions: Decisions
+    ) -> None:
         self._vault = vault
+        self._dead = dead
         self._erasures = erasures
         self._ledger = ledger
         self._decisions = decisions
@@ -45,18 +50,25 @@ class Forgetting:
             self._noted |= {one.recipient_id for one in new}
         done = 0
         for one in pending:
+            await self._letters(one)
             if await self._vault.erase(one.workspace, one.recipient_id):
                 self._noted.discard(one.recipient_id)
                 done += 1
         metrics.ERASED.inc(done)
         return done
 
+    async def _letters(self, one: Erased) -> None:
+        """Drop the dead letters that name a person: by the id, or by the number however it is written."""
+        number = await self._vault.number_of(one.workspace, one.recipient_id)
+        words = [str(one.recipient_id), *([number.removeprefix("+")] if number else [])]
+        await self._dead.forget(one.workspace, words, SELF)
+
     async def again(self) -> int:
         """Erase anew whom the ledger names and this database, restored from a back-up, does not; how many."""
         erased = await asyncio.to_thread(self._ledger.read)
         unknown = await self._erasures.unknown(erased) if erased else []
         for one in unknown:
-            actor = Actor(PrincipalId("system-forgetting"), one.workspace, frozenset({Role.SYSTEM}))
+            actor = Actor(SELF, one.workspace, frozenset({Role.SYSTEM}))
             cause = derive("erase-again", one.workspace, one.recipient_id)
             outcome = await self._decisions.one(Request(EraseRecipient(one.recipient_id), actor, cause))
             if outcome.state != "applied":  # nobody is there, or not even the workspace

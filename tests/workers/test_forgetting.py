@@ -5,28 +5,35 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from adapters.dead_letters import DeadLetters
 from adapters.erasure_ledger import Erased, ErasureLedger
 from adapters.erasures import Erasures
 from adapters.sealing import Sealing
 from adapters.vault import Vault
 from domain.job import Status
+from domain.message import WorkspaceId
 from domain.outgoing import Text
 from domain.ports import SendRejected
 from domain.recipient import EraseRecipient
 from domain.send import DeliverySkipped, SkipReason
-from tests.workers.sending_house import HERE, House, core, house, running, sessions, until
+from tests.workers.sending_house import HERE, House, core, house, now, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, approve_job, link, open_workspace, sent, status_is, submit, told
 from workers.forgetting import Forgetting
 
 OTHER_FORMS = [
     pytest.param(form, marks=pytest.mark.long) for form in ("(202) 555-0101", "1 202 555 0101", "+1-202-555.0101")
 ]
+BURY = """
+INSERT INTO dead_letters (id, workspace, principal, name, reason, body)
+VALUES (%s, %s, '', 'unreadable', 'no_command_id', %s)
+"""
 SEALING = Sealing(bytes(range(32)), bytes(range(32, 64)))  # as the house's
 
 
 def forgetting(home: House) -> Forgetting:
     ledger = ErasureLedger(home.data / "erasures.jsonl")
-    return Forgetting(Vault(home.pool, SEALING), Erasures(home.pool), ledger, home.decisions)
+    dead = DeadLetters(home.pool, home.contents, None, now)
+    return Forgetting(Vault(home.pool, SEALING), Erasures(home.pool), dead, ledger, home.decisions)
 
 
 async def kept_of(home: House, person: object) -> list[tuple[int]]:
@@ -153,3 +160,31 @@ async def test_who_was_erased_after_a_back_up_is_erased_again_in_what_was_restor
         report = await home.imports.run(HERE, uuid4(), f"number\n{NUMBERS[1]}\n{NUMBERS[2]}\n".encode())
         assert report.recipients == 2
         assert [await kept_of(home, one) for one in (later, stranger)] == [[(0,)], [(0,)]]
+
+
+async def test_dead_letters_that_name_an_erased_person_are_dropped_and_the_others_kept(
+    database_url: str, nats_url: str, scratch: Path
+) -> None:
+    async with house(database_url, nats_url, scratch) as home:
+        async with running(*core(home), *sessions(home)):
+            await open_workspace(home)
+            job = await submit(home, await link(home, 1), NUMBERS[:2], approve=False)
+            gone, stays = job.recipients
+            named = {
+                "by id": f'{{"recipient_id": "{str(gone).upper()}"}}',
+                "by number": f"call {NUMBERS[0]}",
+                "another": f'{{"recipient_id": "{stays}"}} {NUMBERS[1]}',
+            }
+            letters = {what: uuid4() for what in named}
+            for what, body in named.items():
+                owner = "" if what == "by number" else HERE
+                sealed = home.contents.seal(WorkspaceId(owner), letters[what], body.encode())
+                await home.rows(BURY + " RETURNING id", letters[what], owner, sealed)
+            await home.give(EraseRecipient(gone))
+
+            async def destroyed() -> bool:
+                return await forgetting(home).step() == 1
+
+            await until(destroyed)
+        left = await home.rows("SELECT id FROM dead_letters WHERE body IS NOT NULL")
+        assert left == [(letters["another"],)]
