@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 PAGE = MOST_IN_BATCH  # what is published together is read together
 BATCH_BYTES = 4 << 20
+FEW = 8  # messages that are published one by one: the server makes a file store of its own for each atomic batch
 QUIET = 1.0  # seconds after which the log is looked at, and the lead checked, without a signal
 LONGEST_PAUSE = 2.0
 
@@ -116,6 +117,8 @@ class Relay:
         return sequence, page[-1].position
 
     async def _publish(self, batch: Sequence[Message], sequence: int) -> int:
+        if len(batch) <= FEW:
+            return await self._singly(batch, sequence)
         try:
             return await self._bus.batch(EVENTS, batch, expected=sequence)
         except BatchRefused as refused:

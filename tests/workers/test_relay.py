@@ -1,8 +1,8 @@
 """The relay: the whole log on EVENTS, in order, each event once, whoever dies."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -16,7 +16,7 @@ from domain.content import TextPart
 from domain.message import Ref
 from tests.workers.core import HERE, Core, clock, until
 from tests.workers.test_decisions import AUTHOR, asked
-from workers.relay import BusAhead, Relay
+from workers.relay import FEW, BusAhead, Relay
 
 TITLE = Ref("a" * 64)
 
@@ -89,22 +89,27 @@ async def test_a_relay_that_was_killed_goes_on_where_the_stream_ends(house: Core
     await check_whole(house)
 
 
-async def test_an_acknowledgement_that_was_lost_repeats_nothing(house: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch, lost = Bus.batch, list[int]()
+@pytest.mark.parametrize(("publish", "together"), [("single", FEW), ("batch", FEW + 1)])
+async def test_an_acknowledgement_that_was_lost_repeats_nothing(
+    house: Core, monkeypatch: pytest.MonkeyPatch, publish: str, together: int
+) -> None:
+    published, lost = getattr(Bus, publish), list[object]()
 
-    async def loses(bus: Bus, stream: str, messages: Sequence[Message], *, expected: int | None = None) -> int:
-        last = await batch(bus, stream, messages, expected=expected)
+    async def loses(*order: Any, **how: Any) -> Any:
+        answer = await published(*order, **how)
         if len(lost) < 3:
-            lost.append(last)
+            lost.append(answer)
             raise TimeoutError
-        return last
+        return answer
 
-    monkeypatch.setattr(Bus, "batch", loses)
+    await campaigns(house, 1)
     async with house.running(house.relay().run):
-        for _ in range(6):
-            await campaigns(house, 5)
         await until(lambda: complete(house))
-    assert lost
+        monkeypatch.setattr(Bus, publish, loses)
+        for _ in range(3):
+            await campaigns(house, together)
+            await until(lambda: complete(house))
+    assert len(lost) == 3
     await check_whole(house)
 
 
