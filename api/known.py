@@ -95,7 +95,7 @@ async def ask(services: Services, actor: Actor, account: UUID, response: Respons
     return found["told"]
 
 
-@router.post("/{account_id}/contacts", **asks(Look, {"search": "mei"}, {"total": 1, "items": [PERSON]}, who=WHO))
+@router.post("/{account_id}/contacts", **asks(Look, {"search": "mei"}, {"total": 1, "items": [PERSON]}, 409, who=WHO))
 async def list_contacts(
     account: Known,
     actor: Asking,
@@ -108,7 +108,7 @@ async def list_contacts(
     return People.model_validate(await ask(services, actor, account.id, response, what="contacts", **look))
 
 
-@router.post("/{account_id}/groups", **asks(Look, {"search": "rowing"}, {"total": 1, "items": [GROUP]}, who=WHO))
+@router.post("/{account_id}/groups", **asks(Look, {"search": "rowing"}, {"total": 1, "items": [GROUP]}, 409, who=WHO))
 async def list_groups(
     account: Known,
     actor: Asking,
@@ -122,7 +122,8 @@ async def list_groups(
 
 
 @router.post(
-    "/{account_id}/groups/members", **asks(Group, {"group": GROUP["id"]}, {"total": 14, "items": [PERSON]}, who=WHO)
+    "/{account_id}/groups/members",
+    **asks(Group, {"group": GROUP["id"]}, {"total": 14, "items": [PERSON]}, 409, who=WHO),
 )
 async def list_members(
     account: Known,
@@ -138,7 +139,7 @@ async def list_members(
 
 @router.post(
     "/{account_id}/check-number",
-    **asks(Number, {"number": PERSON["number"]}, {"number": PERSON["number"], "exists": True}, who=WHO),
+    **asks(Number, {"number": PERSON["number"]}, {"number": PERSON["number"], "exists": True}, 409, who=WHO),
 )
 async def check_number(
     account: Known,

@@ -44,13 +44,16 @@ def body(model: type[B]) -> Callable[[Request], Awaitable[B]]:
     return read
 
 
-def asks(model: type[Body], example: Mapping[str, Any], answer: Any, *, who: str | None = None) -> dict[str, Any]:
-    """What a route declares that is asked by a body: `who` names a command whose roles may ask, else all may."""
+def asks(
+    model: type[Body], example: Mapping[str, Any], answer: Any, *more: int, who: str | None = None
+) -> dict[str, Any]:
+    """What a route declares that is asked by a body: `who` names a command whose roles may ask, else all may; `more`:
+    statuses of its own."""
     content = {"application/json": {"schema": model.model_json_schema(), "example": example}}
-    statuses = (401, 403, 404, 413, 415, 422, 503) if who else (401, 413, 415, 422, 503)
+    statuses = {401, 413, 415, 422, 503, *more, *((403, 404) if who else ())}
     return {
         "dependencies": [Depends(Giver(who))] if who else [],
-        "responses": answers(200, "As asked.", answer) | problems(*statuses),
+        "responses": answers(200, "As asked.", answer) | problems(*sorted(statuses)),
         "openapi_extra": {"requestBody": {"required": True, "content": content}},
     }
 

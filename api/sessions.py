@@ -17,6 +17,7 @@ from api.deps import Given, Reading, Services
 from api.errors import ApiError, not_found
 from api.lookups import Body, asks, body
 from api.openapi import answers, problems
+from domain.account import Status
 from domain.message import Refused
 from projections import accounts
 
@@ -50,10 +51,12 @@ class PhoneNumber(Body):
 
 
 async def known(account_id: UUID, actor: Asking, read: Reading) -> accounts.Row:
-    """The account that is meant."""
+    """The account that is meant, whose session is to be asked something."""
     row = await accounts.TABLE.one(read, actor.workspace, account_id)
     if row is None:
         raise not_found("account")
+    if row.status == Status.REMOVED:  # it has none, and never will
+        raise Refused("account_removed", field="account_id")
     return row
 
 
@@ -132,7 +135,7 @@ def drawn(payload: str, form: Form, state: str) -> Response:
 
 @router.post(
     "/{account_id}/link-code",
-    **asks(PhoneNumber, {"number": "+12025550100"}, {"code": "4XK29PLM"}, who="account.register"),
+    **asks(PhoneNumber, {"number": "+12025550100"}, {"code": "4XK29PLM"}, 409, who="account.register"),
 )
 async def link_by_code(
     account: Known, services: Given, asked: Annotated[PhoneNumber, Depends(body(PhoneNumber))], response: Response
@@ -154,7 +157,7 @@ async def link_by_code(
     "/{account_id}/restart",
     status_code=202,
     responses=answers(202, "It is closed, and opened anew.", {"state": "ready", "reason": "main"})
-    | problems(401, 403, 404, 422, 503),
+    | problems(401, 403, 404, 409, 422, 503),
     dependencies=[Depends(Giver("account.register"))],
 )
 async def restart_session(account: Known, services: Given) -> dict[str, Any]:

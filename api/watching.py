@@ -45,7 +45,7 @@ NOW: dict[str, Any] = {
             "description": "A stream without end.",
             "content": {"text/event-stream": {"example": f"data: {orjson.dumps(NOW).decode()}\n\n"}},
         },
-        **problems(401, 403, 404, 422, 429, 503),
+        **problems(401, 403, 404, 409, 422, 429, 503),
     },
     dependencies=[Depends(Giver("account.register"))],
 )

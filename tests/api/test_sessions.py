@@ -153,6 +153,20 @@ def test_a_session_is_restarted(house: House, tenant: Tenant) -> None:
     assert len(asked) == 1
 
 
+def test_an_account_that_was_removed_has_no_session_to_be_asked(house: House, tenant: Tenant) -> None:
+    account = tenant.account(ready=False)
+    tenant.ok("POST", f"/v1/accounts/{account}/remove", role=Role.OPERATOR)
+    described = house.app.openapi()["paths"]
+    number = {"number": NUMBER}
+    asked: list[tuple[str, str, Any]] = [("GET", "qr", None), ("GET", "live", None), ("POST", "restart", None)]
+    asked += [("POST", "link-code", number), ("POST", "check-number", number), ("POST", "contacts", {})]
+    asked += [("POST", "groups", {}), ("POST", "groups/members", {"group": "120363025551234567@g.us"})]
+    for method, what, body in asked:
+        problem = tenant.problem(method, f"/v1/accounts/{account}/{what}", body, role=Role.OPERATOR)
+        assert (problem["status"], problem["rule"], problem["field"]) == (409, "account_removed", "account_id")
+        assert "409" in described[f"/v1/accounts/{{account_id}}/{what}"][method.lower()]["responses"]
+
+
 def test_a_watcher_is_told_each_state_and_each_code_once(house: House, tenant: Tenant) -> None:
     account = tenant.account(ready=False)
     says(house, account, SessionState.QR, "scan")
