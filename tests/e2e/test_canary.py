@@ -226,7 +226,8 @@ async def gone_wrong(run: Run) -> None:
         await run.team["author"].get(f"/v1/people/{NUMBER}")
     with pytest.raises(Problem):
         await run.team["author"].get("/v1/jobs", status=WORDS["name"])
-    key = json.loads((run.data / "keys.json").read_text())["keys"]["author"]
+    kept = json.loads((run.data / "keys.json").read_text())
+    key = kept["keys"]["author"]
     async with httpx.AsyncClient(base_url=run.url, trust_env=False) as http:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         for path, content in (("/v1/campaigns", EVERYTHING[:-1]), (f"/{WORDS['name']}/{NUMBER}", EVERYTHING)):
@@ -234,7 +235,7 @@ async def gone_wrong(run: Run) -> None:
         named = {"User-Agent": NUMBER, "Idempotency-Key": NUMBER, "X-Name": NUMBER, "traceparent": NUMBER}
         assert (await http.post("/v1/jobs", content=EVERYTHING.encode(), headers=headers | named)).is_client_error
     bus = await Bus.connect(EmbeddedServers(run.data).nats_url, "canary")
-    await bus.js.publish("cmd.main.nobody12.job.submit-message", EVERYTHING.encode())
+    await bus.js.publish(f"cmd.{kept['workspace']}.nobody12.job.submit-message", EVERYTHING.encode())
     await bus.close()
 
     async def buried() -> bool:
@@ -338,6 +339,10 @@ def openable(data: Path) -> set[str]:
                 "SELECT message_id, recipient_id, sealed FROM inbound_messages"
             ).fetchall():
                 opened.append(people[person].open(f"message-{message}", 0, sealed).encode())
+            for letter, workspace, sealed in connection.execute(
+                "SELECT id, workspace, body FROM dead_letters WHERE body IS NOT NULL"
+            ).fetchall():
+                opened.append(sealing.open(WorkspaceId(workspace), "body", str(letter), sealed))
     finally:
         servers.stop()
     return set(CANARIES.found(b"\0".join(opened)))
