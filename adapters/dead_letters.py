@@ -19,6 +19,7 @@ from adapters.sealing import SealBroken
 from domain.message import PrincipalId, Refused, WorkspaceId
 
 State = Literal["dead", "replayed", "dropped"]
+TOGETHER = 20  # bodies in memory; one may have 1 MB
 
 COLUMNS = "id, number, workspace, principal, name, command_id, reason, state, replays, died_at, traceparent"
 LIST = f"""
@@ -152,13 +153,22 @@ class DeadLetters:
 
     async def forget(self, workspace: WorkspaceId, words: Collection[str], who: PrincipalId) -> None:
         """Drop what has one of these words in it, also nobody's letters. One that was replayed is being decided."""
-        async with self._pool.connection() as connection:
-            letters = await (await connection.execute(BODIES, [workspace])).fetchall()
-        for letter, owner, sealed in letters:
-            with suppress(SealBroken, Refused):
-                body = self._contents.unseal(owner, letter, sealed).lower()
-                if any(word.encode() in body for word in words):
-                    await self.drop(None, letter, who)
+        named = []
+        async with (
+            self._pool.connection() as connection,
+            connection.transaction(),
+            connection.cursor(name="bodies", binary=True) as cursor,
+        ):
+            cursor.itersize = TOGETHER
+            await cursor.execute(BODIES, [workspace])
+            async for letter, owner, sealed in cursor:
+                with suppress(SealBroken):
+                    body = self._contents.unseal(owner, letter, sealed).lower()
+                    if any(word.encode() in body for word in words):
+                        named.append(letter)
+        for letter in named:
+            with suppress(Refused):
+                await self.drop(None, letter, who)
 
     @asynccontextmanager
     async def _taken(

@@ -47,10 +47,11 @@ class Forgetting:
         new = [one for one in pending if one.recipient_id not in self._noted]
         if new:  # first: a back-up from before must never be all that there is
             await asyncio.to_thread(self._ledger.note, new)
+            for one in new:
+                await self._letters(one)
             self._noted |= {one.recipient_id for one in new}
         done = 0
         for one in pending:
-            await self._letters(one)
             if await self._vault.erase(one.workspace, one.recipient_id):
                 self._noted.discard(one.recipient_id)
                 done += 1
