@@ -21,9 +21,10 @@ from api.auth import Giver
 from api.errors import ApiError
 from api.openapi import problems
 from api.uploads import COMMAND, CONSENT, FILE, body_of
+from domain.audience import LARGEST_LIST
 from domain.message import Refused
 
-LARGEST_IMPORT = 500_000_000  # bytes
+LARGEST_IMPORT = LARGEST_LIST + 10_000  # bytes: the file, and the rest of the form
 LONGEST_NAME = 200  # characters of a column's name
 BRIEFLY = ("title", "file", "country")
 FIELDS = (*BRIEFLY, "columns", "dry_run")

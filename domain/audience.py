@@ -7,6 +7,8 @@ from uuid import UUID
 from domain import workspace as ws
 from domain.message import Command, Decider, Digest, Event, Facts, Ref, Refused, StreamId, WorkspaceId
 
+LARGEST_LIST = 500_000_000  # bytes of a file
+
 
 @dataclass(frozen=True, slots=True)
 class ImportAudience(Command):

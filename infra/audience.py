@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from domain.audience import LARGEST_LIST
 from infra.client import Problem, read, until
 from infra.settings import Settings, SettingsError
 
@@ -105,6 +106,8 @@ async def import_list(settings: Settings, file: Path, key: str, options: Options
     """Import a list, and tell what became of its rows; the last line on stdout is JSON."""
     if not file.is_file():  # noqa: ASYNC240  # nothing else runs in this process
         raise SettingsError(f"{file} is not a file.")
+    if file.stat().st_size > LARGEST_LIST:  # noqa: ASYNC240  # nothing else runs in this process
+        raise SettingsError(f"file: The file is larger than {LARGEST_LIST:,} bytes; split it.")
     if not key.isascii() or not key.isprintable():
         raise SettingsError("--key: an API key is drl_live_ and then letters, digits, - and _.")
     if options.bad_rows:
@@ -127,8 +130,10 @@ async def import_list(settings: Settings, file: Path, key: str, options: Options
                 print(f"Taken as {path}: it goes on, whatever becomes of this terminal.", file=sys.stderr)
                 told = await one.follow(path)
                 await tell(one, path, told, options.bad_rows)
-    except httpx.TransportError:
+    except httpx.ConnectError:
         raise SettingsError(f"{settings.api_url} does not answer: is `drumline up` running?") from None
+    except httpx.TransportError:
+        raise SettingsError(f"{settings.api_url} broke off; nothing is imported of what was not taken.") from None
     except json.JSONDecodeError:
         raise SettingsError(f"What answers at {settings.api_url} is no drumline API.") from None
     except Problem as problem:
@@ -151,7 +156,8 @@ async def tell(one: List, path: str, told: dict[str, Any], bad_rows: Path | None
     columns = told.pop("columns")
     if told["dry_run"]:
         for column in columns:
-            print(f"column {column['place']}, {column['header']}: {column['holds'] or 'left out'} ({column['by']})")
+            header = printable(column["header"])
+            print(f"column {column['place']}, {header}: {column['holds'] or 'left out'} ({column['by']})")
     if bad_rows:
         await keep(one, path, bad_rows)
     elif told["bad"]:
@@ -165,6 +171,11 @@ async def keep(one: List, path: str, file: Path) -> None:
         with opened(file, "wb") as kept:
             async for piece in answer.aiter_bytes():
                 kept.write(piece)
+
+
+def printable(text: str) -> str:
+    """A text from a file as a terminal may show it: what would move its cursor or colour it is a question mark."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def opened(file: Path, mode: Literal["ab", "wb"]) -> BinaryIO:

@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from domain.audience import LARGEST_LIST
 from domain.message import Role
 from tests.api.house import House, Tenant, csv_of, problem_in
 from tests.api.test_commands import until
@@ -168,9 +169,12 @@ def test_the_command_imports_and_tells_what_became_of_each_row(house: House, ten
     file, bad = scratch / "contacts.csv", scratch / "bad.csv"
     file.write_text(LIST)
     key = ("--key", tenant.keys[Role.AUTHOR])
+    file.write_text(LIST.replace("Name", "Na\x1b[31mme"))
     dry = run(house, str(file), *key, "--dry-run", "--map", "Ort=city")
     assert dry.returncode == 0, dry.stderr
+    assert "column 2, Na?[31mme: na_31mme (name)" in dry.stdout
     assert "column 3, Ort: city (owner)" in dry.stdout
+    file.write_text(LIST)
     assert tenant.ok("GET", "/v1/audiences")["items"] == []
     done = run(house, str(file), *key, "--map", "Ort=")
     assert "line 6: number_unreadable (number)" in done.stdout
@@ -195,13 +199,16 @@ def test_the_command_imports_and_tells_what_became_of_each_row(house: House, ten
         (["{good}", "--key", "schlüssel"], "--key: "),
         (["{good}", "--bad-rows", "{good}/bad.csv"], "cannot be written: not a directory."),
         pytest.param(["/proc/self/mem"], "/proc/self/mem cannot be read: input/output error.", marks=pytest.mark.long),
+        (["{huge}"], "file: The file is larger than 500,000,000 bytes"),
         pytest.param(["{nothing}"], "is not a file.", marks=pytest.mark.long),
     ],
 )
 def test_the_command_says_in_one_sentence_what_it_cannot_import(
     house: House, tenant: Tenant, scratch: Path, words: list[str], said: str
 ) -> None:
-    places = {name: scratch / name for name in ("zip", "good", "nothing")}
+    places = {name: scratch / name for name in ("zip", "good", "huge", "nothing")}
+    with places["huge"].open("wb") as huge:
+        huge.truncate(LARGEST_LIST + 1)  # it takes no room
     places["zip"].write_bytes(b"PK\x03\x04and so on")
     places["good"].write_text(LIST)
     key = [] if "--key" in words else ["--key", tenant.keys[Role.AUTHOR]]
