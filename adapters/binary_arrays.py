@@ -85,8 +85,13 @@ class ArrayDumper(Dumper):
         return obj
 
 
+DUMPERS = [
+    (kind, type(f"{kind.__name__}Dumper", (ArrayDumper,), {"oid": kind.oid}))
+    for kind in (Texts, Blobs, Uuids, Int4s, Int8s)
+]
+
+
 def register(context: AdaptContext) -> None:
     """Let a connection send these arrays."""
-    for kind in (Texts, Blobs, Uuids, Int4s, Int8s):
-        dumper = type(f"{kind.__name__}Dumper", (ArrayDumper,), {"oid": kind.oid})
+    for kind, dumper in DUMPERS:
         context.adapters.register_dumper(kind, dumper)
