@@ -47,6 +47,7 @@ async def test_what_the_page_shows_as_sent_is_sent_and_what_it_does_not_show_sta
     assert Counter(entry.chat for entry in home.wire()) == Counter([lost, told])
 
 
+@pytest.mark.long
 async def test_what_was_sent_as_its_browser_ended_is_found_by_the_next_one(
     database_url: str, nats_url: str, scratch: Path
 ) -> None:

@@ -48,6 +48,7 @@ async def test_a_stop_of_somebody_whose_number_is_hidden_is_kept_sealed_and_hear
     assert heard[0].event.source is OptOutSource.MESSAGE
 
 
+@pytest.mark.long
 async def test_what_waits_is_placed_too_when_another_message_tells_the_number(
     database_url: str, nats_url: str, scratch: Path
 ) -> None:

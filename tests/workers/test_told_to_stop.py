@@ -9,7 +9,7 @@ from tests.workers.sending_house import core, house, running, sessions
 from workers.leading import while_leading
 from workers.persevering import through_outages
 
-ROUNDS = 25
+ROUNDS = 12
 
 
 async def act_failing_late(begun: asyncio.Event) -> None:
@@ -56,6 +56,6 @@ async def test_workers_stop_at_whatever_moment_the_database_goes_away(
     async with cut_wire(scratch, database_url) as wire, house(wire.url, nats_url, scratch) as home:
         for moment in range(ROUNDS):
             async with asyncio.timeout(30), running(*core(home), *sessions(home)):
-                for _ in range(moment):
+                for _ in range(2 * moment):
                     await asyncio.sleep(0)
                 await wire.close()
