@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -70,6 +70,26 @@ def test_bad_rows_come_back_as_csv(tenant: Tenant) -> None:
     assert header == ["line", "reason", "column", "explanation"]
     assert [row[:3] for row in rows] == [["4", "formula", "ort"], ["6", "number_unreadable", "number"]]
     assert all(row[3].endswith(".") for row in rows)
+
+
+def test_a_list_comes_to_the_same_whichever_way_it_is_imported(tenant: Tenant) -> None:
+    files = {"file": ("people.csv", LIST.encode("utf-16"))}
+    told = ended(tenant, give(tenant, files=files))
+    answer = tenant.ok("POST", "/v1/audiences", files=files, data=DATA)
+    names = ("rows", "bad", "merged", "recipients", "consents")
+    assert [answer[name] for name in names] == [told[name] for name in names] == [5, 2, 1, 2, 1]
+    response = tenant.ask("GET", f"/v1/audiences/imports/{told['import_id']}/bad-rows")
+    _, *rows = csv.reader(response.text.splitlines())
+    assert [[str(row["line"]), row["reason"], row["column"]] for row in answer["bad_rows"]] == [row[:3] for row in rows]
+
+    async def digests() -> list[Any]:
+        question = "SELECT digest FROM audience_imports WHERE audience_id = ANY(%s)"
+        async with tenant.house.pool.connection() as connection:
+            found = await connection.execute(question, [[UUID(told["audience_id"]), UUID(answer["audience_id"])]])
+            return await found.fetchall()
+
+    one, other = tenant.house.run(digests())
+    assert one == other
 
 
 def test_a_dry_run_tells_all_that_and_makes_nothing(tenant: Tenant) -> None:
