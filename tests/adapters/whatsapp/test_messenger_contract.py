@@ -167,10 +167,3 @@ async def test_of_a_forgotten_chat_nothing_is_left_and_of_the_others_all(linked:
     with pytest.raises(SendRejected, match="quoted_not_found"):
         await linked.messenger.send(gone, Text("Do you?"), new_id(), 10, quoted=sent[gone])
     await linked.messenger.send(kept, Text("Do you?"), new_id(), 10, quoted=sent[kept])
-
-
-async def test_a_session_that_is_not_ready_says_that_it_forgot_nothing(rig: Rig) -> None:
-    await rig.messenger.start(rig.notices.append)
-    await until_state(rig.messenger, SessionState.QR)
-    with pytest.raises(Unanswered, match="not_ready"):
-        await rig.messenger.forget(new_number())
