@@ -1,6 +1,7 @@
 """Chats with people who were erased: each is still in the browser of the account that wrote, until that deleted it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.sealing import Sealing
+from adapters.sealing import SealBroken, Sealing
 from domain.message import WorkspaceId
 
 USE = "forgotten-chat"
@@ -56,13 +57,15 @@ class ForgottenChats:
         self._sealing = sealing
 
     async def of(self, account: UUID) -> Sequence[ForgottenChat]:
-        """What an account has still to delete, a page of it."""
+        """What an account has still to delete, a page of it; an order that was tampered with names nobody."""
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(OF, [account, PAGE])).fetchall()
-        return [
-            ForgottenChat(account, person, self._sealing.open(workspace, USE, f"{account}|{person}", sealed).decode())
-            for person, workspace, sealed in rows
-        ]
+        chats = []
+        for person, workspace, sealed in rows:
+            with suppress(SealBroken):
+                number = self._sealing.open(workspace, USE, f"{account}|{person}", sealed).decode()
+                chats.append(ForgottenChat(account, person, number))
+        return chats
 
     async def done(self, chat: ForgottenChat) -> None:
         """The chat is gone."""

@@ -130,11 +130,13 @@ async def test_the_profile_of_a_removed_account_is_destroyed(database_url: str, 
     async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
         await open_workspace(home)
         (account,) = await link(home, 1)
+        await home.rows("INSERT INTO forgotten_chats VALUES (%s, %s, 'here', 'broken') RETURNING 1", account, account)
         await home.give(PauseAccount(account))
         await home.give(RemoveAccount(account))
         await until(lambda: forgotten(home, account))
         assert not profile_of(home.world, account).linked
         assert await number_of(home, account) is None
+        assert await home.rows("SELECT 1 FROM forgotten_chats") == []
 
 
 async def forgotten(home: House, account: UUID) -> bool:
