@@ -164,7 +164,7 @@ class ImportWorker:
 
     async def _requests(self, one: Import, consents: Sequence[Consent]) -> list[Request]:
         """The consents as commands of whoever gave the import; their proofs lie sealed beside the people."""
-        actor = one.actor
+        actor, import_id = one.actor, str(one.import_id)
         proofs = [(consent.recipient_id, consent.proof) for consent in consents if consent.proof is not None]
         refs = iter(await self._contents.put_personal(one.workspace, proofs) if proofs else ())
         return [
@@ -176,7 +176,7 @@ class ImportWorker:
                     None if consent.proof is None else next(refs),
                 ),
                 actor,
-                derive("consent", one.import_id, consent.recipient_id),
+                derive("consent", import_id, consent.recipient_id),
             )
             for consent in consents
         ]
