@@ -91,13 +91,10 @@ SESSION: Mapping[tuple[str, str], Advice] = {
     ),
 }
 # Of a delivery: by its reason where it was not sent, by its state where nobody can tell.
-FIND_OUT = (
-    "What the account's page shows is found without you; else look at the chat, and resolve the delivery "
-    "(`POST /v1/deliveries/{delivery_id}/resolve`). Nothing of it is sent again."
-)
+RESOLVE = "resolve the delivery (`POST /v1/deliveries/{delivery_id}/resolve`). Nothing of it is sent again."
 DELIVERY: Mapping[str, str] = {
-    Outcome.UNKNOWN: FIND_OUT,
-    Outcome.GIVEN_UP: FIND_OUT,
+    Outcome.UNKNOWN: f"What the account's page shows is found without you; else look at the chat, and {RESOLVE}",
+    Outcome.GIVEN_UP: f"Look at the chat, and {RESOLVE}",
     Rejection.NOT_ON_WHATSAPP: "Correct the number, or leave it out of the next list.",
     Rejection.REFUSED: "Look at WhatsApp on the account's phone: it may say why.",
     Rejection.TOO_LONG: "Shorten the text, or what its variables bring, and send another job.",

@@ -14,10 +14,12 @@ import pytest
 
 from adapters.sends import LINK_CODE, QR, RESTART, live
 from adapters.sessions import SessionNow
-from api.standing import ACCOUNT, LONG, PAST, SESSION, SOON, STUCK, standing
+from api.standing import ACCOUNT, DELIVERY, LONG, NOTHING, PAST, SESSION, SOON, STUCK, standing, to_do
 from domain.account import ReportReady, ReportTrouble, Status, Trouble
 from domain.message import Role
 from domain.ports import SessionState
+from domain.send import Rejection
+from projections.outcomes import Outcome
 from tests.api.house import House, Tenant
 from tests.api.test_commands import until
 
@@ -111,12 +113,30 @@ def test_what_takes_too_long_is_told_as_stuck() -> None:
             assert (told == STUCK) is (stuck and passing)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "reason", "told"),
+    [
+        (Outcome.READ, None, "Nothing."),
+        (Outcome.PENDING, None, NOTHING),
+        (Outcome.SKIPPED, "opted_out", "Nothing."),
+        (Outcome.UNKNOWN, "deadline", DELIVERY["unknown"]),
+        (Outcome.GIVEN_UP, "given_up", DELIVERY["given_up"]),
+        (Outcome.FAILED, "not_sent", "Nothing."),  # a person said so
+        *((state, reason, DELIVERY[reason]) for state in (Outcome.FAILED, Outcome.PARTIAL) for reason in Rejection),
+    ],
+)
+def test_a_delivery_says_what_there_is_to_be_done(outcome: Outcome, reason: str | None, told: str) -> None:
+    assert to_do(outcome, reason) == told
+
+
 def test_the_reference_has_each_sentence() -> None:
     text = REFERENCE.read_text()
     for table in (ACCOUNT, SESSION):
         for (state, reason), advice in table.items():
             named = f"`{reason}`" if reason else ""
             assert f"| `{state}` | {named} | {advice.says} | {advice.do} |" in text
+    for name, do in DELIVERY.items():
+        assert f"| `{name}` | {do} |" in text
     assert set(PAST.values()) <= set(SESSION)
     for advice in (STUCK, SOON):
         assert f"{advice.says} {advice.do}" in text

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from domain import allowance as allowances
 from domain import quota
 from domain.allowance import Allowance, AllowanceClosed, AllowanceDeferred, AllowanceGranted, GrantAllowance
+from domain.content import MediaKind
 from domain.message import Refused
-from domain.quota import LONGEST_ACT, SPANS, Window
+from domain.outgoing import Media, Text, longest_act
+from domain.quota import LONGEST_ACT, SPANS, USUAL_ACT, Window
 from domain.workspace import Workspace
 from tests.builders import NORTH, NOW, SECOND
 
@@ -148,6 +151,19 @@ def test_what_was_not_spent_counts_no_more() -> None:
     used = quota.granted(quota.NOTHING, 5, NOW, NOW + SECOND)
     assert quota.room(quota.given_back(used, 3), caps, NOW + SECOND) == quota.Room(3)
     assert quota.given_back(quota.NOTHING, 3) == quota.NOTHING
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(0, 30.0), (256 << 10, 31.0), (10 << 20, 70.0), (100 << 20, 90.0)])
+def test_a_file_may_take_longer_by_its_size_but_no_longer_than_caps_count_with(
+    tmp_path: Path, size: int, seconds: float
+) -> None:
+    file = tmp_path / "video.mp4"
+    with file.open("wb") as written:
+        written.truncate(size)
+    usual = USUAL_ACT.total_seconds()
+    assert longest_act(Media(MediaKind.VIDEO, file, "video/mp4", "video.mp4"), usual) == seconds
+    assert longest_act(Media(MediaKind.VIDEO, tmp_path / "gone", "video/mp4", "video.mp4"), usual) == usual
+    assert longest_act(Text("Hello"), usual) == usual
 
 
 @pytest.mark.parametrize(("messages", "seconds"), [(1, 1), (1, 30), (7, 3), (1000, 1), (1000, 7), (3, 86_400)])

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.sandbox.client import ControlRefused
 from adapters.sandbox.ledger import read
-from adapters.whatsapp_web.browser import LOCKS, kill_former, process_group_of
+from adapters.whatsapp_web.browser import LOCKS, kill_former, memory_of, process_group_of
 from adapters.whatsapp_web.catching_up import HEARD
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from adapters.whatsapp_web.session import LaunchFailed, WhatsAppWebSession
@@ -103,8 +103,10 @@ async def test_stopping_leaves_no_process_behind(web: WhatsAppWeb, profile: Path
     group = session.process_group
     assert group is not None
     assert alive(group)
+    assert memory_of(group) > 20 << 20
     await session.stop()
     assert not alive(group)
+    assert memory_of(group) == 0
     assert process_group_of(profile) is None
 
 
