@@ -18,6 +18,7 @@ from infra.settings import Settings, SettingsError
 
 SHOWN = 44  # characters of one value
 INDENT = 13
+WIDE = 10_000  # a file has no width
 HEAD = f"{'log':>6} {'v':>4}  {'UTC':<12}  {'by':<15} {'event':<26} state"
 
 
@@ -49,7 +50,9 @@ async def run(settings: Settings, stream: str, version: int | None, at: int | No
         and (until is None or recorded.envelope.time <= until)
     ]
     console = Console()
-    console.print(table(stream, history), soft_wrap=not console.is_terminal)  # a file has no width
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table(stream, history))
 
 
 def moment(text: str) -> datetime:
@@ -72,7 +75,7 @@ def table(title: str, history: Iterable[Recorded]) -> Group:
         status = str(getattr(state, "status", ""))
         lines.append(Text.assemble(row, (f"{EVENT_NAMES[type(recorded.event)]:<26} ", "bold"), (status, "green")))
         if said := what(recorded.event):
-            lines.append(Padding(Text(said, style="dim", overflow="fold"), (0, 0, 0, INDENT)))
+            lines.append(Padding(Text(said, style="dim", overflow="fold"), (0, 0, 0, INDENT), expand=False))
     return Group(*lines)
 
 

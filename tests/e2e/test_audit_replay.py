@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from domain.message import Recorded
-from infra.replay import run
+from infra.replay import run, what
 from infra.settings import Settings, SettingsError
 from tests.projections.histories import Histories
 from tests.projections.logs import written
@@ -46,6 +46,17 @@ async def test_it_stops_at_a_version_a_position_or_a_time(
     assert f" {fourth.position} " not in said
     await run(here, stream, None, None, "")
     assert f" {history[-1].position} " in capsys.readouterr().out
+
+
+async def test_a_pipe_gets_every_field_whole_on_one_line(
+    here: Settings, history: list[Recorded], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    await run(here, history[0].stream, None, None, "")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    said = [what(recorded.event) for recorded in history]
+    assert max(map(len, said)) > 40
+    assert [one for one in said if one and one not in lines] == []
 
 
 async def test_what_cannot_be_is_refused_in_a_sentence_that_names_the_option(
