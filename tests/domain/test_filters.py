@@ -50,6 +50,8 @@ LIST = UUID("7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10")
         ("CITY=rome", ROME),
         ("city = 'Ro\\me'", ROME),
         ('city = "ΑΘΉΝΑ \\" b"', Attribute("city", Sign.IS, ('αθήνα " b',))),
+        ("city = Köln", Attribute("city", Sign.IS, ("köln",))),
+        ("city in (Αθήνα, Łódź)", Attribute("city", Sign.IS, ("αθήνα", "łódź"))),
         ("city != Rome", Not(ROME)),
         ('city in ("Rome", Oslo)', Attribute("city", Sign.IS, ("rome", "oslo"))),
         ("spent >= 100", RICH),
