@@ -24,8 +24,9 @@ table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
 div { overflow-x: auto } @media (prefers-color-scheme: dark) { :root { --mark: #6fcf97; --quiet: #aaa } }
 td, th { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th { color: var(--quiet); font-weight: normal }
+td:last-child { min-width: 12rem } p, summary { overflow-wrap: anywhere }
 details { border-bottom: 1px solid var(--line); padding: .35rem 0 } summary { cursor: pointer }
-summary code { font-weight: 600 } details p { margin: .4rem 0 } nav a { margin-right: 1rem }
+summary code { font-weight: 600 } details p { margin: .4rem 0 } nav a { display: inline-block; margin-right: 1rem }
 .verb { display: inline-block; width: 5.5rem; color: var(--mark); font-weight: 600 } .quiet { color: var(--quiet) }
 """
 

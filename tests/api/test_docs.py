@@ -42,6 +42,8 @@ def test_the_pages_work_without_the_outside(house: House, path: str, shown: str)
         page.goto(house.url + path)
         page.locator(shown).first.wait_for(timeout=30_000)
         assert "drumline" in page.content()
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
         browser.close()
     assert [url for url in asked if not url.startswith((house.url, "data:", "blob:"))] == []
     assert said == []
