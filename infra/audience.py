@@ -198,7 +198,7 @@ async def show(one: List, path: str, bad: int) -> None:
         async for row in answer.aiter_lines():
             if 0 <= shown < SHOWN:
                 line, reason, column, _ = row.split(",", 3)
-                print(f"line {line}: {reason} ({column})")
+                print(f"line {line}: {reason} ({column})" if column else f"line {line}: {reason}")
             shown += 1
             if shown == SHOWN:
                 break

@@ -208,6 +208,8 @@ def test_the_command_imports_and_tells_what_became_of_each_row(house: House, ten
     file.write_text(f"{LIST.splitlines()[0]}\n+12025550101;Ada;Rome;yes\n")
     assert run(house, str(file), *key, "--bad-rows", str(bad)).returncode == 0
     assert bad.read_text().splitlines() == ["line,reason,column,explanation"]
+    file.write_text(f"{file.read_text()}+12025550102;Bo;Rome;yes;more\n")
+    assert "line 3: too_many_values\n" in run(house, str(file), *key).stdout  # it is about no column
 
 
 @pytest.mark.parametrize(
