@@ -113,6 +113,15 @@ class Segments(Attributes):
         kinds = {one.name: one.kind for one in await self.attributes(workspace)}
         return parse(text, kinds, self._clock())
 
+    async def _early(self, workspace: WorkspaceId, text: str) -> bool:
+        """Whether people are still gone through for an attribute that a filter, which can be read, names."""
+        ready = {one.name: one.kind for one in await self.attributes(workspace) if one.ready}
+        try:
+            parse(text, ready, self._clock())
+        except Refused:
+            return True
+        return False
+
     async def count(self, workspace: WorkspaceId, text: str) -> Count:
         """How many people fit a filter, within a moment: else a guess. Raises Refused."""
         condition = Condition()
@@ -155,10 +164,12 @@ class Segments(Attributes):
     async def choose(self, workspace: WorkspaceId, audience_id: UUID, text: str) -> Chosen:
         """Write down who fits a filter now, each at their present version, as an audience; again changes nothing.
 
-        Raises Refused when the filter cannot be read, or the id is another audience's.
+        Raises Refused when the filter cannot be read, names an attribute that not everybody can be filtered by yet, or
+        the id is another audience's.
         """
         condition = Condition()
         fits = condition.of(await self.read(workspace, text))
+        early = await self._early(workspace, text)
         same = self._sealing.mac(workspace, "choice", text.encode())
         values = {"workspace": workspace, "audience": audience_id, **condition.values}
         try:
@@ -169,6 +180,8 @@ class Segments(Attributes):
                     if previous is None or (previous[0], previous[1]) != (workspace, same):
                         raise Refused("id_taken", field="audience_id")
                     return Chosen(previous[2], Digest(previous[3]))
+                if early:  # a `not` would even choose those whom it is to leave out
+                    raise Refused("attribute_not_ready", field="filter")
                 await connection.execute(f"{WHOLE}; {NO_JIT}")
                 count = (await connection.execute(CHOOSE.format(fits), values)).rowcount
                 digest = await digest_of(connection, audience_id, count)

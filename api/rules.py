@@ -144,6 +144,7 @@ SENTENCES = {
     "filter_too_deep": "At character {position} of the filter: at most {maximum} brackets and `not` within each other.",
     "filter_too_many": "At character {position} of the filter: it has at most {maximum} conditions.",
     "filter_too_slow": "Looking for those who fit took too long: ask for fewer, or by a tag, a country or a text.",
+    "attribute_not_ready": "People are still gone through for an attribute that the filter names: try again soon.",
     "filter_or_segment": "Give one of `filter` and `segment_id`.",
     "unknown_segment": "There is no such segment in this workspace.",
     "unknown_attribute": "No attribute of this name is declared in this workspace.",
@@ -220,6 +221,7 @@ CONFLICTS = {
     "media_in_use",
     "offset_mismatch",
     "imports_waiting",
+    "attribute_not_ready",
 }
 UNKNOWN = {"unknown_dead_letter"}  # that an address names: of what a body names the address is right
 TOO_LARGE = {"too_large", "file_too_large"}

@@ -42,6 +42,8 @@ class Book:
     async def fill(self, workspace: WorkspaceId = HERE) -> None:
         for name, kind in KINDS.items():
             await self.segments.declare(workspace, name, kind)
+        while await self.segments.fill():
+            pass
         for number, country, fields, tags in PEOPLE:
             self.ids[fields["name"][0]] = await self.people.add(workspace, Entry(number, country, fields), tags)
 
@@ -195,6 +197,18 @@ async def test_what_is_declared_later_is_filled_in_and_a_change_is_followed(book
         await book.segments.read(HERE, "spent > 1")
     await book.segments.declare(HERE, "spent", AttributeKind.TEXT)
     assert [one.ready for one in await book.segments.attributes(HERE) if one.name == "spent"] == [False]
+    audience = uuid4()
+    for early in ("spent = lots", "not spent = lots"):  # nobody, and everybody, until people are gone through
+        with pytest.raises(Refused, match="attribute_not_ready"):
+            await book.segments.choose(HERE, audience, early)
+    assert (await book.segments.choose(HERE, uuid4(), "city = rome")).count == 2
+    while await book.segments.fill(limit=2):
+        pass
+    chosen = await book.segments.choose(HERE, audience, "spent = lots")
+    assert chosen.count == 1
+    await book.segments.declare(HERE, "spent", AttributeKind.NUMBER)
+    await book.segments.declare(HERE, "spent", AttributeKind.TEXT)
+    assert await book.segments.choose(HERE, audience, "spent = lots") == chosen  # what was chosen stays so
     while await book.segments.fill(limit=2):
         pass
     assert all(one.ready for one in await book.segments.attributes(HERE))
