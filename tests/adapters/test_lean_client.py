@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 
 from adapters.bus import Bus
 from adapters.lean_client import BadFrame, LeanClient, frame, head_of
+from tests.waiting import until
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,20}", fullmatch=True)
 VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126) | st.sampled_from(" é漢"), max_size=40)
@@ -38,8 +39,7 @@ async def test_frames_arrive_as_the_librarys_own_publishes_do(bus: Bus, nats_url
         [frame("out.a.b", b"one", headers), frame("out.a.b", b"two"), frame("out.a.b", b"", headers, "back")]
     )
     await bus.nc.publish("out.a.b", b"one", headers=headers)
-    await bus.nc.flush()
-    await plain.flush()
+    await until(lambda: len(heard) == 4)
     told = [(message.subject, message.data, message.headers, message.reply) for message in heard]
     assert told == [
         ("out.a.b", b"one", headers, ""),

@@ -129,7 +129,7 @@ async def test_a_person_who_is_gone_from_the_vault_gets_a_failed_delivery(
     async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
         await open_workspace(home)
         accounts = await link(home, 1)
-        job = await submit(home, accounts, NUMBERS[:2], start_at=now() + timedelta(seconds=1))
+        job = await submit(home, accounts, NUMBERS[:2], start_at=now() + timedelta(seconds=4))
         async with home.pool.connection() as connection:
             await connection.execute("DELETE FROM people WHERE recipient_id = %s", [job.recipients[0]])
         await until(lambda: status_is(home, job.job_id, Status.COMPLETED))
@@ -157,13 +157,13 @@ async def test_a_scheduled_job_starts_once_when_its_time_has_come(
         started = [one for one in await home.events() if isinstance(one.event, JobStarted)]
         assert await status_is(home, dropped.job_id, Status.STOPPED)
     assert [one.stream for one in started] == [f"job-{job.job_id}"]
-    assert start_at <= started[0].envelope.time < start_at + timedelta(seconds=5)
+    assert start_at <= started[0].envelope.time < start_at + timedelta(seconds=20)
 
 
 async def test_jobs_on_one_account_take_turns(database_url: str, nats_url: str, scratch: Path) -> None:
     async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
         await open_workspace(home, messages=1, seconds=1)
-        accounts, later = await link(home, 1), now() + timedelta(seconds=1)
+        accounts, later = await link(home, 1), now() + timedelta(seconds=4)  # both are submitted before it
         await submit(home, accounts, NUMBERS[:10], start_at=later)
         await submit(home, accounts, NUMBERS[10:20], start_at=later)
         await until(lambda: sent(home, 4))
@@ -176,7 +176,7 @@ async def test_jobs_of_one_person_are_sent_in_the_order_in_which_they_were_submi
 ) -> None:
     async with house(database_url, nats_url, scratch) as home, running(*core(home), *sessions(home)):
         await open_workspace(home, messages=5)
-        accounts, later = await link(home, 1), now() + timedelta(seconds=2)
+        accounts, later = await link(home, 1), now() + timedelta(seconds=4)  # all are submitted before it
         submitted = [(await submit(home, accounts, NUMBERS[:1], start_at=later)).job_id for _ in range(6)]
         await until(lambda: sent(home, 6))
         assert [event.job_id for event in await told(home) if isinstance(event, SendIntended)] == submitted
