@@ -64,8 +64,9 @@ class Demo:
         assert task is not None
 
         def end() -> None:
-            self.screen.note("Ending …")
-            task.cancel()
+            if not task.cancelling():  # a second one would interrupt the ending, and leave browsers behind
+                self.screen.note("Ending …")
+                task.cancel()
 
         for name in END_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(name, end)

@@ -112,10 +112,16 @@ def test_an_interrupted_demo_ends_cleanly(scratch: Path) -> None:
     with subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         for said in run.stdout:
-            if "Account" in said:
+            if "running" in said and "delivered 0" not in said:
                 break
-        assert processes_on(data_dir)
-        run.send_signal(signal.SIGINT)
+        before = len(processes_on(data_dir))
+        assert before
+
+        def impatient() -> bool:
+            run.send_signal(signal.SIGINT)
+            return len(processes_on(data_dir)) < before
+
+        assert wait_until(impatient, 30, step=0.1)
         rest = run.stdout.read()
         assert run.wait(LONGEST) == 130
     assert "Stopped" in rest
