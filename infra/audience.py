@@ -158,8 +158,11 @@ async def tell(one: List, path: str, told: dict[str, Any], bad_rows: Path | None
         for column in columns:
             header = printable(column["header"])
             print(f"column {column['place']}, {header}: {column['holds'] or 'left out'} ({column['by']})")
+    if not any(column["holds"] == "consent" for column in columns):
+        print("No column was taken for consent: this list alone lets nobody be written to.", file=sys.stderr)
     if bad_rows:
         await keep(one, path, bad_rows)
+        print(f"Left out: {told['bad']:,}; the lines and reasons are in {bad_rows}.", file=sys.stderr)
     elif told["bad"]:
         await show(one, path, told["bad"])
     print(json.dumps({name: value for name, value in told.items() if value is not None and value != {}}))

@@ -33,6 +33,25 @@ for name, sub in (
 ):
     app.add_typer(sub, name=name)
 
+
+def say_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"drumline {version('drumline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """What every command has in common."""
+
+
 # What the parser raises: typer names only one kind of it.
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 

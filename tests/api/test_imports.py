@@ -205,11 +205,14 @@ def test_the_command_imports_and_tells_what_became_of_each_row(house: House, ten
     again = run(house, str(file), *key, "--bad-rows", str(bad))
     assert json.loads(again.stdout.splitlines()[-1])["added"] == 0
     assert len(bad.read_text().splitlines()) == 3
+    assert f"Left out: 2; the lines and reasons are in {bad}." in again.stderr
+    assert "consent" not in again.stderr
     file.write_text(f"{LIST.splitlines()[0]}\n+12025550101;Ada;Rome;yes\n")
     assert run(house, str(file), *key, "--bad-rows", str(bad)).returncode == 0
     assert bad.read_text().splitlines() == ["line,reason,column,explanation"]
     file.write_text(f"{file.read_text()}+12025550102;Bo;Rome;yes;more\n")
     assert "line 3: too_many_values\n" in run(house, str(file), *key).stdout  # it is about no column
+    assert "No column was taken for consent" in run(house, str(file), *key, "--map", "consent=").stderr
 
 
 @pytest.mark.parametrize(

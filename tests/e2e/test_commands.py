@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,11 @@ def test_servers_that_do_not_run_are_said_in_one_sentence(scratch: Path, words: 
     assert run.stderr.startswith(f"drumline: drumline does not run on {scratch / 'data'}: start it by `drumline up`")
     assert len(run.stderr.splitlines()) == 1
     assert not (scratch / "data" / "secrets").exists()
+
+
+def test_it_says_which_version_it_is() -> None:
+    run = terminal.drumline("--version")
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"drumline {version('drumline')}\n", "")
 
 
 @pytest.mark.parametrize(("command", "below"), [("up", ""), ("demo", "x/y"), ("migrate", "x")])
