@@ -53,11 +53,12 @@ class CutWire:
         from_server, to_server = await asyncio.open_unix_connection(self._upstream)
         replies = asyncio.create_task(self._replies(from_server, writer))
         try:
-            while data := await reader.read(CHUNK):
-                if self.lose is not None and data.endswith(SYNC):
-                    await self._end(self.lose, data, from_server, to_server, replies)
-                    break
-                to_server.write(data)
+            with suppress(ConnectionError):  # either end may go as it likes
+                while data := await reader.read(CHUNK):
+                    if self.lose is not None and data.endswith(SYNC):
+                        await self._end(self.lose, data, from_server, to_server, replies)
+                        break
+                    to_server.write(data)
         finally:
             replies.cancel()
             for end in (writer, to_server):
