@@ -204,12 +204,16 @@ class Bus:
         """These messages are done with."""
         await self.nc.put([frame(message.reply, b"+ACK") for message in messages])
 
-    async def trim(self, stream: str) -> None:
-        """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here."""
+    async def trim(self, stream: str) -> bool:
+        """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here.
+
+        Whether that was all it was given.
+        """
         with streams.declared(stream):
-            floor = (await self.js.consumer_info(stream, streams.CONSUMERS[stream])).ack_floor
-            if floor is not None and floor.stream_seq:
-                await self.js.purge_stream(stream, seq=floor.stream_seq + 1)
+            info = await self.js.consumer_info(stream, streams.CONSUMERS[stream])
+            if info.ack_floor is not None and info.ack_floor.stream_seq:
+                await self.js.purge_stream(stream, seq=info.ack_floor.stream_seq + 1)
+        return not info.num_ack_pending
 
     async def first(self, stream: str) -> str:
         """Before which messages, as `stored_as` names them, nothing is left of a stream, nor of one of that name."""

@@ -142,12 +142,18 @@ class Intake:
                 await self._alone(message)
 
     async def _trim(self) -> None:
-        """Keep the queue short: the server keeps what was acknowledged until it is told to remove it."""
+        """Keep the queue short: the server keeps what was acknowledged until it is told to remove it.
+
+        Acknowledgements are on their way meanwhile, and a full queue brings no more of them: it looks until all came.
+        """
         while True:
             await self._acknowledged.wait()
             self._acknowledged.clear()
+            whole = False
             with contextlib.suppress(*OUTAGES):
-                await self._bus.trim(COMMANDS)
+                whole = await self._bus.trim(COMMANDS)
+            if not whole:
+                self._acknowledged.set()
             await asyncio.sleep(TRIM_PAUSE)
 
     async def _survives(self, batch: Batch, work: Callable[[], Awaitable[None]]) -> bool:

@@ -119,7 +119,11 @@ def test_a_cursor_leads_on_in_its_own_list_with_its_own_filters_and_nowhere_else
         (tenant, "/v1/campaigns", following | {"archived": True}),
         (tenant, "/v1/jobs", following),
         (other, "/v1/campaigns", following | {"archived": False}),
-        (tenant, "/v1/campaigns", {"archived": False, "cursor": f"A{first['next'][1:]}"}),
+        (
+            tenant,
+            "/v1/campaigns",
+            {"archived": False, "cursor": f"{'A' if first['next'][0] != 'A' else 'B'}{first['next'][1:]}"},
+        ),
     ):
         assert asked(who.problem("GET", path, params=query)) == (422, "bad_cursor", "cursor")
 

@@ -145,7 +145,7 @@ def why(history: Sequence[Recorded]) -> dict[str, Any]:
             case AccountResumed():
                 restriction = None
             case AccountRemoved():
-                session = restriction = None
+                session, restriction, ready = None, None, False
             case event if isinstance(event, moves):
                 session, ready = getattr(event, "reason", None), isinstance(event, AccountReady)
     return {"reason": restriction or session, "session_reason": session, "restriction": restriction}
