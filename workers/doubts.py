@@ -13,7 +13,7 @@ from uuid import UUID
 from adapters.leases import Claim
 from domain.ports import AckChanged, Messenger, SessionState, Unanswered
 from domain.send import wa_id
-from workers.persevering import through_outages
+from workers.persevering import ever_more_seldom, through_outages
 from workers.session_tools import Tools
 
 REACTORS = (0.05, 2.0)  # seconds between looks at how far the reactors are: the first, the longest
@@ -48,19 +48,11 @@ class Doubts:
     async def run(self, doubt: Doubt) -> None:
         """Record those left, then look in the page, ever more seldom, until cancelled."""
         await through_outages(partial(self.left, doubt))
-        pause, longest = PAGE
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._arisen.wait()
-                    self._arisen.clear()
-                    pause = PAGE[0]
-                    continue
-            pause = min(pause * 2, longest)
-            if self._messenger.state is SessionState.READY:
-                await through_outages(self._look)
+        await ever_more_seldom(self._look, self._arisen, PAGE)
 
     async def _look(self) -> None:
+        if self._messenger.state is not SessionState.READY:
+            return
         unknown = await self._tools.sessions.unknown(self._claim.account)
         people = await self._tools.vault.people({(one.recipient_id, one.version) for one in unknown})
         numbers = {recipient: person.number for (recipient, _), person in people.items()}

@@ -1,4 +1,4 @@
-"""Waiting out a server that is away."""
+"""Waiting out a server that is away, and what nobody tells of."""
 
 import asyncio
 import logging
@@ -30,3 +30,24 @@ async def through_outages(act: Callable[[], Awaitable[T]], *, loop: str = "") ->
             log.warning("waits for a server: %s", type(error).__name__)
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def ever_more_seldom(
+    look: Callable[[], Awaitable[None]], arisen: asyncio.Event, pauses: tuple[float, float]
+) -> None:
+    """Look again and again until cancelled: after the first pause since something arose, then after longer ones.
+
+    `pauses` are the first and the longest, in seconds; servers that are away are waited out.
+    """
+    first, longest = pauses
+    pause = first
+    while True:
+        try:
+            async with asyncio.timeout(pause):
+                await arisen.wait()
+        except TimeoutError:
+            pause = min(pause * 2, longest)
+            await through_outages(look)
+        else:
+            arisen.clear()
+            pause = first

@@ -1,12 +1,11 @@
 """Messages of people whose numbers WhatsApp had not told when they wrote: asked for again, for one may say STOP."""
 
-import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
 from domain.ports import Messenger, SessionState, Unanswered
 from workers.arrivals import Arrivals
-from workers.persevering import through_outages
+from workers.persevering import ever_more_seldom
 
 PAUSE = (1.0, 600.0)  # seconds between two looks, since one came or the page became ready: the first, the longest
 
@@ -20,19 +19,11 @@ class Placing:
 
     async def run(self) -> None:
         """Ask the page for numbers, ever more seldom, until cancelled."""
-        pause, longest = PAUSE
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._arrivals.unplaced.wait()
-                    self._arrivals.unplaced.clear()
-                    pause = PAUSE[0]
-                    continue
-            pause = min(pause * 2, longest)
-            if self._messenger.state is SessionState.READY:
-                await through_outages(self._look)
+        await ever_more_seldom(self._look, self._arrivals.unplaced, PAUSE)
 
     async def _look(self) -> None:
+        if self._messenger.state is not SessionState.READY:
+            return
         waiting = await self._arrivals.waiting()
         with suppress(Unanswered):
             numbers = await self._messenger.numbers({arrived.lid for arrived in waiting}) if waiting else {}
