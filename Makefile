@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP = @command -v $(PYTHON) >/dev/null || { echo "drumline: Python 3.11 or newer is needed, and $(PYTHON) is not there." >&2; exit 1; }; \
 	$(PYTHON) -I infra/install.py --chromium "$(DRUMLINE_CHROMIUM)"
 
-.PHONY: help setup setup-dev demo up test faults check bench clean lock
+.PHONY: help setup setup-dev demo up test faults security check bench clean lock
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -21,6 +21,9 @@ test: setup-dev ## all tests, on four workers: they wait more than they work (AR
 
 faults: setup-dev ## the long fault tests: whatever dies, nobody twice and nobody lost (ARGS="…" as for pytest)
 	@$(BIN)/pytest -n 2 -m long $(ARGS)
+
+security: setup-dev ## the long attacks: nobody stops anybody else (ARGS="…" as for pytest)
+	@$(BIN)/pytest -n 2 -m security $(ARGS)
 
 check: setup-dev ## format, lint, types, import rule, page code, requirements: all that a reviewer would
 	@$(BIN)/ruff format --check .
