@@ -122,8 +122,12 @@ class Bench:
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
     def cpu(self) -> Cpu:
+        return Cpu(self.roots())
+
+    def roots(self) -> dict[str, int]:
+        """The first process of each worker and server, by name."""
         servers = {"nats": self.servers.nats.running() or 0, "postgresql": self.servers.postgres.running() or 0}
-        return Cpu({**self._pids, **servers})
+        return {**self._pids, **servers}
 
     async def durability(self) -> dict[str, Any]:
         """The servers' own word on what an acknowledgement means."""

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from infra.bench_cli import bench_app
 from infra.settings import Settings, SettingsError, read
 
 app = typer.Typer(
@@ -23,7 +24,6 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys: each is a principal
 audience_app = typer.Typer(no_args_is_help=True, help="Lists of people.")
 dead_app = typer.Typer(no_args_is_help=True, help="Messages that nobody could handle, of all workspaces.")
 audit_app = typer.Typer(no_args_is_help=True, help="What happened, from the log itself.")
-bench_app = typer.Typer(no_args_is_help=True, help="Measurements, on servers of their own.")
 for name, sub in (
     ("keys", keys_app),
     ("audience", audience_app),
@@ -216,46 +216,6 @@ def rebuild(
     from infra.rebuild import run
 
     raise typer.Exit(asyncio.run(run(read(data_dir=data_dir), name, check=check, as_json=as_json)))
-
-
-@bench_app.command("pipeline")
-def bench_pipeline(
-    as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
-    commands: Annotated[int, typer.Option(help="Commands of one run.")] = 60_000,
-    seconds: Annotated[float, typer.Option(help="Seconds of the latency run at 500/s.")] = 30.0,
-    rounds: Annotated[int, typer.Option(help="Runs; the median counts.")] = 3,
-    traces: Annotated[bool, typer.Option("--traces", help="Also what traces cost: runs with them, in turns.")] = False,
-) -> None:
-    """Measure commands from publish to visible in a projection, beside the raw limits of the same servers."""
-    from infra.bench import pipeline
-
-    raise typer.Exit(pipeline(commands=commands, seconds=seconds, rounds=rounds, as_json=as_json, traces=traces))
-
-
-@bench_app.command("reads")
-def bench_reads(
-    as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
-    deliveries: Annotated[int, typer.Option(help="Deliveries of the history that is read.")] = 1_000_000,
-    rate: Annotated[float, typer.Option(help="Requests a second.")] = 200.0,
-    seconds: Annotated[float, typer.Option(help="For how long.")] = 60.0,
-    sends: Annotated[float, typer.Option(help="Sends a second of the job beside; each is four events.")] = 50.0,
-) -> None:
-    """Measure the REST API's answers over a long history, while a job runs."""
-    from infra.bench_reads import reads
-
-    raise typer.Exit(reads(deliveries=deliveries, rate=rate, seconds=seconds, sends=sends, as_json=as_json))
-
-
-@bench_app.command("imports")
-def bench_imports(
-    as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
-    rows: Annotated[int, typer.Option(help="People in the list.")] = 100_000,
-    consents: Annotated[bool, typer.Option("--consents", help="The list states a consent of each.")] = False,
-) -> None:
-    """Measure the import of a list, from the command until all of it can be asked for, and of the same list again."""
-    from infra.bench_imports import imports
-
-    raise typer.Exit(imports(rows=rows, consents=consents, as_json=as_json))
 
 
 @app.command()
