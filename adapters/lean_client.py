@@ -6,6 +6,7 @@ That leans on names that are not public (those with an underscore below, and `Pa
 pyproject.toml, and the tests that compare both ways with the library's own.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -140,6 +141,12 @@ class LeanClient(Client):
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # the library leaves it open when refused
             raise
+
+    async def _process_pong(self) -> None:
+        """Answer whoever still waits: a flush that timed out or was cancelled would cost the connection."""
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
 
     async def _flush_pending(self, force_flush: bool = False) -> Any:
         with heeding():

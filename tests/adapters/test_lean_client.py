@@ -55,6 +55,16 @@ async def test_frames_arrive_as_the_librarys_own_publishes_do(bus: Bus, nats_url
     await plain.close()
 
 
+async def test_a_flush_that_nobody_waits_for_any_more_does_not_cost_the_connection(bus: Bus) -> None:
+    before = bus.nc.stats["reconnects"]
+    for _ in range(3):
+        with pytest.raises(nats.errors.TimeoutError):
+            await bus.nc.flush(timeout=1e-9)  # type: ignore[arg-type]  # it takes fractions too
+    await bus.nc.flush()
+    assert bus.nc.is_connected
+    assert bus.nc.stats["reconnects"] == before
+
+
 async def test_a_frame_larger_than_the_server_takes_is_not_sent(bus: Bus) -> None:
     with pytest.raises(nats.errors.MaxPayloadError):
         await bus.nc.put([frame("out.a.b", b"x" * (bus.nc.max_payload + 1))])
