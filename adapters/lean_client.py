@@ -14,14 +14,9 @@ from nats import errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.protocol.parser import AWAITING_CONTROL_LINE, AWAITING_MSG_PAYLOAD, CRLF_SIZE, Parser
 
 from adapters.cancellation import heeding
-from adapters.cloudevents import ID, MSG_ID, SOURCE, SPEC, TIME, TYPE
-
-VERSION = b"NATS/1.0\r\n"
-# What nearly every header is called: these need no check.
-NAMES = frozenset((MSG_ID, SPEC, ID, TYPE, SOURCE, TIME, "Nats-Batch-Id", "Nats-Batch-Sequence"))
+from adapters.lean_parser import PLAIN, LeanParser, decoded, headers_of
 
 
 class BadFrame(ValueError):
@@ -44,50 +39,7 @@ def head_of(headers: Mapping[str, str]) -> bytes:
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
         raise BadFrame("a header has no line breaks")
-    return b"%b%b\r\n" % (VERSION, lines.encode())
-
-
-class LeanParser(Parser):
-    """The library's parser, that hands messages with headers to listeners by itself, and all else to the library."""
-
-    nc: "LeanClient"
-
-    async def parse(self, data: bytes = b"") -> None:
-        if self.state == AWAITING_MSG_PAYLOAD:  # the library has begun on it
-            missing = self.needed + CRLF_SIZE - len(self.buf)
-            await super().parse(data[:missing])
-            data = data[missing:]
-        if self.state == AWAITING_CONTROL_LINE:
-            data = bytes(self.buf) + data
-            end, partial = self._handed_on(data)
-            self.buf = bytearray(data[end:])
-            if not partial:
-                await super().parse()
-
-    def _handed_on(self, data: bytes) -> tuple[int, bool]:
-        """How far the data was taken in, and whether what is left is the beginning of a message."""
-        listeners, position = self.nc.listeners, 0
-        while data.startswith(b"HMSG ", position):
-            line_end = data.find(b"\r\n", position)
-            if line_end < 0:
-                return position, True
-            words = data[position + 5 : line_end].split()
-            listener = listeners.get(words[1]) if len(words) == 5 else None
-            if listener is None:  # without a reply it is the server's word
-                return position, False
-            subject, _, reply, head, whole = words
-            start = line_end + 2
-            body, end = start + int(head), start + int(whole)
-            if len(data) < end + 2:
-                return position, True
-            if not data.startswith(VERSION, start):
-                return position, False
-            self.nc.stats["in_msgs"] += 1
-            self.nc.stats["in_bytes"] += end - body
-            headers = self.nc._parse_header_lines(data[start + len(VERSION) : body])
-            listener(Msg(self.nc, subject.decode(), reply.decode(), data[body:end], headers or None))
-            position = end + 2
-        return position, False
+    return b"%b%b\r\n" % (PLAIN, lines.encode())
 
 
 class LeanClient(Client):
@@ -109,12 +61,13 @@ class LeanClient(Client):
         await subscription.unsubscribe()
         self.listeners.pop(b"%d" % subscription._id, None)
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: Any) -> None:
-        listener = self.listeners.get(b"%d" % sid)
-        if listener is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-        else:  # what the parser left to the library must not be overtaken by what comes after it
-            listener(Msg(self, subject.decode(), reply.decode(), data, await self._process_headers(headers)))
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        return headers_of(headers or b"") or None
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        return self.msg_class(self, decoded(subject), decoded(reply), data, headers, _sid=sid)
 
     async def put(self, frames: Sequence[bytes]) -> None:
         """Send frames in order, without waiting for the server; raises as `publish` does."""
@@ -151,16 +104,3 @@ class LeanClient(Client):
     async def _flush_pending(self, force_flush: bool = False) -> Any:
         with heeding():
             return await super()._flush_pending(force_flush)
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        if not raw.isascii():
-            return Client._parse_header_lines(raw)
-        found: dict[str, str] = {}
-        for line in raw.decode().split("\r\n"):
-            name, colon, value = line.partition(":")
-            if name in NAMES:
-                found[name] = value.strip()
-            elif colon and len(name.split()) == 1:
-                found[name.strip()] = value.strip()
-        return found

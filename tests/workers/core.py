@@ -144,6 +144,10 @@ class Client:
         self.inbox = f"_INBOX.{actor.id}.{uuid4().hex}"
         self.arrived: asyncio.Queue[Msg] = asyncio.Queue()
 
+    def actor_address(self, name: str) -> Address:
+        """Where a command of this name goes."""
+        return Address(self.actor.workspace, self.actor.id, name)
+
     async def listen(self) -> "Client":
         await self._nc.subscribe(self.inbox, cb=self.arrived.put)
         return self
