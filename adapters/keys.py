@@ -20,6 +20,7 @@ import bcrypt
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from domain import catalog
 from domain.message import Actor, PrincipalId, Role, WorkspaceId
 
 PREFIX = "drl_live_"
@@ -46,7 +47,7 @@ OF_WORKSPACE = """
 SELECT id, workspace, roles, label, created_at, last_used_at, revoked_at FROM api_keys
 WHERE workspace = %s ORDER BY created_at, id
 """
-NATS_USERS = "SELECT id, nats_hash, workspace FROM api_keys WHERE revoked_at IS NULL ORDER BY id"
+NATS_USERS = "SELECT id, nats_hash, workspace, roles FROM api_keys WHERE revoked_at IS NULL ORDER BY id"
 
 
 class BadKey(ValueError):
@@ -76,11 +77,17 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class NatsUser:
-    """One user of the broker: its name, the bcrypt of its password (the whole key), and its workspace."""
+    """One user of the broker: its name, the bcrypt of its password (the whole key), its workspace and its roles."""
 
     id: PrincipalId
     password_hash: str = field(repr=False)
     workspace: WorkspaceId
+    roles: frozenset[Role]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Where it may publish: the subjects of the commands that its roles may give; none for who only reads."""
+        return [f"cmd.{self.workspace}.{self.id}.{name}" for name in catalog.given_by(self.roles)]
 
 
 def base62(number: int, width: int) -> str:
@@ -205,7 +212,7 @@ class Keys:
         """Everybody who may connect to the broker."""
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(NATS_USERS)).fetchall()
-        return [NatsUser(*row) for row in rows]
+        return [NatsUser(key, proof, space, frozenset(map(Role, roles))) for key, proof, space, roles in rows]
 
     def command_id(self, actor: Actor, route: str, idempotency_key: str) -> UUID:
         """The id of the command that a request stands for: the same for the same key of this actor on this route."""

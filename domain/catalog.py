@@ -1,5 +1,6 @@
 """Every message by its permanent name. Rename a class as you like; a stored name never changes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,6 +175,11 @@ def decider_of(command: Command) -> Decider[Any]:
     """The decider a command or inside decision belongs to."""
     name = COMMAND_NAMES.get(type(command))
     return DECIDERS[name.partition(".")[0] if name else DECISIONS[type(command)]]
+
+
+def given_by(roles: Collection[Role]) -> list[str]:
+    """The names of the commands that some of these roles may give."""
+    return [name for name, row in COMMANDS.items() if not row.roles.isdisjoint(roles)]
 
 
 def may(roles: frozenset[Role], name: str) -> None:

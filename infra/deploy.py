@@ -64,12 +64,12 @@ def pool_of(settings: Settings) -> AsyncConnectionPool:
 
 
 async def users(keys: Keys) -> list[NatsUser]:
-    """The live keys as users of the bus, each publishing only under its own prefix."""
+    """The live keys as users of the bus, each publishing only the commands that its roles may give."""
     return [
         NatsUser(
             name=row.id,
             bcrypt_hash=row.password_hash,
-            publish_allow=[f"cmd.{row.workspace}.{row.id}.>"],
+            publish_allow=row.subjects,
             subscribe_allow=[f"_INBOX.{row.id}.>", f"out.{row.workspace}.{row.id}"],
         )
         for row in await keys.nats_users()

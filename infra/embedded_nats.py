@@ -57,8 +57,13 @@ class NatsUser:
 
 def listed(user: NatsUser) -> dict[str, object]:
     """A user as the server's configuration has it."""
-    allowed = {"publish": {"allow": user.publish_allow}, "subscribe": {"allow": user.subscribe_allow}}
-    return {"user": user.name, "password": user.bcrypt_hash, "permissions": allowed}
+    permissions = {"publish": only(user.publish_allow), "subscribe": only(user.subscribe_allow)}
+    return {"user": user.name, "password": user.bcrypt_hash, "permissions": permissions}
+
+
+def only(subjects: list[str]) -> dict[str, list[str]]:
+    """These subjects and no others. To the server an empty list of what is allowed allows everything."""
+    return {"allow": subjects} if subjects else {"deny": [">"]}
 
 
 class EmbeddedNats:
