@@ -10,7 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import which
 
+from infra.process.last_words import last_words
+
 LOG_BYTES = 8 << 20
+READ_BYTES = 1 << 20  # of a log, from its end, for what a process said last
 
 
 class ServerError(Exception):
@@ -63,6 +66,13 @@ def birth(pid: int) -> str | None:
     return None if state in "ZX" else f"{pid} {boot} {rest[18]}"
 
 
+def send(pid: int, sign: signal.Signals) -> None:
+    """Signal a process, if it is still there, also one that is stopped: it would hear of nothing but a kill."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, sign)
+        os.kill(pid, signal.SIGCONT)
+
+
 class Child:
     """One server process in a session of its own, so that Ctrl-C reaches only the supervisor."""
 
@@ -105,15 +115,16 @@ class Child:
         return pid if pid and birth(pid) == recorded else None
 
     def end_leftover(self, ask: signal.Signals, seconds: float) -> None:
-        """End what a killed supervisor left running: asked first, killed when it does not listen."""
+        """End what a killed supervisor left, running or stopped: asked first, killed when it does not listen."""
         for sign, patience in ((ask, seconds), (signal.SIGKILL, 5.0)):
             pid = self.running()
             if pid is None:
                 return
-            with suppress(ProcessLookupError):
-                os.kill(pid, sign)
-            wait_until(lambda: self.running() is None, patience)
-        raise ServerError(f"An earlier {self.name} (process {self.running()}) in {self.directory} does not end.")
+            send(pid, sign)
+            if wait_until(lambda: self.running() is None, patience):
+                return
+        if (pid := self.running()) is not None:
+            raise ServerError(f"An earlier {self.name} (process {pid}) in {self.directory} does not end.")
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -122,7 +133,7 @@ class Child:
         """Ask it to end, kill it after the seconds, and wait until it is gone."""
         if self._process is not None:
             if self._process.poll() is None:
-                self._process.send_signal(ask)
+                send(self._process.pid, ask)
             try:
                 self._process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -136,19 +147,26 @@ class Child:
         """End it as a crash would: SIGKILL, nothing tidied."""
         self.stop(signal.SIGKILL, 5.0)
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._process.returncode if self._process else None
+
     def how_it_ended(self) -> str:
-        """By which signal, or else what it complained of last."""
-        code = self._process.returncode if self._process else None
-        return f"killed by signal {-code}" if code is not None and code < 0 else self.last_words()
+        """By which signal, or else what it complained of in this run."""
+        code = self.code
+        if code is not None and code < 0:
+            return f"killed by signal {-code}"
+        return last_words(self.said()) or f"exit code {code}, without a complaint"
 
     def said(self) -> str:
-        """All that was written since the last start; what an earlier one still writes is among it."""
+        """What was written since the last start; what an earlier one still writes is among it."""
+        if not self.log.exists():
+            return ""
         with self.log.open("rb") as log:
-            log.seek(self._said_before)
+            log.seek(max(self._said_before, self.log.stat().st_size - READ_BYTES))
             return log.read().decode(errors="replace")
 
     def last_words(self) -> str:
-        """What it complained of last, for a message about why it did not start."""
-        lines = self.log.read_text(errors="replace").splitlines()[-20:] if self.log.exists() else []
-        complaints = [line for line in lines if "FATAL" in line or "[FTL]" in line]
-        return (complaints or lines or ["it said nothing"])[-1].strip()
+        """What it complained of in this run, for a message about why it did not start."""
+        return last_words(self.said()) or "it did not say why"

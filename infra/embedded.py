@@ -12,7 +12,9 @@ from infra.child import ServerError, usable
 from infra.embedded_nats import EmbeddedNats, NatsUser
 from infra.embedded_postgres import EmbeddedPostgres
 
-__all__ = ["EmbeddedNats", "EmbeddedPostgres", "EmbeddedServers", "NatsUser", "ServerError"]
+__all__ = ["EmbeddedNats", "EmbeddedPostgres", "EmbeddedServers", "NatsUser", "Server", "ServerError"]
+
+Server = EmbeddedPostgres | EmbeddedNats
 
 
 class EmbeddedServers:
@@ -26,7 +28,7 @@ class EmbeddedServers:
         self.postgres = EmbeddedPostgres(self.data_dir / "postgres")
         self.nats = EmbeddedNats(self.data_dir / "nats", nats_port, nats_max_store)
         self._lock: TextIO | None = None
-        self._started: list[EmbeddedPostgres | EmbeddedNats] = []
+        self.started: list[Server] = []
 
     @property
     def database_url(self) -> str:
@@ -46,11 +48,11 @@ class EmbeddedServers:
         with usable(self.data_dir):
             self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = take(self.data_dir)
-        wanted: Sequence[tuple[EmbeddedPostgres | EmbeddedNats, bool]] = ((self.postgres, postgres), (self.nats, nats))
-        self._started = [server for server, own in wanted if own]
+        wanted: Sequence[tuple[Server, bool]] = ((self.postgres, postgres), (self.nats, nats))
+        self.started = [server for server, own in wanted if own]
         try:
             with ThreadPoolExecutor(2) as both:
-                for started in [both.submit(server.start) for server in self._started]:
+                for started in [both.submit(server.start) for server in self.started]:
                     started.result()
         except BaseException:
             self.stop()
@@ -65,9 +67,9 @@ class EmbeddedServers:
             self._lock.close()
             self._lock = None
 
-    def dead(self) -> list[EmbeddedPostgres | EmbeddedNats]:
+    def dead(self) -> list[Server]:
         """The servers that ended though nobody stopped them; `start()` on one brings it back."""
-        return [server for server in self._started if not server.alive()]
+        return [server for server in self.started if not server.alive()]
 
     def reload_users(self, users: Sequence[NatsUser]) -> None:
         """Let exactly these users connect to NATS, besides our own."""

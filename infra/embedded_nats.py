@@ -75,6 +75,8 @@ class EmbeddedNats:
     A port that is not given is chosen at the first start and kept.
     """
 
+    name = "NATS"
+
     def __init__(self, home: Path, port: int | None = None, max_store: str = "10GB") -> None:
         self.home = home.resolve()
         self.max_store = max_store

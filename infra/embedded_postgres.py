@@ -53,6 +53,8 @@ def binaries() -> Path:
 class EmbeddedPostgres:
     """One PostgreSQL under `home`: data/, postgres.log, run/ for the socket (elsewhere when its path is too long)."""
 
+    name = "PostgreSQL"
+
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
         self.data = self.home / "data"

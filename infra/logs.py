@@ -72,6 +72,13 @@ def reason(error: BaseException | None) -> str:
     return f"{type(error).__name__}{words}{f' at {where[-1]}' if where else ''}"
 
 
+def first(error: BaseException | None) -> BaseException | None:
+    """What a group of errors began with."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def places(trace: TracebackType | None) -> list[str]:
     """The last lines that led to an error, without their text."""
     return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(trace)[-DEEPEST:]]

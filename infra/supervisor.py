@@ -1,15 +1,16 @@
 """The processes of one drumline: servers first, then workers; who dies is started again, and all end together."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from infra.child import Child
+from infra.process.upkeep import keep_up, seen_through
 
 LONGEST_PAUSE = 10.0  # seconds between two starts of a process that keeps dying
 HEALTHY_AFTER = 30.0  # seconds after which a process is no longer one that keeps dying
@@ -39,9 +40,10 @@ class Supervisor:
 
     home: Path  # each process has its log and record under it
     on_death: Callable[[str, str], None]  # name, how it ended
-    before_again: Callable[[], Awaitable[None]] | None = None  # what to see to before a dead process is started again
+    before_again: Callable[[int | None], Awaitable[None]] | None = None  # hears a dead process's exit code first
+    say: Callable[[str], None] = lambda _: None  # hears why a process cannot be started again
     processes: list[Process] = field(default_factory=list)
-    _watch: asyncio.Task[None] | None = None
+    _watches: list[asyncio.Task[None]] = field(default_factory=list)
 
     def add(
         self, name: str, *arguments: str, environment: dict[str, str] | None = None, patience: float = 15.0
@@ -55,29 +57,31 @@ class Supervisor:
         return process
 
     async def start(self) -> None:
-        """Start all that are not running, and watch them from here on."""
+        """Start all that are not running, and watch them from here on, each by itself."""
         for process in self.processes:
             if not process.child.alive():
-                await asyncio.to_thread(process.start)
-        if self._watch is None:
-            self._watch = asyncio.create_task(self._watching())
+                await seen_through(process.start)
+        if not self._watches:
+            self._watches = [
+                asyncio.create_task(keep_up(one.name, partial(self._look, one), self.say)) for one in self.processes
+            ]
+
+    async def watched(self) -> None:
+        """Return only when stopped; raises what ended the watching of a process, which nobody had foreseen."""
+        await asyncio.gather(*self._watches)
 
     async def stop(self) -> None:
         """Ask each to end, the last started first."""
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
-            self._watch = None
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        self._watches = []
         for process in reversed(self.processes):
             await asyncio.to_thread(process.child.stop, signal.SIGTERM, process.patience)
 
-    async def _watching(self) -> None:
-        while True:
-            await asyncio.sleep(0.2)
-            for process in self.processes:
-                if not process.child.alive():
-                    await self._again(process)
+    async def _look(self, process: Process) -> None:
+        if not process.child.alive():
+            await self._again(process)
 
     async def _again(self, process: Process) -> None:
         """Start a dead process again once its pause is over."""
@@ -88,5 +92,5 @@ class Supervisor:
             self.on_death(process.name, process.child.how_it_ended())
         elif now >= process.again_at:
             if self.before_again is not None:
-                await self.before_again()
-            await asyncio.to_thread(process.start)
+                await self.before_again(process.child.code)
+            await seen_through(process.start)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -14,15 +15,17 @@ import httpx
 from pydantic import SecretStr
 
 from adapters.keys import Keys
-from adapters.outages import OUTAGES
 from domain.quota import LONGEST_ACT
 from infra import deploy, logs
 from infra.child import ServerError, usable
 from infra.client import Api, until
-from infra.embedded import EmbeddedNats, EmbeddedServers, refuse_in_use
+from infra.embedded import EmbeddedNats, EmbeddedServers, Server, refuse_in_use
 from infra.erasures import erase_again
+from infra.logs import first, reason
 from infra.people import People, people
 from infra.ports import in_use
+from infra.process.exit_codes import UNDECLARED
+from infra.process.upkeep import FORESEEN, keep_up, seen_through
 from infra.settings import Settings
 from infra.supervisor import Supervisor
 from infra.targets import announced
@@ -34,10 +37,15 @@ TIDYING = 15.0  # seconds a process may take to end, beside what it is doing
 MARK = "demo"  # a file of this name in a data directory: nobody but demos has used it
 
 Say = Callable[[str], None]
+log = logging.getLogger("drumline")
 
 
 class NotReady(ServerError):
     """A part did not come up in time; the message names it and where its log lies."""
+
+
+class NotTended(ServerError):
+    """Who looks after servers and workers failed in a way nobody foresaw; nothing is left running."""
 
 
 class House:
@@ -46,27 +54,37 @@ class House:
     def __init__(self, settings: Settings, say: Say, sandbox_options: tuple[str, ...] = ()) -> None:
         self.settings = self.settings_given = settings
         self.versions: dict[str, str] = {}
-        self._say = say
+        self._tell = say
         self._servers = EmbeddedServers(settings.data_dir, nats_port=settings.nats_port)
         self._sandbox_options = sandbox_options
-        self._workers = Supervisor(settings.data_dir / "run", self._tell_death, self._declare)
-        self._watch: asyncio.Task[None] | None = None
+        self._workers = Supervisor(settings.data_dir / "run", self._tell_death, self._before_again, self._say)
+        self._tending = asyncio.TaskGroup()  # who looks after servers and workers: if one fails, all ends
+        self._tenders: list[asyncio.Task[None]] = []
+        self._undeclared = False  # whether the bus was started again since its streams were declared
 
     async def __aenter__(self) -> Self:
+        await self._tending.__aenter__()
         try:
             await self._start()
-        except BaseException:
-            await self.__aexit__(None, None, None)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        for tender in self._tenders:
+            tender.cancel()
+        await asyncio.gather(*self._tenders, return_exceptions=True)
         await self._workers.stop()
         await asyncio.to_thread(self._servers.stop)
+        cancelled = error if isinstance(error, asyncio.CancelledError) else None  # by the group itself, perhaps
+        try:
+            await self._tending.__aexit__(type(cancelled) if cancelled else None, cancelled, trace)
+        except BaseExceptionGroup as failed:
+            log.critical("up ends: what looks after servers and workers failed", exc_info=first(failed))
+            raise NotTended(f"drumline ends, for nobody looks after it any more: {reason(first(failed))}.") from failed
 
     async def let_in(self) -> None:
         """Let the live keys onto the bus, where the bus is ours."""
@@ -110,8 +128,14 @@ class House:
         self.settings = announced(self.settings)
         self._plan()
         await self._workers.start()
-        self._watch = asyncio.create_task(self._keep_servers())
+        self._tend()
         await self._ready()
+
+    def _tend(self) -> None:
+        """Have servers and workers looked after from here on."""
+        looked_after = [keep_up(one.name, partial(self._look_after, one), self._say) for one in self._servers.started]
+        for tending in (*looked_after, self._workers.watched()):
+            self._tenders.append(self._tending.create_task(tending))
 
     def _plan(self) -> None:
         settings, environment = self.settings, self.settings.environment()
@@ -137,26 +161,36 @@ class House:
                     logs = self.settings.data_dir / "run"
                     raise NotReady(f"{url} does not answer; what the processes say is in {logs}.") from None
 
-    async def _keep_servers(self) -> None:
+    async def _look_after(self, server: Server) -> None:
         """Start a server again that ended though nobody stopped it."""
-        while True:
-            await asyncio.sleep(0.5)
-            for server in self._servers.dead():
-                self._say(f"{type(server).__name__} ended; starting it again")
-                await asyncio.to_thread(server.start)
-                if isinstance(server, EmbeddedNats):
-                    await self._declare()  # its directory may be a new one
+        if not server.alive():
+            self._say(f"{server.name} ended; starting it again")
+            await seen_through(server.start)
+            self._undeclared = self._undeclared or isinstance(server, EmbeddedNats)  # its directory may be a new one
+        if self._undeclared and isinstance(server, EmbeddedNats):
+            await self._declare()
+            self._undeclared = False
 
     async def _declare(self) -> None:
-        """Make the streams and consumers that are gone; a bus that is away is no reason to start no worker."""
+        """Make the streams and consumers that are gone."""
+        async with asyncio.timeout(DECLARED_WITHIN):
+            await deploy.declare(self.settings)
+
+    async def _before_again(self, code: int | None) -> None:
+        """Declare what a worker found missing; a bus that is away is no reason to start no worker."""
+        if code != UNDECLARED:
+            return
         try:
-            async with asyncio.timeout(DECLARED_WITHIN):
-                await deploy.declare(self.settings)
-        except OUTAGES as error:
+            await self._declare()
+        except FORESEEN as error:
             self._say(f"streams could not be looked after: {type(error).__name__}")
 
     def _tell_death(self, name: str, how: str) -> None:
         self._say(f"{name} ended ({how}); starting it again, log in {self.settings.data_dir / 'run' / name}")
+
+    def _say(self, sentence: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal may be gone: no reason to look after nothing any more
+            self._tell(sentence)
 
 
 async def answers(http: httpx.AsyncClient, url: str) -> bool:

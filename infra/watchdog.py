@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 from adapters.heartbeats import ages
+from infra.process.exit_codes import STALLED
 
 log = logging.getLogger("drumline")
 
-STALLED = 71  # the exit code
 SLEPT = 5.0  # seconds that a look comes too late when the whole process, or its machine, stood still
 
 
@@ -47,7 +47,7 @@ class Watchdog:
         age, loop = max(((age, loop) for loop, age in ages().items()), default=(0.0, ""))
         if min(age, now - self._awake) <= self._patience:
             return True
-        log.error("%s has not gone round for %.0f s: this process ends", loop, age)
+        log.critical("%s has not gone round for %.0f s: this process ends", loop, age)
         self._end(STALLED)
         return False
 

@@ -18,14 +18,14 @@ from adapters.heartbeats import ASK, ages, beat, forget
 from adapters.streams import NotDeclared
 from domain.quota import LONGEST_ACT
 from infra import bootstrap, logs
-from infra.logs import reason
+from infra.logs import first, reason
 from infra.observe import observed, traced
+from infra.process.exit_codes import ENDED, UNDECLARED
 from infra.settings import Settings, SettingsError
 from infra.watchdog import Watchdog
 from workers.crashpoints import arm
 
 log = logging.getLogger("drumline")
-ENDED, UNDECLARED = 70, 72  # exit codes: a loop ended by itself; the same for want of a stream or its consumer
 TIDYING = 3.0  # seconds a loop may take to end before it is asked again
 TICK = 1.0  # seconds between two beats of the event loop itself
 
@@ -96,13 +96,6 @@ class LoopEnded(Exception):
         self.code = UNDECLARED if isinstance(error, NotDeclared) else ENDED
 
 
-def first(error: BaseException | None) -> BaseException | None:
-    """What a group of errors began with."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 async def until_told(
     loops: Mapping[str, Callable[[], Awaitable[None]]], tidying: float = TIDYING, *, serves: str = ""
 ) -> None:
@@ -125,7 +118,7 @@ async def until_told(
         ended, _ = await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         for loop in ended - {stop}:
             failure = LoopEnded(running[loop], loop.exception())
-            log.error("%s", failure)  # before the others end, which may take its time
+            log.critical("%s", failure)  # before the others end, which may take its time
             raise failure
     finally:
         forget()  # from here on it is the ending that must not stall

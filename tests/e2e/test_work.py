@@ -10,7 +10,8 @@ import pytest
 
 from adapters.streams import NotDeclared
 from infra.logs import reason
-from infra.work import ENDED, UNDECLARED, LoopEnded, until_told
+from infra.process.exit_codes import ENDED, UNDECLARED
+from infra.work import LoopEnded, until_told
 
 
 async def forever() -> None:

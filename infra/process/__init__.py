@@ -1,0 +1,1 @@
+"""What has to do with processes of ours: who looks after them, and what they said when they ended."""
