@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import nats
 import orjson
 from nats.aio.msg import Msg
-from nats.errors import NoRespondersError
+from nats.errors import ConnectionReconnectingError, NoRespondersError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
@@ -91,18 +91,29 @@ class Bus:
         return bus
 
     async def close(self) -> None:
-        """Send what is waiting and close."""
+        """Send what is waiting and close; a server that is away hears of neither."""
         if not self.nc.is_closed:
-            await self.nc.drain() if self.nc.is_connected else await self.nc.close()
+            with contextlib.suppress(*OUTAGES):
+                await self.nc.drain() if self.nc.is_connected else await self.nc.close()
+
+    async def answers(self) -> None:
+        """Return once the server has answered; raises an outage. Bound it by a time-out of your own."""
+        if not self.nc.is_connected:  # a flush would return at once, and a request wait for the next connection
+            raise ConnectionReconnectingError
+        await self.js.account_info()
 
     async def watch(self, *names: str) -> None:
-        """Return never; raises BusLost when the connection is closed for good or refused, and NotDeclared when one of
-        these streams, or its consumer, is gone: for the process to end."""
+        """Return never; raises BusLost when the connection is closed for good, refused or no longer looked after, and
+        NotDeclared when one of these streams, or its consumer, is gone: for the process to end."""
+        tended = True
         while not self._closed.is_set():
             beat("bus")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN):
                     await self._closed.wait()
+            before, tended = tended, self.nc.tended
+            if not (before or tended or self._closed.is_set()):  # twice: between two connections nobody does, either
+                raise BusLost("Nobody looks after the connection to the bus any more.")
             with contextlib.suppress(*OUTAGES):
                 await streams.require(self.js, *names)
         raise BusLost(self._why)

@@ -50,6 +50,13 @@ class LeanClient(Client):
         self.listeners: dict[bytes, Callable[[Msg], None]] = {}  # by subscription
         self._ps = LeanParser(self)
 
+    @property
+    def tended(self) -> bool:
+        """Whether the library's tasks run that read, write, ping, or connect anew; without them it is deaf for good."""
+        connected = (self._reading_task, self._flusher_task, self._ping_interval_task)
+        tasks = (self._reconnection_task,) if self.is_reconnecting else connected
+        return all(task is not None and not task.done() for task in tasks)
+
     async def listen(self, subject: str, listener: Callable[[Msg], None]) -> Subscription:
         """Have each message handed over at once: whoever listens must not let too many come."""
         subscription = await self.subscribe(subject)

@@ -10,10 +10,12 @@ from psycopg import AsyncConnection
 from adapters.append_sql import CHANNEL
 from adapters.cancellation import heeding
 from adapters.connecting import ALIVE
+from adapters.heartbeats import beat
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+LOOK_AGAIN = 5.0  # seconds
 
 
 class LogSignal:
@@ -42,6 +44,14 @@ class LogSignal:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    async def watch(self) -> None:
+        """Return never; raises what ended the listening, for the process to end with it."""
+        assert self._task is not None
+        while not self._task.done():
+            beat("log-signal")
+            await asyncio.wait([self._task], timeout=LOOK_AGAIN)
+        self._task.result()
 
     async def wait(self, seconds: float, seen: int | None = None) -> bool:
         """Whether there was a commit since `count` was `seen` (now, if not given), within so many seconds."""

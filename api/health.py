@@ -121,7 +121,7 @@ async def database(services: Services) -> Check:
 
 
 async def bus(services: Services) -> Check:
-    await services.bus.nc.flush(int(PATIENCE))
+    await services.bus.answers()
     return OK
 
 

@@ -190,6 +190,7 @@ def core(parts: Parts) -> dict[str, Run]:
         "filling": Filling(Segments(parts.pool, parts.vault, parts.sealing, clock)).run,
         "media": Remover(parts.media.removal, parts.store, parts.models).run,
         "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
+        "log-signal": parts.signal.watch,
     }
 
 
@@ -210,7 +211,7 @@ def imports(parts: Parts) -> dict[str, Run]:
         parts.models,
         parts.leader("imports"),
     )
-    return {"imports": worker.run, "bus": parts.bus.watch}
+    return {"imports": worker.run, "bus": parts.bus.watch, "log-signal": parts.signal.watch}
 
 
 def api(parts: Parts) -> dict[str, Run]:
@@ -251,7 +252,12 @@ def api(parts: Parts) -> dict[str, Run]:
         ws_max_size=4_096,  # listeners have nothing to say
         ws_per_message_deflate=False,
     )
-    return {"api": Server(config).run_until_cancelled, "feed": feed.run, "bus": parts.bus.watch}
+    return {
+        "api": Server(config).run_until_cancelled,
+        "feed": feed.run,
+        "bus": parts.bus.watch,
+        "log-signal": parts.signal.watch,
+    }
 
 
 @asynccontextmanager
@@ -285,4 +291,5 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             "sessions": SessionWorker(tools, most=parts.settings.sessions_max).run,
             "opened-media": parts.media.opened.run,
             "bus": partial(parts.bus.watch, SENDS),
+            "log-signal": parts.signal.watch,
         }

@@ -84,7 +84,8 @@ class House:
             await self._tending.__aexit__(type(cancelled) if cancelled else None, cancelled, trace)
         except BaseExceptionGroup as failed:
             log.critical("up ends: what looks after servers and workers failed", exc_info=first(failed))
-            raise NotTended(f"drumline ends, for nobody looks after it any more: {reason(first(failed))}.") from failed
+            why = reason(first(failed))
+            raise NotTended(f"What looks after servers and workers failed, and all was ended: {why}.") from failed
 
     async def let_in(self) -> None:
         """Let the live keys onto the bus, where the bus is ours."""

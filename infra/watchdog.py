@@ -52,5 +52,9 @@ class Watchdog:
         return False
 
     def _run(self) -> None:
-        while self.look():
-            time.sleep(self._every)
+        try:
+            while self.look():
+                time.sleep(self._every)
+        except Exception:
+            log.critical("the watchdog failed: this process ends", exc_info=True)
+            self._end(STALLED)

@@ -111,9 +111,9 @@ async def until_told(
     told = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, told.set)
-    running: dict[asyncio.Future[Any], str] = {asyncio.ensure_future(loop()): name for name, loop in loops.items()}
+    every = {**loops, "event-loop": tick}
+    running: dict[asyncio.Future[Any], str] = {asyncio.ensure_future(loop()): name for name, loop in every.items()}
     stop: asyncio.Future[Any] = asyncio.ensure_future(told.wait())
-    ticking: asyncio.Future[Any] = asyncio.ensure_future(tick())
     try:
         ended, _ = await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         for loop in ended - {stop}:
@@ -123,7 +123,7 @@ async def until_told(
     finally:
         forget()  # from here on it is the ending that must not stall
         beat("ending")
-        await end_all([stop, ticking, *running], tidying)
+        await end_all([stop, *running], tidying)
 
 
 async def tick() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ EVERY = 60.0
 WITHIN = 60.0
 OVERLAP = 600.0  # seconds: messages come late, and clocks differ
 HEARD = "drumline-heard"  # in the profile, its time says up to when all was heard
+log = logging.getLogger(__name__)
 
 
 class CatchingUp:
@@ -49,16 +51,25 @@ class CatchingUp:
     async def _look(self, page: Page) -> None:
         begun = time.time()
         try:
+            with contextlib.suppress(
+                PlaywrightError, TimeoutError
+            ):  # the watcher tells of a page that is gone or hangs
+                await self._catch_up(page, begun)
+        except Exception:
+            log.exception("catching up failed")
+        finally:
+            self._next = time.monotonic() + EVERY
+
+    async def _catch_up(self, page: Page, begun: float) -> None:
+        try:
             since = self._heard.stat().st_mtime
         except FileNotFoundError:
             since = begun
-        with contextlib.suppress(PlaywrightError, TimeoutError):  # the watcher tells of a page that is gone or hangs
-            async with asyncio.timeout(WITHIN):
-                missed = await page.evaluate("since => drumline.catchUp(since)", since)
-            for news in missed:
-                if (told := told_of(news)) is not None:
-                    self._notify(told)
-            self._heard.touch(mode=0o600)
-            heard = max(since, begun - OVERLAP)
-            os.utime(self._heard, (heard, heard))
-        self._next = time.monotonic() + EVERY
+        async with asyncio.timeout(WITHIN):
+            missed = await page.evaluate("since => drumline.catchUp(since)", since)
+        for news in missed:
+            if (told := told_of(news)) is not None:
+                self._notify(told)
+        self._heard.touch(mode=0o600)
+        heard = max(since, begun - OVERLAP)
+        os.utime(self._heard, (heard, heard))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from domain.ports import Ack, Notice, SendRejected, SendUncertain, SessionState,
 POLL = 2.0
 LOOK_WITHIN = 10.0
 CLOSE_WITHIN = 5.0
+log = logging.getLogger(__name__)
 
 Notify = Callable[[Notice], None]
 Launched = Callable[[int], Awaitable[None]]
@@ -98,7 +100,7 @@ class WhatsAppWebSession(Asking):
             raise LaunchFailed("Chromium ended before its page was open") from error
         self._become(SessionState.LOADING, "page_loading")
         await self._open(self._page)
-        self._watcher = asyncio.create_task(self._watch(self._page))
+        self._begin_watching(self._page)
 
     async def _prepare(self, context: BrowserContext) -> Page:
         """A page with our scripts in it, nothing opened yet."""
@@ -208,6 +210,17 @@ class WhatsAppWebSession(Asking):
                 self._become(SessionState.LOADING, "page_loading")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL)
+
+    def _begin_watching(self, page: Page) -> None:
+        self._watcher = asyncio.create_task(self._watch(page))
+        self._watcher.add_done_callback(self._unwatched)
+
+    def _unwatched(self, watcher: "asyncio.Task[None]") -> None:
+        """A page that nobody looks into would stay as it was last seen: what ended the watching ends the session."""
+        error = None if watcher.cancelled() else watcher.exception()
+        if error is not None:
+            log.error("a page could not be looked into", exc_info=error)
+            self._die("unwatched")
 
     async def _open(self, page: Page) -> None:
         try:

@@ -13,11 +13,13 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
+from adapters.bus import Bus
 from api.app import create
 from api.deps import Services
 from api.health import process
 from domain.campaign import CampaignArchived
 from domain.message import Role, StreamId
+from infra.embedded import EmbeddedNats
 from projections.apply import ReadModels
 from tests.adapters.logs import an_item
 from tests.api.house import House, Tenant, problem_in
@@ -82,6 +84,19 @@ def test_events_that_are_not_relayed_are_told(house: House) -> None:
         assert (status, told["checks"]["relay"]["status"]) == (503, "behind")
         assert told["checks"]["relay"]["seconds"] > 590
     until(lambda: ready(house)[0] == 200)
+
+
+def test_a_bus_that_was_killed_is_away_though_its_client_waits_for_it(house: House, nats_server: EmbeddedNats) -> None:
+    bus = house.run(Bus.connect(nats_server.url, "test"))
+    try:
+        checks = ask(house, replace(house.services, bus=bus), "/readyz").json()["checks"]
+        assert checks["bus"]["status"] == "ok"
+        nats_server.kill()
+        until(lambda: not bus.nc.is_connected)
+        response = ask(house, replace(house.services, bus=bus), "/readyz")
+        assert (response.status_code, response.json()["checks"]["bus"]["status"]) == (503, "away")
+    finally:
+        house.run(bus.close())
 
 
 def test_a_missing_stream_is_named(house: House) -> None:

@@ -86,15 +86,19 @@ def test_external_servers_change_nothing_else_and_data_outlives_a_restart(
     assert not (scratch / "data" / "nats").exists()
 
 
-def test_a_killed_worker_and_a_killed_server_come_back(scratch: Path) -> None:
+def test_a_killed_worker_and_a_killed_server_come_back_also_when_killed_while_they_start(scratch: Path) -> None:
     with up(scratch / "data") as (url, printed):
-        for name in ("run/core", "run/api", "nats", "postgres"):
-            record = scratch / "data" / name / "process"
-            before = record.read_text()
-            os.kill(int(before.split()[0]), signal.SIGKILL)
-            assert wait_until(lambda record=record, before=before: record.read_text() != before, 20), name  # type: ignore[misc]  # defaults bind the loop's values
+        for name in ("nats", "nats", "run/core", "run/api", "postgres", "nats"):  # the second before the first is over
+            killed(scratch / "data" / name / "process")
         assert wait_until(lambda: ready(url), WAIT)
         assert wait_until(lambda: pasted(printed)[0].json()["state"] == "applied", WAIT)
+
+
+def killed(record: Path) -> None:
+    """Kill a process with -9, and wait until another one was begun in its place."""
+    before = record.read_text()
+    os.kill(int(before.split()[0]), signal.SIGKILL)
+    assert wait_until(lambda: record.read_text() != before, 20), record
 
 
 def ready(url: str) -> bool:

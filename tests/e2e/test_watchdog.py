@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from adapters import heartbeats
-from infra.watchdog import STALLED, Watchdog
+from infra.process.exit_codes import STALLED
+from infra.watchdog import Watchdog
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,8 +12,11 @@ from adapters.sandbox.ledger import Ledger, read, recount
 from adapters.sandbox.nouns import SENT, Hello, Stanza, lid_of, number_of
 from adapters.sandbox.world import World
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
+from adapters.whatsapp_web.driver import WhatsAppWeb
+from adapters.whatsapp_web.session import WhatsAppWebSession
 from adapters.whatsapp_web.states import ack_of, judge
-from domain.ports import Ack, SessionState
+from domain.ports import Ack, Notice, SessionState, StateChanged
+from tests.waiting import until
 
 MAIN = {
     "mode": "MAIN", "idle": False, "authenticated": True, "registered": True, "online": True, "needsUpdate": False,
@@ -118,3 +121,16 @@ def test_a_configured_browser_is_taken_or_named_as_missing(tmp_path: Path) -> No
     browser.write_text("#!/bin/sh\n")
     browser.chmod(0o755)
     assert find_chromium(browser).origin == "configured"
+
+
+async def test_a_page_that_cannot_be_looked_into_is_the_end_of_its_session(tmp_path: Path) -> None:
+    class Strange:
+        async def evaluate(self, *_asked: object) -> dict[str, int]:
+            return {"unheard of": 1}
+
+    session = WhatsAppWebSession(WhatsAppWeb(), tmp_path, None)
+    changes: list[Notice] = []
+    session._notify = changes.append
+    session._begin_watching(Strange())  # type: ignore[arg-type]  # it only evaluates
+    await until(lambda: bool(changes))
+    assert changes == [StateChanged(SessionState.DEAD, "unwatched")]
