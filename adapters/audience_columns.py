@@ -9,6 +9,7 @@ from adapters.audience_rows import CONSENT, GIVEN_AT, PROOF, SOURCE, RowRefused,
 from adapters.audience_text import ImportRefused
 
 MOST_COLUMNS = 50
+LONGEST_NAME = 200  # characters of a column's name in a file; what it holds has a shorter one
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # what a text may ask for
 A_NAME = "a letter a to z, then at most 39 letters, digits or _"
 NUMBER = "number"
@@ -48,6 +49,10 @@ def columns_of(
     if any(LOOKS_DIALLED.fullmatch(cell.strip()) for cell in header):
         sentence = "The first row holds a telephone number: put a row above it that names the columns."
         raise ImportRefused("missing_column", NUMBER, sentence)
+    for place, cell in enumerate(header, start=1):
+        if len(cell) > LONGEST_NAME:  # before it is normalized, which takes the square of the time for accents
+            sentence = f"The name of column {place} in the first row has more than {LONGEST_NAME} characters."
+            raise ImportRefused("bad_column", "columns", sentence, column=place)
     said = said_of(header, owner or {})
     columns: list[Column] = []
     for place, cell in enumerate(header, start=1):

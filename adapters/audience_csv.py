@@ -61,7 +61,7 @@ class Reading:
         header = next((cells for _, cells in rows if any(cell.strip() for cell in cells)), None)
         if header is None:
             raise ImportRefused("empty", "file", "The file is empty.")
-        sample = list(islice(rows, SAMPLE))
+        sample = [(line, cells[: len(header) + 1]) for line, cells in islice(rows, SAMPLE)]  # a row may have a million
         self.columns: list[Column] = columns_of(header, owner, [cells for _, cells in sample], country)
         if not sample:
             raise ImportRefused("empty", "file", "The file names its columns and has no row below them.")

@@ -48,6 +48,7 @@ class Bytes(io.BufferedIOBase):
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._held = b""
+        self._at = 0  # how much of it was read
         self.newlines = 0  # in what was read
 
     def readable(self) -> bool:
@@ -60,13 +61,13 @@ class Bytes(io.BufferedIOBase):
         return self._held[:HEAD]
 
     def read1(self, size: int = -1) -> bytes:
-        while not self._held:
+        while self._at == len(self._held):
             piece = next(self._pieces, None)
             if piece is None:
                 return b""
-            self._held = piece
-        size = len(self._held) if size < 0 else size
-        read, self._held = self._held[:size], self._held[size:]
+            self._held, self._at = piece, 0
+        read = self._held[self._at : len(self._held) if size < 0 else self._at + size]
+        self._at += len(read)
         self.newlines += read.count(b"\n")
         return read
 

@@ -9,11 +9,12 @@ from uuid import UUID
 import orjson
 from fastapi import Depends, Request
 from pydantic import BaseModel
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from adapters import wire
-from adapters.audience_columns import MOST_COLUMNS
+from adapters.audience_columns import LONGEST_NAME, MOST_COLUMNS
 from adapters.audience_csv import check_country
 from adapters.imports import Asked
 from adapters.wire import LONGEST_TITLE
@@ -25,7 +26,9 @@ from domain.audience import LARGEST_LIST
 from domain.message import Refused
 
 LARGEST_IMPORT = LARGEST_LIST + 10_000  # bytes: the file, and the rest of the form
-LONGEST_NAME = 200  # characters of a column's name
+LARGEST_FIELD = 16_000  # bytes of a field but the file: what 50 columns hold, by their longest names
+FORM = "multipart/form-data"
+UTF_8 = ("utf-8", "utf8")
 BRIEFLY = ("title", "file", "country")
 FIELDS = (*BRIEFLY, "columns", "dry_run")
 COLUMNS = 'JSON: what columns hold, by their names or places, as {"Handy": "number", "3": "city", "Notes": ""}.'
@@ -71,17 +74,58 @@ class Arriving(UploadFile):
 
 
 class Streamed(MultiPartParser):
-    """The framework's parser, with a file that is kept as it comes."""
+    """The framework's parser, with a file that is kept as it comes, and short fields, in UTF-8 and nothing else.
+
+    The framework would decode them by any codec that the client names, and some take minutes for a megabyte.
+    """
 
     def __init__(self, request: Request, kept: Kept, fields: Collection[str]) -> None:
-        super().__init__(request.headers, request.stream(), max_files=1, max_fields=len(fields))
+        most = len(fields)
+        super().__init__(request.headers, request.stream(), max_files=1, max_fields=most, max_part_size=LARGEST_FIELD)
         self._kept = kept
+        self._arrived = False
 
     def on_headers_finished(self) -> None:
         super().on_headers_finished()
-        if self._current_part.file is not None:
-            self._current_part.file.file.close()
-            self._current_part.file = Arriving(self._kept)
+        part = self._current_part
+        if part.file is not None:
+            part.file.file.close()
+        if part.field_name != "file":
+            if part.file is not None:
+                raise Refused("malformed", field=named(part.field_name))
+            return
+        if self._arrived:
+            raise Refused("repeated", field="file")
+        self._arrived = True
+        part.file = Arriving(self._kept)
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._current_part
+        if part.file is None and len(part.data) + end - start > LARGEST_FIELD:
+            raise Refused("string_too_long", field=named(part.field_name), maximum=LARGEST_FIELD)
+        super().on_part_data(data, start, end)
+
+    def on_part_end(self) -> None:
+        part = self._current_part
+        try:
+            part.data.decode()
+        except UnicodeDecodeError:
+            raise Refused("not_utf8", field=named(part.field_name)) from None
+        super().on_part_end()
+
+
+def named(field: str) -> str:
+    """A field of the form as a refusal names it; another may be called anything."""
+    return field if field in FIELDS else "body"
+
+
+def check_form(content_type: str) -> None:
+    """Raise ApiError for a body that is no form, Refused for one in another encoding than UTF-8."""
+    kind, said = parse_options_header(content_type)
+    if kind != FORM.encode():
+        raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": FORM})
+    if said.get(b"charset", b"utf-8").decode("latin-1").lower() not in UTF_8:
+        raise Refused("not_utf8", field="Content-Type")
 
 
 async def brief(request: Request) -> tuple[ImportForm, bytes]:
@@ -92,30 +136,26 @@ async def brief(request: Request) -> tuple[ImportForm, bytes]:
 
 async def receive(request: Request, kept: Kept, fields: Collection[str] = FIELDS) -> ImportForm:
     """Take in a request's form, the file where it is kept; Refused or ApiError name what is wrong with it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        raise ApiError(415, "unsupported_media_type", "Content-Type", params={"media_type": "multipart/form-data"})
+    check_form(request.headers.get("content-type", ""))
     try:
         form = await Streamed(request, kept, fields).parse()
     except (MultiPartException, KeyError):
         raise Refused("malformed", field="body") from None
-    return await read(form, kept, fields)
+    return read(form, fields)
 
 
-async def read(form: FormData, kept: Kept, fields: Collection[str]) -> ImportForm:
+def read(form: FormData, fields: Collection[str]) -> ImportForm:
     """What a form holds; Refused names the field that is missing or wrong."""
     if not form.keys() <= set(fields):
         raise Refused("unknown_field", field="body")
     if not isinstance(form.get("title"), str):
         raise Refused("missing", field="title")
-    file = form.get("file")
-    if file is None:
+    if "file" not in form:
         raise Refused("missing", field="file")
     said = {name: form[name] for name in fields if name != "file" and name in form}
     for name, value in said.items():
         if not isinstance(value, str):
             raise Refused("malformed", field=name)
-    if isinstance(file, str):
-        await kept.write(file.encode())
     title = str(said["title"])
     wire.parse(COMMAND, orjson.dumps(body_of(title, UUID(int=0))))
     country = str(said.get("country", "")).strip().upper() or None

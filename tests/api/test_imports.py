@@ -156,6 +156,26 @@ def test_a_form_that_is_wrong_is_refused_and_nothing_is_kept(
     assert house.run(kept()) == 0
 
 
+@pytest.mark.parametrize("path", ["/v1/audiences", "/v1/audiences/import"])
+@pytest.mark.parametrize(
+    ("charset", "title", "rule", "field"),
+    [
+        ("punycode", b"a" * 4_000, "not_utf8", "Content-Type"),
+        ("utf-16", b"a", "not_utf8", "Content-Type"),
+        ("utf-8", b"\xff", "not_utf8", "title"),
+        ("UTF-8", b"a" * 20_000, "string_too_long", "title"),
+    ],
+)
+def test_a_forms_fields_are_short_and_in_utf_8(
+    tenant: Tenant, path: str, charset: str, title: bytes, rule: str, field: str
+) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\n%b\r\n' % title
+    body += b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nnumber\n+12025550101\n\r\n--x--\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    problem = tenant.problem("POST", path, content=body, headers=headers)
+    assert (problem["rule"], problem["field"]) == (rule, field)
+
+
 def test_a_file_larger_than_a_body_may_be_elsewhere_is_taken(tenant: Tenant) -> None:
     note = "x" * 900
     rows = "".join(f"+1{area}55501{line:02},{note}\n" for area in range(201, 290) for line in range(100))
