@@ -13,6 +13,8 @@ DECLARE = """
 INSERT INTO attributes (workspace, name, kind, filled) VALUES (%(workspace)s, %(name)s, %(kind)s, 0)
 ON CONFLICT (workspace, name) DO UPDATE SET kind = excluded.kind, filled = 0 WHERE attributes.kind <> excluded.kind
 """
+COUNTING = "SELECT pg_advisory_xact_lock(hashtextextended('drumline attributes of ' || %s, 0))"
+COUNT = "SELECT count(*) FROM attributes WHERE workspace = %s AND name <> %s"
 FORGET = "DELETE FROM attributes WHERE workspace = %s AND name = %s"
 WAITING = "SELECT workspace FROM attributes WHERE filled IS NOT NULL ORDER BY workspace LIMIT 1"
 UNFILLED = "SELECT name, kind, filled FROM attributes WHERE workspace = %s ORDER BY name FOR UPDATE"
@@ -53,10 +55,11 @@ class Attributes:
             raise Refused("malformed", field="name")
         if name in TAKEN:
             raise Refused("reserved", field="name")
-        declared = await self.attributes(workspace)
-        if len(declared) >= MOST and all(one.name != name for one in declared):
-            raise Refused("too_many", field="name", maximum=MOST)
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(COUNTING, [workspace])
+            row = await (await connection.execute(COUNT, [workspace, name])).fetchone()
+            if row is not None and row[0] >= MOST:
+                raise Refused("too_many", field="name", maximum=MOST)
             await connection.execute(DECLARE, {"workspace": workspace, "name": name, "kind": kind})
 
     async def withdraw(self, workspace: WorkspaceId, name: str) -> bool:

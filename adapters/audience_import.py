@@ -1,6 +1,5 @@
 """Importing a list that is not large, in one transaction or not at all, with an account of it."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from adapters.audience_csv import BadRow, ImportRefused, Reading
 from adapters.audience_staging import Consent
 from adapters.audience_stream import StagedImport, Work
 from adapters.imports import State, Tally
+from adapters.pools import PARSING
 from adapters.sealing import Sealing, bound
 from adapters.vault import Vault
 from domain.message import Digest, WorkspaceId
@@ -59,7 +59,7 @@ class AudienceImport:
         same = self._sealing.mac(workspace, "import", bound(country or "") + data)
         while True:
             digest, now = await self._previous(workspace, audience_id, same) or (None, self._clock())
-            reading = await asyncio.to_thread(Reading, [data], country, now)
+            reading = await PARSING.run(workspace, Reading, [data], country, now)
             told, tally = Told(), Tally()
             work = Work(
                 workspace=workspace,

@@ -24,11 +24,13 @@ from adapters.audience_rows import Row
 from adapters.audience_staging import Aside, Consent, Staged, merge
 from adapters.binary_arrays import Blobs, Int4s, Uuids
 from adapters.imports import State, Tally
+from adapters.pools import PARSING
 from adapters.sealing import Sealing
 from adapters.vault import BATCH, Entry, Kept, Vault
 from domain.message import Digest, WorkspaceId
 
 STAGED = 5_000  # rows read and staged at a time
+LARGEST_BATCH = 8 << 20  # bytes of such rows: of the longest ones it is fewer
 TELL = 5.0  # seconds
 T = TypeVar("T")
 PREPARE = """
@@ -129,10 +131,10 @@ class StagedImport:
     async def _stage(self, connection: AsyncConnection, work: Work, reading: Reading, aside: Aside) -> None:
         """Read all rows; while some are being stored, the next are read."""
         rows = iter(reading)
-        coming = asyncio.create_task(asyncio.to_thread(self._next, work.workspace, rows, aside))
+        coming = asyncio.create_task(PARSING.run(work.workspace, self._next, work.workspace, rows, aside))
         try:
             while (batch := await coming) is not None:
-                coming = asyncio.create_task(asyncio.to_thread(self._next, work.workspace, rows, aside))
+                coming = asyncio.create_task(PARSING.run(work.workspace, self._next, work.workspace, rows, aside))
                 await connection.execute(STAGE, batch.columns)
                 work.tally.rows += batch.good + len(batch.bad)
                 work.tally.bad += len(batch.bad)
@@ -145,11 +147,15 @@ class StagedImport:
         """The next rows, ready to be stored; None at the end."""
         good: list[tuple[int, UUID, bytes]] = []
         bad: list[BadRow] = []
+        size = 0
         for line, row in islice(rows, STAGED):
             if isinstance(row, BadRow):
                 bad.append(row)
             else:
                 good.append((line, self._sealing.recipient_id(workspace, row.number), aside.put(row)))
+                size += len(good[-1][2])
+                if size > LARGEST_BATCH:
+                    break
         if not good and not bad:
             return None
         lines, ids, sealed = zip(*good, strict=True) if good else ((), (), ())
@@ -241,7 +247,7 @@ async def persons(cursor: AsyncServerCursor[Any], work: Work, aside: Aside) -> A
     """The staged people, batch by batch, each with all their rows merged."""
     last: Staged | None = None
     while rows := await telling(cursor.fetchmany(BATCH), work, "writing"):
-        people, last = await asyncio.to_thread(merge, rows, last, aside)
+        people, last = await PARSING.run(work.workspace, merge, rows, last, aside)
         if people:
             yield people
     if last is not None:

@@ -6,7 +6,7 @@ two at which an event could be missed, and no buffer of a listener's own that co
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +18,9 @@ from adapters.event_store import EventStore
 from adapters.heartbeats import beat
 from adapters.log_signal import LogSignal
 from adapters.outages import OUTAGES
+from adapters.quotas import Quota
 from domain import catalog
-from domain.message import PrincipalId, Recorded, StreamId, WorkspaceId
+from domain.message import Actor, Recorded, StreamId, WorkspaceId
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +29,6 @@ STRETCHES = 8  # remembered, written
 PATIENCE = 10.0  # seconds for one look
 QUIET = 1.0  # seconds after which the log is looked at without a signal
 PACE = 0.000_25  # seconds of pause after each look, for each listener: they all wake at once
-MOST, MOST_OF_ONE = 500, 20  # listeners of one process, and of one key
-
-
-class Crowded(Exception):
-    """There is no room for a further listener: this key's, or (`whole`) anybody's."""
-
-    def __init__(self, most: int, *, whole: bool) -> None:
-        super().__init__(f"There are {most} listeners already.")
-        self.most = most
-        self.whole = whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +64,10 @@ class Stretch:
 class Feed:
     """What the listeners of one process share: how far the log is, its last stretches, and the room there is."""
 
-    def __init__(
-        self, store: EventStore, signal: LogSignal, *, most: int = MOST, most_of_one: int = MOST_OF_ONE
-    ) -> None:
+    def __init__(self, store: EventStore, signal: LogSignal, seats: Quota) -> None:
         self._store = store
         self._signal = signal
-        self._most = most
-        self._most_of_one = most_of_one
-        self._seats: Counter[PrincipalId] = Counter()
+        self._seats = seats
         self._stretches: deque[Stretch] = deque(maxlen=STRETCHES)
         self._reading = asyncio.Lock()
         self._moved = asyncio.Event()
@@ -90,7 +77,7 @@ class Feed:
     @property
     def listeners(self) -> int:
         """How many there are now."""
-        return self._seats.total()
+        return self._seats.held
 
     async def run(self) -> None:
         """Tell the listeners when the log has grown, until cancelled; then tell them that this is the end."""
@@ -98,7 +85,7 @@ class Feed:
             while True:
                 beat("feed")
                 seen = self._signal.count
-                if self._seats:
+                if self.listeners:
                     await self._look()
                 await self._signal.wait(QUIET, seen)
         finally:
@@ -106,21 +93,14 @@ class Feed:
             self._moved.set()
 
     @contextmanager
-    def seat(self, listener: PrincipalId) -> Iterator[None]:
-        """Room for one listener; raises Crowded."""
-        if self._seats[listener] >= self._most_of_one:
-            raise Crowded(self._most_of_one, whole=False)
-        if self.listeners >= self._most:
-            raise Crowded(self._most, whole=True)
-        self._seats[listener] += 1
-        metrics.LISTENERS.inc()
-        try:
-            yield
-        finally:
-            metrics.LISTENERS.dec()
-            self._seats[listener] -= 1
-            if not self._seats[listener]:
-                del self._seats[listener]
+    def seat(self, listener: Actor) -> Iterator[None]:
+        """Room for one listener; raises OverQuota."""
+        with self._seats.hold(listener):
+            metrics.LISTENERS.inc()
+            try:
+                yield
+            finally:
+                metrics.LISTENERS.dec()
 
     async def head(self) -> int:
         """Where the log ends now."""

@@ -1,11 +1,10 @@
 """Imports that a worker carries out: their uploads, sealed piece by piece, how far each is, and what it left out."""
 
-import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 from psycopg import AsyncConnection
@@ -17,23 +16,20 @@ from adapters import metrics
 from adapters.audience_columns import Column
 from adapters.audience_csv import BadRow
 from adapters.binary_arrays import Int4s, Texts
+from adapters.import_uploads import ARRIVED, FORGET, MOST_WAITING, SWEEP_UPLOADS, Upload
 from adapters.sealing import Sealing, bound
 from domain.message import Actor, PrincipalId, Ref, Refused, Role, WorkspaceId
 
 State = Literal["waiting", "reading", "writing", "done", "checked", "refused", "crashed"]
 ENDED = frozenset({"done", "checked", "refused", "crashed"})
-PIECE = 1 << 20  # bytes of the file in one row
 MOST_TRIES = 10
-MOST_WAITING = 20  # of a workspace; each may lie here with 500 MB
-ABANDONED = timedelta(minutes=30)  # since an upload's last piece came
+ABANDONED = timedelta(minutes=30)
 
 COLUMNS = (
     "import_id, workspace, principal, roles, upload, same, title, dry_run, asked, size, state, tally, columns, rule, "
     "field, sentence, detail, tries, received_at, changed_at, ended_at"
 )
-ADD_PIECE = "INSERT INTO import_chunks (upload, place, sealed) VALUES (%s, %s, %b)"
 PIECE_OF = "SELECT sealed FROM import_chunks WHERE upload = %s AND place = %s"
-FORGET = "DELETE FROM import_chunks WHERE upload = %s"
 ADD = """
 INSERT INTO imports (import_id, workspace, principal, roles, upload, same, title, dry_run, asked, size)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -48,7 +44,6 @@ WHERE import_id = (
     LIMIT 1)
 RETURNING {COLUMNS}
 """  # noqa: S608  # of constants
-WAITING = "SELECT count(*) FROM imports WHERE workspace = %s AND ended_at IS NULL"
 PROGRESS = """
 UPDATE imports SET state = %s, tally = %s, columns = coalesce(%s, columns), changed_at = now()
 WHERE import_id = %s AND ended_at IS NULL
@@ -139,60 +134,21 @@ class Import:
         return Actor(self.principal, self.workspace, frozenset(Role(role) for role in self.roles))
 
 
-class Upload:
-    """A file on its way in: what is written to it is sealed and kept in pieces, never on a disk in plain words."""
-
-    def __init__(self, pool: AsyncConnectionPool, sealing: Sealing, workspace: WorkspaceId) -> None:
-        self._pool = pool
-        self._sealing = sealing
-        self._workspace = workspace
-        self._held = bytearray()
-        self._places = 0
-        self._sha = hashlib.sha256()
-        self.id = uuid4()
-        self.size = 0
-
-    async def write(self, data: bytes) -> None:
-        self._held += data
-        self._sha.update(data)
-        self.size += len(data)
-        while len(self._held) >= PIECE:
-            await self._keep(bytes(self._held[:PIECE]))
-            del self._held[:PIECE]
-
-    async def whole(self) -> bytes:
-        """Keep the rest; a hash of the file, for none but who has the pepper."""
-        if self._held:
-            await self._keep(bytes(self._held))
-            self._held.clear()
-        return self._sealing.mac(self._workspace, "import", self._sha.digest())
-
-    async def forget(self) -> None:
-        """Keep nothing of it."""
-        async with self._pool.connection() as connection:
-            await connection.execute(FORGET, [self.id])
-
-    async def _keep(self, piece: bytes) -> None:
-        sealed = self._sealing.seal(self._workspace, "upload", f"{self.id}|{self._places}", piece)
-        async with self._pool.connection() as connection:
-            await connection.execute(ADD_PIECE, [self.id, self._places, sealed])
-        self._places += 1
-
-
 class Imports:
     """The table of imports: given by the API, carried out by the worker."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], sealing: Sealing) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[AsyncConnection[Any]], sealing: Sealing, most: int = MOST_WAITING
+    ) -> None:
         self._pool = pool
+        self._most = most
         self.sealing = sealing
 
     async def upload(self, workspace: WorkspaceId) -> Upload:
-        """A place for a file on its way in. Raises Refused while too many of the workspace's are waiting."""
-        async with self._pool.connection() as connection:
-            row = await (await connection.execute(WAITING, [workspace])).fetchone()
-        if row is not None and row[0] >= MOST_WAITING:
-            raise Refused("imports_waiting", field="file", maximum=MOST_WAITING)
-        return Upload(self._pool, self.sealing, workspace)
+        """A place for a file on its way in. Raises Refused while too many of the workspace's come or wait."""
+        made = Upload(self._pool, self.sealing, workspace)
+        await made.begin(self._most)
+        return made
 
     async def add(
         self, import_id: UUID, actor: Actor, upload: Upload, title: Ref, asked: Asked, *, dry_run: bool
@@ -202,8 +158,9 @@ class Imports:
         same = self.sealing.mac(actor.workspace, "import", bound(title, dry_run) + form + await upload.whole())
         sealed = self.sealing.seal(actor.workspace, "import", str(import_id), form)
         row = [import_id, actor.workspace, actor.id, sorted(actor.roles), upload.id, same, title, dry_run, sealed]
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             added = (await connection.execute(ADD, [*row, upload.size])).rowcount
+            await connection.execute(ARRIVED, [upload.id])
         if not added:
             await upload.forget()
         found = await self.one(actor.workspace, import_id)
@@ -288,3 +245,4 @@ class Imports:
         """Forget uploads that no import came of."""
         async with self._pool.connection() as connection:
             await connection.execute(SWEEP, [ABANDONED])
+            await connection.execute(SWEEP_UPLOADS, [ABANDONED])

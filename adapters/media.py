@@ -1,6 +1,5 @@
 """Media: files that messages carry, each once a workspace, named by what it holds, sealed, and gone when unused."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.media_kinds import FIELD, TYPES, Found, Inspector, kinds_of
 from adapters.media_opened import Opened
 from adapters.media_store import Store
+from adapters.pools import HASHING, IMAGES
 from adapters.sealing import Sealing
 from domain.content import MediaKind
 from domain.message import Digest, Refused, WorkspaceId
@@ -99,14 +99,14 @@ class Media:
         self._opened = opened
         self.limits = limits
 
-    async def put(self, workspace: WorkspaceId, chunks: Sequence[bytes]) -> MediaRecord:
-        """Keep a file that is held in memory; larger ones come as uploads. Raises Refused."""
+    async def put(self, workspace: WorkspaceId, chunks: Sequence[bytes], upload: UUID | None = None) -> MediaRecord:
+        """Keep a file that is held in memory; larger ones come as uploads. See `keep`. Raises Refused."""
 
         async def source() -> AsyncIterator[bytes]:
             for chunk in chunks:
                 yield chunk
 
-        return await self.keep(workspace, source)
+        return await self.keep(workspace, source, upload)
 
     async def keep(self, workspace: WorkspaceId, source: Source, upload: UUID | None = None) -> MediaRecord:
         """Look at a file and keep it, if it can be sent; the same content again is the same media.
@@ -146,7 +146,7 @@ class Media:
         for number in range(segments):
             sealed = await self._store.read(name(found.id, number))
             place = f"{found.id} {number}/{segments}"
-            yield await asyncio.to_thread(self._sealing.open, workspace, USE, place, sealed)
+            yield await HASHING.run(workspace, self._sealing.open, workspace, USE, place, sealed)
 
     async def open(self, workspace: WorkspaceId, media: Digest) -> Path:
         """The file in plain, for a browser of this machine; it lies there for two minutes at least. Raises MediaGone.
@@ -190,9 +190,9 @@ class Media:
         """What the file is, its size, and the name that its content gives it."""
         inspector, digest = Inspector(self.limits.largest), hashlib.sha256()
         async for chunk in source():
-            await asyncio.to_thread(digest.update, chunk)
-            await asyncio.to_thread(inspector.feed, chunk)
-        found = await asyncio.to_thread(inspector.finish)
+            await HASHING.run(workspace, digest.update, chunk)
+            await HASHING.run(workspace, inspector.feed, chunk)
+        found = await (IMAGES if inspector.pictured else HASHING).run(workspace, inspector.finish)
         return (found, inspector.size), Digest(self._sealing.mac(workspace, USE, digest.digest()).hex())
 
     async def _enter(self, workspace: WorkspaceId, media: Digest, found: Found, size: int, upload: UUID | None) -> bool:
@@ -208,7 +208,7 @@ class Media:
         number = 0
         async for segment in cut(source()):
             place = f"{media} {number}/{segments}"
-            sealed = await asyncio.to_thread(self._sealing.seal, workspace, USE, place, segment)
+            sealed = await HASHING.run(workspace, self._sealing.seal, workspace, USE, place, segment)
             await self._store.write(name(media, number), sealed)
             number += 1
 

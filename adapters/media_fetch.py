@@ -6,12 +6,15 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import httpx
 
 from adapters.addresses import is_global
-from domain.message import Refused
+from adapters.pools import NAMES
+from adapters.turns import Turns
+from domain.message import Refused, WorkspaceId
 
 FIELD = "url"
 PORTS = (80, 443)
@@ -35,7 +38,7 @@ class Fetched:
 
 async def resolve(name: str, port: int) -> Sequence[str]:
     """The addresses that the machine's resolver gives for a name."""
-    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    found = await NAMES.run(name, partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM))
     return [str(address[0]) for *_, address in found]
 
 
@@ -56,14 +59,14 @@ class Fetcher:
         self._ports = ports
         self._seconds = seconds
         self._verify = verify
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns(AT_ONCE, AT_ONCE // 2)
 
     @asynccontextmanager
-    async def fetch(self, text: str, largest: int) -> AsyncIterator[Fetched]:
+    async def fetch(self, workspace: WorkspaceId, text: str, largest: int) -> AsyncIterator[Fetched]:
         """Begin to fetch; what comes is neither unpacked nor believed. Raises Refused, also while it comes."""
         url = self._read(text)
         try:
-            async with asyncio.timeout(self._seconds), self._room:
+            async with asyncio.timeout(self._seconds), self._turns.of(workspace):
                 address = await self._address(url)
                 async with self._client() as client:
                     request = client.build_request(

@@ -122,6 +122,11 @@ class Inspector:
         if len(self._head) >= HEAD:
             self._begin()
 
+    @property
+    def pictured(self) -> bool:
+        """Whether it is an image, and will be opened."""
+        return bool(self._image)
+
     def finish(self) -> Found:
         """What the file is, once it is whole. Opens images, which takes a while: not for an event loop."""
         if not self.size:

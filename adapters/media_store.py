@@ -1,6 +1,5 @@
 """Where sealed segments of media lie: a small store of named bytes, here in a directory."""
 
-import asyncio
 import os
 import time
 from collections.abc import Iterable
@@ -8,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
+
+from adapters.pools import FILES
 
 ABANDONED = 3_600.0  # seconds after which a file that was never finished has nobody who writes it
 
@@ -44,19 +45,19 @@ class Directory:
         self._unfinished = root / "unfinished"
 
     async def write(self, name: str, data: bytes) -> None:
-        await asyncio.to_thread(self._write, self._root / name, data)
+        await FILES.run("", self._write, self._root / name, data)
 
     async def read(self, name: str) -> bytes:
         try:
-            return await asyncio.to_thread((self._root / name).read_bytes)
+            return await FILES.run("", (self._root / name).read_bytes)
         except FileNotFoundError:
             raise SegmentMissing(name) from None
 
     async def delete(self, names: Iterable[str]) -> None:
-        await asyncio.to_thread(self._delete, [self._root / name for name in names])
+        await FILES.run("", self._delete, [self._root / name for name in names])
 
     async def tidy(self) -> None:
-        await asyncio.to_thread(self._tidy)
+        await FILES.run("", self._tidy)
 
     def _write(self, path: Path, data: bytes) -> None:
         """The bytes reach the disk before the name, and the name before we return."""

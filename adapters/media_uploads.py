@@ -1,10 +1,10 @@
 """Files that come in chunks: each chunk is kept once it is here, and the last one makes the whole media."""
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,11 +15,14 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.media import Media, MediaGone, MediaRecord, cut
 from adapters.media_kinds import FIELD
 from adapters.media_store import SegmentMissing, Store
+from adapters.pools import HASHING
 from adapters.sealing import Sealing
+from adapters.turns import Turns
 from domain.message import Digest, Refused, WorkspaceId
 
 USE = "media upload"
 MOST_CHUNKS = 10_000
+MOST_OPEN = 1_000  # uploads of a workspace
 AT_ONCE = 4  # chunks written; each holds a connection meanwhile
 
 COLUMNS = "id, workspace, size, chunks, media, touched_at"
@@ -29,6 +32,7 @@ LOCKED = f"{ONE} FOR UPDATE"
 GROW = f"""
 UPDATE media_uploads SET chunks = chunks || %s::integer, touched_at = now() WHERE id = %s RETURNING {COLUMNS}
 """  # noqa: S608  # of constants
+OPEN = "SELECT count(*) FROM media_uploads WHERE workspace = %s AND media IS NULL"
 SIZE = "UPDATE media_uploads SET size = %s WHERE id = %s"
 BECAME = "UPDATE media_uploads SET media = %s, touched_at = now() WHERE id = %s"
 FORGET = "DELETE FROM media_uploads WHERE id = %s"
@@ -64,15 +68,22 @@ class Uploads:
     """Begins uploads, takes chunks, and ends them; any process can go on with what another began."""
 
     def __init__(
-        self, pool: AsyncConnectionPool, sealing: Sealing, store: Store, media: Media, grace: timedelta
+        self,
+        pool: AsyncConnectionPool,
+        sealing: Sealing,
+        store: Store,
+        media: Media,
+        grace: timedelta,
+        most: int = MOST_OPEN,
     ) -> None:
-        """`grace`: after which an upload that nobody went on with is removed."""
+        """`grace`: after which an upload that nobody went on with is removed; `most`: that a workspace may have."""
         self._pool = pool
         self._sealing = sealing
         self._store = store
         self._media = media
+        self._most = most
         self.grace = grace
-        self._writing = asyncio.Semaphore(AT_ONCE)
+        self._writing = Turns(AT_ONCE, AT_ONCE // 2)
 
     @property
     def largest(self) -> int:
@@ -85,6 +96,9 @@ class Uploads:
             raise Refused("file_too_large", field=FIELD, kind="file", maximum=self.largest)
         async with self._pool.connection() as connection, connection.transaction():
             await self._media.reserve(connection, workspace, size)
+            row = await (await connection.execute(OPEN, [workspace])).fetchone()
+            if row is not None and row[0] >= self._most:
+                raise Refused("too_many_open", field="Upload-Length", maximum=self._most)
             return await asked(connection, BEGIN, [uuid4(), workspace, size])
 
     async def one(self, workspace: WorkspaceId, upload: UUID) -> tuple[Upload, MediaRecord | None]:
@@ -108,23 +122,25 @@ class Uploads:
         return found, await self._finished(found)
 
     async def take(self, workspace: WorkspaceId, chunks: AsyncIterable[bytes], size: int | None = None) -> MediaRecord:
-        """A whole file in one go, of a size that may be unknown. Raises Refused."""
+        """A whole file in one go; room is kept for the size it declares before a byte is read. Raises Refused."""
         pieces = cut(chunks)
-        first = await anext(pieces, b"")
-        second = await anext(pieces, None)
-        if second is None:
-            return await self._media.put(workspace, [first])
-        found = await self.begin(workspace, size or min(self.largest, self._media.limits.quota))
+        found = await self.begin(workspace, size) if size else None
         try:
+            first = await anext(pieces, b"")
+            second = await anext(pieces, None)
+            if second is None:
+                return await self._media.put(workspace, [first], found.id if found else None)
+            found = found or await self.begin(workspace, min(self.largest, self._media.limits.quota))
             for piece in (first, second):
                 found = await self._take(found, found.offset, piece)
             async for piece in pieces:
                 if found.offset + len(piece) > found.size:
                     raise Refused("file_too_large", field=FIELD, kind="file", maximum=found.size)
                 found = await self._take(found, found.offset, piece)
-            return await self._media.keep(workspace, lambda: self._content(found), found.id)
+            return await self._media.keep(workspace, partial(self._content, found), found.id)
         finally:
-            await self.cancel(workspace, found.id)
+            if found is not None:
+                await self.cancel(workspace, found.id)
 
     async def cancel(self, workspace: WorkspaceId, upload: UUID) -> None:
         """Forget it with its chunks. Raises UploadGone."""
@@ -134,7 +150,7 @@ class Uploads:
 
     async def _take(self, found: Upload, offset: int, piece: bytes) -> Upload:
         """Keep a chunk; it counts from when its row says so, and written again it is the same one."""
-        async with self._writing, self._locked(found.workspace, found.id) as (connection, upload):
+        async with self._writing.of(found.workspace), self._locked(found.workspace, found.id) as (connection, upload):
             at(upload, offset)
             if offset + len(piece) > upload.size:
                 raise Refused("beyond_the_end", field=FIELD)
@@ -142,7 +158,7 @@ class Uploads:
                 raise Refused("too_many_chunks", field=FIELD, maximum=MOST_CHUNKS)
             number = len(upload.chunks)
             place = f"{upload.id} {number}"
-            sealed = await asyncio.to_thread(self._sealing.seal, upload.workspace, USE, place, piece)
+            sealed = await HASHING.run(upload.workspace, self._sealing.seal, upload.workspace, USE, place, piece)
             await self._store.write(name(upload.id, number), sealed)
             return await asked(connection, GROW, [len(piece), upload.id])
 
@@ -174,7 +190,8 @@ class Uploads:
     async def _content(self, found: Upload) -> AsyncIterator[bytes]:
         for number in range(len(found.chunks)):
             sealed = await self._store.read(name(found.id, number))
-            yield await asyncio.to_thread(self._sealing.open, found.workspace, USE, f"{found.id} {number}", sealed)
+            place = f"{found.id} {number}"
+            yield await HASHING.run(found.workspace, self._sealing.open, found.workspace, USE, place, sealed)
 
     @asynccontextmanager
     async def _locked(self, workspace: WorkspaceId, upload: UUID) -> AsyncIterator[tuple[AsyncConnection, Upload]]:

@@ -86,6 +86,16 @@ BROWSER_BYTES = gauge("browser_bytes", "Memory that an account's browser took at
 BROWSERS = gauge("browsers", "Browsers that this worker has open.")
 ERASED = counter("people_erased_total", "People of whom all was destroyed that was kept of them.")
 LISTENERS = gauge("event_listeners", "Who listens to events now, over server-sent events or a WebSocket.")
+CONNECTIONS = gauge("http_connections", "Connections that the HTTP server has open.")
+CONNECTIONS_ENDED = counter("http_connections_ended_total", "Connections that the HTTP server ended, by why.", "reason")
+HELD = gauge("quota_held", "What is held now of what each key and workspace may hold only so much of.", "quota")
+OVER_QUOTA = counter(
+    "quota_refusals_total",
+    "Refusals of what would have been over a quota: a key's, a workspace's or all.",
+    "quota",
+    "of",
+)
+POOL_WAITING = gauge("pool_waiting", "Pieces of work that wait for a thread of a pool.", "pool")
 IMPORTS = counter("imports_total", "Imports that have ended, by how.", "state")
 IMPORT_TIME = histogram("import_duration_seconds", "One import, from its upload until it has ended.", IMPORT_SECONDS)
 IMPORT_ROWS = counter("import_rows_total", "Rows of lists that were imported, by what became of them.", "outcome")
@@ -138,6 +148,11 @@ def requested(method: str, route: str | None, status: int, seconds: float) -> No
     """A request was answered; `route` is the template, None when no route took it."""
     known_method = method if method in METHODS else OTHER
     REQUESTS.labels(known_method, route or "unmatched", f"{status // 100}xx").observe(seconds)
+
+
+def connection_ended(reason: str) -> None:
+    """The HTTP server ended a connection: its head, body or answer took too long, or there was no room for it."""
+    CONNECTIONS_ENDED.labels(reason).inc()
 
 
 def session(account: UUID, state: SessionState | None) -> None:

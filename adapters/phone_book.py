@@ -1,6 +1,5 @@
 """The phone book: one person at a time, found, added, changed; and all that is held of one."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.audience_rows import CONTROL
 from adapters.filter_sql import Condition
 from adapters.sealing import Sealing
+from adapters.turns import Turns
 from adapters.vault import LOCK, NAME, NUMBER, Entry, Person, Vault, words_of
 from domain.filters import Filter
 from domain.message import Refused, WorkspaceId
@@ -69,7 +69,7 @@ class PhoneBook:
         self._pool = pool
         self._vault = vault
         self._sealing = sealing
-        self._searching = asyncio.Semaphore(SEARCHES)
+        self._searching = Turns(SEARCHES, SEARCHES - 1)
 
     async def add(self, workspace: WorkspaceId, entry: Entry, tags: Sequence[str]) -> UUID:
         """Somebody new; in the same words again it is the same person.
@@ -133,7 +133,7 @@ class PhoneBook:
             words = THESE_WORDS
             values["words"] = [self._sealing.word_hmac(workspace, word) for word in wanted]
         statement = FIND.format(columns=COLUMNS, words=words, fits=condition.of(fits))
-        async with self._searching, self._pool.connection() as connection:
+        async with self._searching.of(workspace), self._pool.connection() as connection:
             try:
                 async with connection.transaction():
                     await connection.execute(PATIENCE)

@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.attributes import Attributes
 from adapters.filter_sql import Condition
 from adapters.sealing import Sealing
+from adapters.turns import Turns
 from adapters.vault import Vault
 from domain.filter_language import parse
 from domain.filters import Filter
@@ -56,6 +57,9 @@ MEMBER = struct.Struct(">Q16sI")
 PAGE = 10_000
 
 SEGMENT = "segment"
+MOST_SEGMENTS = 1_000  # of a workspace
+KEEPING = "SELECT pg_advisory_xact_lock(hashtextextended('drumline segments of ' || %s, 0))"
+KEPT = "SELECT count(*) FROM segments WHERE workspace = %s AND id <> %s"
 PUT = """
 INSERT INTO segments (id, workspace, sealed, changed_at) VALUES (%(id)s, %(workspace)s, %(sealed)s, %(at)s)
 ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed, changed_at = excluded.changed_at
@@ -106,7 +110,7 @@ class Segments(Attributes):
         super().__init__(pool, vault)
         self._sealing = sealing
         self._clock = clock
-        self._counting, self._choosing = asyncio.Semaphore(COUNTING), asyncio.Semaphore(CHOOSING)
+        self._counting, self._choosing = Turns(COUNTING, COUNTING // 2), Turns(CHOOSING, CHOOSING // 2)
 
     async def read(self, workspace: WorkspaceId, text: str) -> Filter:
         """A filter as this workspace's attributes let it be read. Raises Refused."""
@@ -127,7 +131,7 @@ class Segments(Attributes):
         condition = Condition()
         fits = condition.of(await self.read(workspace, text))
         values = {"workspace": workspace, **condition.values}
-        async with self._counting:
+        async with self._counting.of(workspace):
             return await self._counted(fits, values)
 
     async def _counted(self, fits: sql.Composable, values: dict[str, object]) -> Count:
@@ -173,7 +177,7 @@ class Segments(Attributes):
         same = self._sealing.mac(workspace, "choice", text.encode())
         values = {"workspace": workspace, "audience": audience_id, **condition.values}
         try:
-            async with self._choosing, self._pool.connection() as connection, connection.transaction():
+            async with self._choosing.of(workspace), self._pool.connection() as connection, connection.transaction():
                 begun = await connection.execute(BEGIN, [audience_id, workspace, same, self._clock()])
                 if not begun.rowcount:  # it was made before, or just now by somebody whom this has waited for
                     previous = await (await connection.execute(PREVIOUS, [audience_id])).fetchone()
@@ -196,7 +200,11 @@ class Segments(Attributes):
         body = orjson.dumps({"title": title, "filter": text})
         sealed = self._sealing.seal(workspace, SEGMENT, str(segment_id), body)
         values = {"id": segment_id, "workspace": workspace, "sealed": sealed, "at": self._clock()}
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(KEEPING, [workspace])
+            row = await (await connection.execute(KEPT, [workspace, segment_id])).fetchone()
+            if row is not None and row[0] >= MOST_SEGMENTS:
+                raise Refused("too_many", field="segment_id", maximum=MOST_SEGMENTS)
             return bool((await connection.execute(PUT, values)).rowcount)
 
     async def page(self, workspace: WorkspaceId, behind: int | None, limit: int) -> list[Segment]:

@@ -1,6 +1,5 @@
 """The vault: who the recipients are. Numbers, names and variables, sealed per person, in versions that never change."""
 
-import asyncio
 import json
 import re
 import unicodedata
@@ -16,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters import binary_arrays
 from adapters.forgotten_chats import leave
+from adapters.pools import SEALING
 from adapters.sealing import PersonKey, SealBroken, Sealing
 from adapters.vault_rows import Entry, Known, New, Sealed, known, write
 from domain.attributes import AttributeKind, values_of
@@ -121,7 +121,7 @@ class Vault:
     ) -> list[Kept]:
         ids = [entry.recipient_id or self._sealing.recipient_id(workspace, entry.number) for entry in entries]
         there = await known(connection, ids)
-        sealed = await asyncio.to_thread(self._seal_all, workspace, kinds, ids, entries, there)
+        sealed = await SEALING.run(workspace, self._seal_all, workspace, kinds, ids, entries, there)
         sealed = await write(connection, workspace, sealed)
         before = {recipient: version for recipient, (_, version, _) in there.items()}
         newest = before | {row.recipient_id: row.version for row in sealed}

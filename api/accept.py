@@ -19,6 +19,7 @@ from adapters.outages import OUTAGES
 from adapters.streams import COMMANDS
 from api.answers import refusal_of, told_of
 from api.auth import Caller
+from api.bodies import whole
 from api.deps import Given, Services
 from api.errors import ApiError
 from domain.message import Actor, Refused, derive
@@ -143,7 +144,7 @@ def fresh(pending: Pending, now: datetime) -> CommandRow:
 
 async def json_body(request: Request, ids: dict[str, UUID]) -> dict[str, Any]:
     """The body's JSON object with the path's ids in it; no body is an empty object. Raises Refused or ApiError."""
-    raw = await request.body()
+    raw = await whole(request)
     if not raw:
         return {name: str(value) for name, value in ids.items()}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

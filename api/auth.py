@@ -1,6 +1,7 @@
 """Who asks, and what they may do: a key is an actor, and each route declares who may use it."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, Request
@@ -26,12 +27,18 @@ bearer = Bearer(auto_error=False, scheme_name="API key", description="A key made
 
 
 async def authenticated(
-    services: Given, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    connection: HTTPConnection,
+    services: Given,
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Actor:
-    """The actor whose key was sent."""
+    """The actor whose key was sent; until it is answered, the request counts as theirs. Raises OverQuota."""
     actor = await services.keys.verify(given.credentials) if given else None
     if actor is None:
         raise ApiError(401, "unauthenticated", "Authorization", headers={"WWW-Authenticate": "Bearer"})
+    if connection.scope["type"] == "http":  # a WebSocket counts as a stream
+        services.quotas.requests.take(actor)
+        connection.state.actor = actor
+        connection.state.answered = partial(services.quotas.requests.give_back, actor)
     return actor
 
 

@@ -35,7 +35,7 @@ class GivenCommand(CommandAnswer):
 LISTED = GivenCommand.model_validate(EXAMPLE | {"principal": "Zk3Pq81x"}).model_dump(mode="json")
 
 
-@router.get("", **pages(LISTED))
+@router.get("", **pages(LISTED, more=(403,)))
 async def list_commands(
     actor: Asking, read: Reading, ask: Annotated[Ask, Depends(query(commands.LIST.filters))]
 ) -> Page[GivenCommand]:

@@ -23,6 +23,7 @@ from adapters.media import Media
 from adapters.media_fetch import Fetcher
 from adapters.media_uploads import Uploads
 from adapters.phone_book import PhoneBook
+from adapters.quotas import Quotas
 from adapters.segments import Segments
 from adapters.vault import Vault
 from domain.message import Ref, WorkspaceId
@@ -54,6 +55,7 @@ class Services:
     people: PhoneBook
     segments: Segments
     inbound: Inbound
+    quotas: Quotas
 
 
 async def services_of(connection: HTTPConnection) -> Services:

@@ -11,9 +11,11 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from adapters.audience_csv import ImportRefused
 from adapters.outages import OUTAGES
+from adapters.quotas import OverQuota
 from adapters.wire import limits_in
 from api.rules import sentence, status_of
 from domain.message import Refused
@@ -21,7 +23,7 @@ from domain.message import Refused
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER = "2"  # seconds
+RETRY_AFTER, FULL = "2", "5"  # seconds
 # What the framework itself refuses: status -> rule, field.
 PARAMETER_RULES = {"timezone_aware": "no_time_zone", "string_pattern_mismatch": "malformed", "literal_error": "enum"}
 FRAMEWORK = {404: ("no_such_route", "path"), 405: ("method_not_allowed", "method"), 413: ("too_large", "body")}
@@ -92,6 +94,14 @@ def refused(refusal: Refused, **members: Any) -> ApiError:
     )
 
 
+def over_quota(error: OverQuota) -> ApiError:
+    """The problem that a full house is: this key's or workspace's fault, or nobody's."""
+    status, rule, field = 429, f"too_many_{error.quota}", "Authorization"
+    if error.of == "all":
+        status, rule, field = 503, "no_room", "server"
+    return ApiError(status, rule, field, params={"maximum": error.most}, headers={"Retry-After": FULL})
+
+
 def invalid(error: RequestValidationError) -> ApiError:
     """The first thing wrong with a path, query or header parameter; never the value itself."""
     first = error.errors()[0]
@@ -137,6 +147,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> JSONResponse:
         return from_framework(error, request).response()
+
+    @app.exception_handler(OverQuota)
+    async def full(_request: Request, error: OverQuota) -> JSONResponse:
+        return over_quota(error).response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(_request: Request, _error: ClientDisconnect) -> JSONResponse:
+        return ApiError(400, "bad_request", "body").response()  # which nobody reads
 
     async def outage(_request: Request, error: Exception) -> JSONResponse:
         log.warning("api: %s", type(error).__name__)

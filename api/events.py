@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response, WebSocket
 from fastapi.sse import EventSourceResponse
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from adapters.event_feed import Crowded, Feed, Told
+from adapters.event_feed import Feed, Told
 from adapters.outages import OUTAGES
 from api.auth import Asking
 from api.deps import LAST, Given, Services
@@ -76,11 +76,8 @@ async def listening(
     given, name = (last_event_id, "Last-Event-ID") if last_event_id else (after, "after")
     head = await services.feed.head()
     start = position(head, given, name)
-    try:
-        with services.feed.seat(actor.id):
-            yield Listening(actor, chosen, start, head, services)
-    except Crowded as crowded:
-        raise no_room(crowded) from None
+    with services.feed.seat(actor):
+        yield Listening(actor, chosen, start, head, services)
 
 
 def position(head: int, given: str, name: str) -> int:
@@ -92,12 +89,6 @@ def position(head: int, given: str, name: str) -> int:
     if int(given) > head:
         raise ApiError(422, "ahead_of_log", name)
     return int(given)
-
-
-def no_room(crowded: Crowded) -> ApiError:
-    """The problem that a full house is: this key's fault, or nobody's."""
-    status, rule, field = (503, "no_room", "server") if crowded.whole else (429, "too_many_streams", "Authorization")
-    return ApiError(status, rule, field, params={"maximum": crowded.most}, headers={"Retry-After": "5"})
 
 
 Ears = Annotated[Listening, Depends(listening)]

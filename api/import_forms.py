@@ -19,6 +19,7 @@ from adapters.audience_csv import check_country
 from adapters.imports import Asked
 from adapters.wire import LONGEST_TITLE
 from api.auth import Giver
+from api.bodies import UPLOADING
 from api.errors import ApiError
 from api.openapi import problems
 from api.uploads import COMMAND, CONSENT, FILE, body_of
@@ -214,7 +215,7 @@ def declared(example: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     return {
         "status_code": 202,
         "response_model": model,
-        "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT))],
+        "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT)), UPLOADING],
         "max_body_size": LARGEST_IMPORT,
         "responses": {202: accepted, **problems(401, 403, 409, 413, 415, 422, 503)},
         "openapi_extra": {

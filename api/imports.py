@@ -14,14 +14,13 @@ from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, Field
 
 from adapters.audience_rows import EXPLAINED
-from adapters.event_feed import Crowded
 from adapters.imports import ENDED, Import
 from adapters.outages import OUTAGES
 from api.accept import Accepting
 from api.auth import Asking
 from api.deps import Given, Services
 from api.errors import ApiError, not_found
-from api.events import KEEP_ALIVE, no_room
+from api.events import KEEP_ALIVE
 from api.import_forms import declared, receive
 from api.openapi import problems, reads
 from api.rules import sentence
@@ -131,11 +130,8 @@ Asked = Annotated[Import, Depends(asked_for)]
 
 async def seated(actor: Asking, services: Given) -> AsyncIterator[PrincipalId]:
     """Who listens, and a place for them as long as they stay."""
-    try:
-        with services.feed.seat(actor.id):
-            yield actor.id
-    except Crowded as crowded:
-        raise no_room(crowded) from None
+    with services.feed.seat(actor):
+        yield actor.id
 
 
 @router.post("/import", **declared(EXAMPLE, ImportTold))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.wire import refusal
 from api.accept import json_body
-from api.auth import Asking, Giver
+from api.auth import Asking, Caller, Giver
 from api.deps import Given, Reading, opened
 from api.openapi import answers, problems
 from projections.titles import TITLED, titles
@@ -30,10 +30,10 @@ class Body(BaseModel):
 B = TypeVar("B", bound=Body)
 
 
-def body(model: type[B]) -> Callable[[Request], Awaitable[B]]:
-    """The dependency that reads such a body. It raises Refused or ApiError."""
+def body(model: type[B]) -> Callable[..., Awaitable[B]]:
+    """The dependency that reads such a body, once its key is known. It raises Refused or ApiError."""
 
-    async def read(request: Request) -> B:
+    async def read(request: Request, _actor: Caller) -> B:
         given = await json_body(request, {})
         try:
             return model.model_validate(given)

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from adapters.media import MediaGone, MediaRecord
 from adapters.media_kinds import kinds_of
 from api.auth import Asking, Giver
+from api.bodies import UPLOADING
 from api.deps import Given, Reading
 from api.errors import ApiError, not_found
 from api.lists import Ask, Page, query
@@ -102,6 +103,7 @@ async def list_media(ask: Annotated[Ask, Depends(query(media.LIST.filters))], re
 @router.post(
     "",
     status_code=201,
+    dependencies=[Depends(Giver("campaign.create")), UPLOADING],
     max_body_size=LARGEST,
     responses=answers(201, "Kept; the same content is the same media.", EXAMPLE) | problems(*PUTTING),
     openapi_extra=FILE,
@@ -125,6 +127,7 @@ async def put_media(
 @router.post(
     "/fetch",
     status_code=201,
+    dependencies=[Depends(Giver("campaign.create")), UPLOADING],
     responses=answers(201, "Fetched and kept.", EXAMPLE) | problems(*PUTTING),
     openapi_extra={
         "requestBody": {
@@ -143,7 +146,7 @@ async def fetch_media(
 ) -> File:
     """Fetch a file from a public address of the Internet and keep it. No redirect is followed."""
     uploads = services.media_uploads
-    async with services.fetcher.fetch(where.url, uploads.largest) as found:
+    async with services.fetcher.fetch(actor.workspace, where.url, uploads.largest) as found:
         return created(response, await uploads.take(actor.workspace, found.chunks, found.size))
 
 

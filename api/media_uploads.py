@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from adapters.media import MediaRecord
 from adapters.media_uploads import Upload, UploadGone
 from api.auth import Giver
+from api.bodies import UPLOADING
 from api.deps import Given
 from api.errors import ApiError, not_found
 from api.media import EXAMPLE as FILE
@@ -104,6 +105,7 @@ async def get_upload(upload_id: UUID, actor: Putting, services: Given, response:
 @router.patch(
     "/{upload_id}",
     status_code=204,
+    dependencies=[Depends(Giver("campaign.create")), UPLOADING],
     max_body_size=LARGEST,
     responses=TAKEN | problems(401, 403, 404, 409, 412, 413, 415, 422, 503),
     openapi_extra={

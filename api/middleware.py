@@ -43,6 +43,9 @@ class Observed:
             except Exception:  # the framework answers it, outside of all that is added here
                 answered(500)
                 raise
+            finally:
+                if (given_back := scope.get("state", {}).pop("answered", None)) is not None:
+                    given_back()
 
         if scope["type"] != "http":
             await self._app(scope, receive, send)

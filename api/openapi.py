@@ -1,6 +1,6 @@
 """What the OpenAPI document says beyond the signatures: bodies from the catalog, problems, examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -32,8 +32,8 @@ SAYS = {
     ),
     422: ("Refused: a field breaks a rule.", ApiError(422, "too_many", "parts", params={"maximum": 10})),
     429: (
-        "This key listens often enough already.",
-        ApiError(429, "too_many_streams", "Authorization", params={"maximum": 20}),
+        "Too much at once: try again after `Retry-After` seconds.",
+        ApiError(429, "too_many_requests", "Authorization", params={"maximum": 100}),
     ),
     503: ("Something is away for the moment.", ApiError(503, "unavailable", "server")),
 }
@@ -43,6 +43,8 @@ COMMANDING = (401, 403, 409, 413, 415, 422, 503)
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems a route may answer with."""
+    if 401 in statuses:  # whoever is known by a key may ask for too much
+        statuses = (*statuses, 429)
     return {
         status: {
             "description": SAYS[status][0],
@@ -53,7 +55,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
                 }
             },
         }
-        for status in statuses
+        for status in sorted(set(statuses))
     }
 
 
@@ -68,9 +70,9 @@ def reads(example: Any, *, of_one: bool = False) -> dict[str, Any]:
     return {"responses": answers(200, "As asked.", example) | problems(*statuses)}
 
 
-def pages(example: Mapping[str, Any], *, missing: bool = False) -> dict[str, Any]:
-    """The same for a list; `missing`: the address names what may not exist."""
-    statuses = sorted({*READING, 404}) if missing else READING
+def pages(example: Mapping[str, Any], *, missing: bool = False, more: Sequence[int] = ()) -> dict[str, Any]:
+    """The same for a list; `missing`: the address names what may not exist; `more`: statuses of its own."""
+    statuses = sorted({*READING, *more, *((404,) if missing else ())})
     page = {"items": [example], "next": "7qNoVvHsZVhbNDEyMF0"}
     return {"responses": answers(200, "A page.", page) | problems(*statuses)}
 

@@ -24,8 +24,13 @@ SENTENCES = {
     "unknown_topic": "A topic is an aggregate (`job`), an event (`job.approved`), or a stream (`job-<id>`).",
     "bad_position": "A position is a whole number, as in an event's id, or `latest`.",
     "ahead_of_log": "The log has not come so far: this is an older copy of it, or another's.",
-    "too_many_streams": "This key has {maximum} streams open already; one can carry many topics.",
-    "no_room": "{maximum} streams are open here already; try again, or elsewhere.",
+    "too_many_streams": "This key or workspace has {maximum} streams open already; one can carry many topics.",
+    "too_many_requests": "{maximum} requests of this key or workspace are being answered: wait for one of them.",
+    "too_many_bodies": "{maximum} bodies of this key or workspace are on their way: wait for one of them.",
+    "too_many_uploads": "{maximum} files of this key or workspace are on their way: wait for one of them.",
+    "too_busy": "{maximum} pieces of work of this workspace wait for their turn: try again when one is done.",
+    "too_slow": "It came too slowly, or broke off: send it again.",
+    "no_room": "{maximum} are open here already; try again, or elsewhere.",
     "no_session": "No session worker holds this account now.",
     "no_qr": "The session shows no QR now: it is {status}.",
     "no_link_code": "The session waits for no phone now: it is {status}.",
@@ -115,6 +120,8 @@ SENTENCES = {
     "value_unreadable": "The value has control characters.",
     "imports_waiting": "{maximum} lists of this workspace are waiting to be imported: send more once one has ended.",
     # of media
+    "too_many_open": "{maximum} uploads of this workspace are begun: end or give up one of them.",
+    "too_costly": "Opening this image takes too much time or memory: save it anew.",
     "unknown_media": "There is no such media in this workspace.",
     "not_to_be_sent_so": "By its content the file can be sent as {kinds} only.",
     "unknown_upload": "There is no such upload in this workspace: it may have been given up, or taken too long.",
@@ -221,10 +228,12 @@ CONFLICTS = {
     "media_in_use",
     "offset_mismatch",
     "imports_waiting",
+    "too_many_open",
     "attribute_not_ready",
 }
 UNKNOWN = {"unknown_dead_letter"}  # that an address names: of what a body names the address is right
 TOO_LARGE = {"too_large", "file_too_large"}
+TOO_MUCH = {"too_busy"}
 
 
 class Spoken(dict[str, Any]):
@@ -241,11 +250,14 @@ def sentence(rule: str, params: Mapping[str, Any], field: str = "") -> str:
 
 
 def status_of(rule: str) -> int:
-    """403 for who one is, 404 for what is not there, 409 for how something stands, 422 for what was sent."""
+    """403 for who one is, 404 for what is not there, 409 for how something stands, 413 for what is too large, 429 for
+    what is too much at once, 422 for what was sent."""
     if rule in FORBIDDEN:
         return 403
     if rule in UNKNOWN:
         return 404
     if rule in TOO_LARGE:
         return 413
+    if rule in TOO_MUCH:
+        return 429
     return 409 if rule in CONFLICTS else 422

@@ -15,6 +15,7 @@ from adapters.cloudevents import Address
 from adapters.wire import LONGEST_TITLE
 from api.answers import CommandAnswer
 from api.auth import Giver
+from api.bodies import UPLOADING
 from api.deps import Services
 from api.openapi import COMMAND_ID, COMMANDING, example_of, problems
 from domain.message import Actor, derive
@@ -123,7 +124,7 @@ def declared() -> dict[str, Any]:
     }
     return {
         "status_code": 202,
-        "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT))],
+        "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT)), UPLOADING],
         "max_body_size": UPLOAD_LIMIT,
         "responses": answers | problems(*COMMANDING),
         "openapi_extra": {

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import orjson
-import uvicorn
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
@@ -47,7 +46,8 @@ from infra.child import ServerError
 from infra.deploy import addresses
 from infra.media import MediaParts, media_parts
 from infra.profiles import Profiles
-from infra.serving import Server
+from infra.quotas import limits_of, quotas_of
+from infra.serving import Server, configured
 from infra.settings import Settings
 from projections.apply import ReadModels
 from workers.batches import Batches
@@ -204,7 +204,7 @@ def forgetting(parts: Parts) -> Forgetting:
 def imports(parts: Parts) -> dict[str, Run]:
     """The loops of `work imports`, by name."""
     worker = ImportWorker(
-        Imports(parts.pool, parts.sealing),
+        Imports(parts.pool, parts.sealing, parts.settings.imports_waiting),
         StagedImport(parts.pool, parts.vault, parts.sealing),
         parts.decisions,
         parts.contents,
@@ -220,7 +220,8 @@ def api(parts: Parts) -> dict[str, Run]:
     from api import app as rest
     from api.deps import Services
 
-    feed = Feed(parts.store, parts.signal)
+    quotas = quotas_of(parts.settings)
+    feed = Feed(parts.store, parts.signal, quotas.streams)
     services = Services(
         keys=parts.keys,
         models=parts.models,
@@ -237,20 +238,18 @@ def api(parts: Parts) -> dict[str, Run]:
         segments=Segments(parts.pool, parts.vault, parts.sealing, clock),
         inbound=Inbound(parts.pool, parts.sealing, parts.vault),
         dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),
-        uploads=Imports(parts.pool, parts.sealing),
+        uploads=Imports(parts.pool, parts.sealing, parts.settings.imports_waiting),
         media=parts.media.media,
         media_uploads=parts.media.uploads,
         fetcher=Fetcher(),
+        quotas=quotas,
     )
-    config = uvicorn.Config(
+    config = configured(
         rest.create(services),
+        limits_of(parts.settings),
         host=parts.settings.http_host,
         port=parts.settings.http_port,
-        log_config=None,  # as infra/logs.py has it
-        access_log=False,
         timeout_graceful_shutdown=3,
-        ws_max_size=4_096,  # listeners have nothing to say
-        ws_per_message_deflate=False,
     )
     return {
         "api": Server(config).run_until_cancelled,

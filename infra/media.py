@@ -33,7 +33,7 @@ def media_parts(settings: Settings, pool: AsyncConnectionPool, sealing: Sealing)
     """Build them."""
     store, opened = store_of(settings), Opened(settings.data_dir / "opened", most=OPENED)
     media = Media(pool, sealing, store, limits_of(settings), opened)
-    uploads = Uploads(pool, sealing, store, media, timedelta(seconds=settings.media_grace))
+    uploads = Uploads(pool, sealing, store, media, timedelta(seconds=settings.media_grace), settings.uploads_open)
     return MediaParts(media, uploads, Removal(pool, store, uploads), opened)
 
 

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 
-import uvicorn
-
 from adapters import metrics, tracing
 from adapters.census import Census
 from adapters.progress import Progress
@@ -17,7 +15,7 @@ from infra import logs
 from infra.bootstrap import Parts, Run, clock
 from infra.child import ServerError
 from infra.looks import OfHouse, OfProcess, Page, collect
-from infra.serving import Server
+from infra.serving import Server, configured
 from infra.settings import Settings
 from infra.targets import OFFSETS, metrics_port
 
@@ -58,5 +56,5 @@ def serving(page: Page, settings: Settings, role: str) -> tuple[dict[str, Run], 
         listening = socket.create_server((host, port))
     except OSError:
         raise ServerError(f"Port {port} cannot be had on {host}: set DRUMLINE_METRICS_PORT.") from None
-    config = uvicorn.Config(page, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    config = configured(page, timeout_graceful_shutdown=1)
     return {"metrics": partial(Server(config).run_until_cancelled, "metrics", [listening])}, f"{host}:{port}"

@@ -14,6 +14,7 @@ from infra.child import usable, write_private
 
 KEY_BYTES = 32
 Port = Annotated[int, Field(ge=1, le=65_535)]
+Most = Annotated[int, Field(ge=1, le=1_000_000)]
 Bytes = Annotated[int, Field(ge=1, le=2_000_000_000)]
 
 
@@ -33,6 +34,22 @@ class Settings(BaseSettings):
     nats_url: SecretStr | None = Field(None, description="An external NATS (nats://…); unset: the embedded one.")
     http_host: str = Field("127.0.0.1", description="The address the REST API listens on.")
     http_port: Port = Field(8180, description="The port the REST API listens on.")
+    connections_max: Most = Field(1_000, description="Connections the REST API has open at most.")
+    connections_per_address: Most = Field(600, description="Connections of one address among these.")
+    requests_per_key: Most = Field(100, description="Requests of one key that are answered at once.")
+    requests_per_workspace: Most = Field(200, description="Requests of one workspace that are answered at once.")
+    bodies_per_key: Most = Field(50, description="Bodies of one key's requests that are on their way in at once.")
+    bodies_per_workspace: Most = Field(100, description="Bodies of one workspace's requests, likewise.")
+    bodies_max: Most = Field(200, description="Bodies of all requests, likewise.")
+    uploads_per_key: Most = Field(8, description="Files that one key sends at once.")
+    uploads_per_workspace: Most = Field(16, description="Files that one workspace sends at once.")
+    uploads_max: Most = Field(24, description="Files that all send at once.")
+    uploads_open: Most = Field(1_000, description="Uploads in chunks that a workspace may have begun.")
+    imports_waiting: Most = Field(20, description="Lists of a workspace that are uploaded or wait to be imported.")
+    streams_per_key: Most = Field(20, description="Event streams that one key has open at once.")
+    streams_per_workspace: Most = Field(100, description="Event streams that one workspace has open at once.")
+    streams_max: Most = Field(500, description="Event streams that are open at once.")
+    pool_waiting: Most = Field(100, description="Pieces of one workspace's work that wait for a thread of a pool.")
     metrics_host: str = Field("127.0.0.1", description="The address the workers but the API show /metrics on.")
     metrics_port: Port | None = Field(
         None, description="The core worker's port for /metrics, then sessions, then imports; unset: free ones."

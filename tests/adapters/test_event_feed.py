@@ -10,14 +10,20 @@ import pytest
 
 from adapters import event_feed
 from adapters.cloudevents import structured
-from adapters.event_feed import PAGE, Crowded, Feed
+from adapters.event_feed import PAGE, Feed
 from adapters.event_store import EventStore
 from adapters.log_signal import LogSignal
-from domain.message import PrincipalId, StreamId
+from adapters.quotas import Bounds, OverQuota, Quota, usual
+from domain.message import Actor, PrincipalId, StreamId, WorkspaceId
 from tests.adapters.logs import an_item, opened
 from tests.builders import CAMPAIGN_CREATED, HERE
 
-SOMEBODY = PrincipalId("somebody")
+
+def somebody(name: str, workspace: str = "here") -> Actor:
+    return Actor(PrincipalId(name), WorkspaceId(workspace), frozenset())
+
+
+SOMEBODY = somebody("somebody")
 
 
 @asynccontextmanager
@@ -26,7 +32,7 @@ async def feeding(database_url: str) -> AsyncIterator[tuple[EventStore, Feed]]:
     signal = LogSignal(database_url)
     await signal.start()
     async with opened(database_url) as store:
-        feed = Feed(store, signal)
+        feed = Feed(store, signal, usual().streams)
         task = asyncio.create_task(feed.run())
         try:
             yield store, feed
@@ -45,7 +51,7 @@ async def follow(feed: Feed, count: int) -> list[int]:
     """Listen from the begin until so many events are heard."""
     heard: list[int] = []
     after = 0
-    with feed.seat(PrincipalId(uuid4().hex)):
+    with feed.seat(somebody(uuid4().hex)):
         while len(heard) < count:
             if await feed.grown(after, 5):
                 stretch = await feed.stretch(after)
@@ -113,14 +119,18 @@ async def test_nothing_new_is_waited_for_and_the_end_wakes_everybody(database_ur
 
 async def test_a_seat_is_given_back_however_its_listener_leaves(database_url: str) -> None:
     async with opened(database_url) as store:
-        feed = Feed(store, LogSignal(database_url), most=2, most_of_one=1)
+        feed = Feed(store, LogSignal(database_url), Quota("streams", Bounds(key=1, workspace=2, all=2)))
         with feed.seat(SOMEBODY):
-            with pytest.raises(Crowded) as own, feed.seat(SOMEBODY):
+            with pytest.raises(OverQuota) as own, feed.seat(SOMEBODY):
                 pass
-            with feed.seat(PrincipalId("another")), pytest.raises(Crowded) as full, feed.seat(PrincipalId("third")):
+            with (
+                feed.seat(somebody("another")),
+                pytest.raises(OverQuota) as full,
+                feed.seat(somebody("third", "elsewhere")),
+            ):
                 pass
         with suppress(ZeroDivisionError), feed.seat(SOMEBODY):
             raise ZeroDivisionError
         assert feed.listeners == 0
-    assert (own.value.most, own.value.whole) == (1, False)
-    assert (full.value.most, full.value.whole) == (2, True)
+    assert (own.value.most, own.value.of) == (1, "key")
+    assert (full.value.most, full.value.of) == (2, "all")

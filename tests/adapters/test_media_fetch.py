@@ -11,8 +11,9 @@ from itertools import takewhile
 import pytest
 
 from adapters.media_fetch import Fetcher
-from domain.message import Refused
+from domain.message import Refused, WorkspaceId
 
+HERE = WorkspaceId("here")
 LARGEST = 1_000
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nHello"
 
@@ -72,7 +73,7 @@ def fetcher(port: int, *addresses: str, seconds: float = 20.0) -> tuple[Fetcher,
 
 
 async def fetched(fetcher: Fetcher, url: str) -> bytes:
-    async with fetcher.fetch(url, LARGEST) as found:
+    async with fetcher.fetch(HERE, url, LARGEST) as found:
         return b"".join([chunk async for chunk in found.chunks])
 
 

@@ -40,6 +40,7 @@ from adapters.media_opened import Opened
 from adapters.media_store import Directory
 from adapters.media_uploads import Uploads
 from adapters.phone_book import PhoneBook
+from adapters.quotas import usual
 from adapters.sealing import Sealing
 from adapters.segments import Segments
 from adapters.vault import Vault
@@ -48,6 +49,9 @@ from api.deps import Services
 from domain.account import ReportReady
 from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
+from infra.connections import Limits as ConnectionLimits
+from infra.serving import Server as Serving
+from infra.serving import configured
 from projections.apply import ReadModels
 from workers.commands import Intake
 from workers.decisions import Decisions, Outcome, Request
@@ -62,6 +66,7 @@ PORTS = range(20_000, 32_768)
 SWEEP = 0.5  # seconds
 LARGEST = {kind: 200_000 if kind is MediaKind.IMAGE else 10_000_000 for kind in MediaKind}  # bytes
 QUOTA = 40_000_000
+LIMITS = ConnectionLimits(connections=300, per_address=250, head=2.0, body=2.0, unread=1.0, answer=3.0)
 
 T = TypeVar("T")
 
@@ -218,7 +223,7 @@ def house(database_url: str, nats_url: str) -> Iterator[House]:
         living.result(30)
 
 
-class Server(uvicorn.Server):
+class Server(Serving):
     """A server that says when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -251,7 +256,8 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         decisions = Decisions(store, SubmissionFacts(audiences, contents), clock, files=media)
         vault = Vault(pool, sealing)
         imports = AudienceImport(pool, vault, sealing, clock)
-        feed = Feed(store, signal)
+        quotas = usual()
+        feed = Feed(store, signal, quotas.streams)
         dead = DeadLetters(pool, contents, bus, clock)
         uploads = Imports(pool, sealing)
         leader = Leader(database_url, "imports", retry=0.05)
@@ -277,10 +283,11 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
             media=media,
             media_uploads=media_uploads,
             fetcher=Fetcher(resolve=resolve, ports=range(1, 65_536), allowed=lambda address: address == "127.0.0.1"),
+            quotas=quotas,
         )
         port, listening = free_port()
         app = create(services)
-        server = Server(uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off"))
+        server = Server(configured(app, LIMITS, log_level="critical"))
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "imports": ImportWorker(uploads, staged, decisions, contents, models, leader, poll=0.05).run,
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from adapters.quotas import Bounds
 from api import events as module
 from domain import catalog, hearing
 from domain.message import Actor, PrincipalId, Refused, Role, WorkspaceId
@@ -257,14 +258,15 @@ async def test_a_key_has_room_for_some_streams_and_a_place_left_is_free_again(
     house: House, tenant: Tenant, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed = house.services.feed
-    monkeypatch.setattr(feed, "_most_of_one", 2)
+    monkeypatch.setattr(house.services.quotas.streams, "bounds", Bounds(key=2, workspace=100, all=500))
     first, second, third = (listener(tenant) for _ in range(3))
     async with listening(first, way):
         async with listening(second, way):
             problem = await refusal(third, way)
             assert (problem["status"], problem["rule"], problem["params"]) == (429, "too_many_streams", {"maximum": 2})
             async with listening(listener(tenant, Role.AUTHOR), way):  # another key's are its own
-                monkeypatch.setattr(feed, "_most", feed.listeners)
+                full = Bounds(key=2, workspace=100, all=feed.listeners)
+                monkeypatch.setattr(house.services.quotas.streams, "bounds", full)
                 problem = await refusal(listener(tenant, Role.ADMIN), way)
                 assert (problem["status"], problem["rule"]) == (503, "no_room")
         await until(lambda: feed.listeners == 1)

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from adapters import metrics
-from adapters.imports import MOST_WAITING, Import
+from adapters.import_uploads import MOST_WAITING, Upload
+from adapters.imports import Import
 from domain.audience import AudienceImported
 from domain.message import PrincipalId, Refused, WorkspaceId
 from domain.recipient import ConsentRecorded, ConsentSource, EraseRecipient, OptOut
@@ -170,6 +171,17 @@ async def test_workspaces_take_turns_and_none_has_too_many_waiting(house: House)
         await house.imports.end(claimed, "refused")
         order.append(claimed.import_id)
     assert order == [one.import_id for one in (mine[0], theirs[0], mine[1], theirs[1], mine[2])]
+
+
+async def test_of_forty_five_imports_begun_at_once_twenty_are_taken(house: House) -> None:
+    begun = await asyncio.gather(*(house.imports.upload(HERE) for _ in range(45)), return_exceptions=True)
+    taken = [one for one in begun if isinstance(one, Upload)]
+    assert (len(taken), len(begun) - len(taken)) == (MOST_WAITING, 25)
+    await taken[0].forget()
+    await house.imports.upload(HERE)
+    with pytest.raises(Refused, match="imports_waiting"):
+        await house.imports.upload(HERE)
+    await house.imports.upload(WorkspaceId("elsewhere"))
 
 
 async def test_who_opted_out_is_not_consented_by_a_list(house: House) -> None:
