@@ -28,6 +28,8 @@ SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_n
 SET lock_timeout = '20s'; SET statement_timeout = '30s'
 """
 
+# A stream is its first event's workspace's: what each event's envelope says is the condition of the next, so that no
+# stream has events of two. To any other workspace it does not exist: its version is 0, and nothing is added to it.
 APPEND = """
 WITH item AS MATERIALIZED (
     SELECT * FROM unnest(
@@ -47,15 +49,22 @@ WITH item AS MATERIALIZED (
     WHERE ticket IS DISTINCT FROM (SELECT k.ticket FROM commands k WHERE k.key = f.key)
 ), held AS MATERIALIZED (
     SELECT account, fence, permits FROM leases WHERE account = ANY(%b::uuid[]) ORDER BY account FOR NO KEY UPDATE
+), whose AS MATERIALIZED (
+    SELECT item.*, coalesce((
+        SELECT CASE WHEN convert_from(e.state, 'UTF8')::json #>> '{envelope,workspace}' = item.workspace
+            THEN e.originator_version ELSE -1 END
+        FROM stored_events e WHERE e.originator_id = stream ORDER BY e.originator_version DESC LIMIT 1
+    ), 0) AS seen
+    FROM item
 ), fact AS MATERIALIZED (
-    SELECT item.*,
-        coalesce((SELECT max(e.originator_version) FROM stored_events e WHERE e.originator_id = stream), 0) AS current,
+    SELECT item.*, greatest(seen, 0) AS current,
         (SELECT k.state FROM commands k
          WHERE k.key = item.key AND (k.state <> 'pending' OR k.digest <> item.digest)) AS answer
-    FROM item
+    FROM whose item
 ), verdict AS MATERIALIZED (
     SELECT f.*, CASE
         WHEN answer IS NOT NULL THEN 'duplicate'
+        WHEN seen < 0 AND events > 0 THEN 'foreign'
         WHEN current <> expected THEN 'conflict'
         WHEN o.i IS NOT NULL THEN 'condition'
         WHEN f.fence IS NOT NULL AND h.fence IS DISTINCT FROM f.fence THEN 'fence'

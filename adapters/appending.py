@@ -9,7 +9,7 @@ from uuid import UUID
 from adapters.inbox import CommandRow
 from domain.message import Envelope, Event, PrincipalId, Refused, StreamId, WorkspaceId, derive
 
-Code = Literal["ok", "duplicate", "conflict", "condition", "fence", "permits", "failed"]
+Code = Literal["ok", "duplicate", "foreign", "conflict", "condition", "fence", "permits", "failed"]
 
 LONGEST_NAME = 200  # bytes, of any name in an item
 LARGEST_ITEM = 262_144  # bytes of all its events together
@@ -56,7 +56,8 @@ class Verdict:
     """What became of an item. Nothing of it is stored unless `code` is "ok".
 
     `version` is its stream's: after the append, or (conflict, condition, fence, permits) as it stands. `previous` is
-    the old answer of a duplicate. "failed": the log cannot store it, ever; `reason` is a word for the operator.
+    the old answer of a duplicate. "foreign": the stream is another workspace's. "failed": the log cannot store it,
+    ever; `reason` is a word for the operator.
     """
 
     code: Code

@@ -23,7 +23,6 @@ from domain.direct import SubmitMessage
 from domain.merkle import root
 from domain.message import Actor, Command, Digest, Frozen, StreamId, WorkspaceId
 from domain.ports import Gathered
-from domain.recipient import EraseRecipient
 from domain.submission import ReviseJob, SubmitJob
 
 MEMBERS = """
@@ -58,8 +57,8 @@ SELECT digest FROM audience_imports
 WHERE audience_id = %s AND workspace = %s AND count = %s AND rejected = %s AND merged = %s
 """
 HELD = """
-SELECT EXISTS (SELECT FROM people WHERE workspace = %(workspace)s AND recipient_id = %(person)s)
-OR EXISTS (SELECT FROM contents WHERE workspace = %(workspace)s AND recipient_id = %(person)s)
+SELECT workspace, recipient_id FROM people
+JOIN unnest(%s::text[], %s::uuid[]) AS asked (workspace, recipient_id) USING (workspace, recipient_id)
 """
 LEAF = struct.Struct(">Q16sI16s")  # ordinal, recipient, version of the vault, account
 
@@ -147,11 +146,12 @@ class Audiences:
             row = await (await connection.execute(IMPORTED, [command.audience_id, workspace, *counts])).fetchone()
         return Digest(row[0]) if row else None
 
-    async def held(self, workspace: WorkspaceId, recipient_id: UUID) -> bool:
-        """Whether the vault holds anything of a person."""
+    async def held(self, people: Collection[tuple[WorkspaceId, UUID]]) -> set[tuple[WorkspaceId, UUID]]:
+        """Those of these people whom the vault holds for the workspace that they are named with."""
+        workspaces, ids = [workspace for workspace, _ in people], [person for _, person in people]
         async with self._pool.connection() as connection:
-            row = await (await connection.execute(HELD, {"workspace": workspace, "person": recipient_id})).fetchone()
-        return bool(row and row[0])
+            rows = await (await connection.execute(HELD, [workspaces, ids])).fetchall()
+        return {(WorkspaceId(workspace), person) for workspace, person in rows}
 
 
 def assigned(members: Sequence[tuple[int, UUID, int]], accounts: Sequence[UUID]) -> tuple[list[FrozenRow], Digest]:
@@ -172,7 +172,7 @@ def wanted(texts: Sequence[str]) -> set[str]:
 
 
 class SubmissionFacts:
-    """Gathers what a submission, an import or an erasure is decided on besides the log: what the vault holds."""
+    """Gathers what a submission or an import is decided on besides the log, and whom the vault holds."""
 
     def __init__(self, audiences: Audiences, contents: Contents) -> None:
         self._audiences = audiences
@@ -196,11 +196,13 @@ class SubmissionFacts:
                 says_parts = template.parts if template else parts
                 if chosen_accounts:
                     return await self._one(actor.workspace, recipient_id, says_parts, chosen_accounts)
-            case EraseRecipient(recipient_id=recipient_id):
-                return Gathered(held=await self._audiences.held(actor.workspace, recipient_id))
             case ImportAudience() | ChooseAudience():
                 return Gathered(imported=await self._audiences.imported(actor.workspace, command))
         return Gathered()
+
+    async def held(self, people: Collection[tuple[WorkspaceId, UUID]]) -> set[tuple[WorkspaceId, UUID]]:
+        """Those of these people whom the vault holds for the workspace that they are named with."""
+        return await self._audiences.held(people)
 
     async def _frozen(
         self, workspace: WorkspaceId, audience_id: UUID | None, parts: Sequence[Part], accounts: Sequence[UUID]

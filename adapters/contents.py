@@ -22,7 +22,8 @@ ON CONFLICT DO NOTHING
 PUT_PERSONAL = """
 INSERT INTO contents (workspace, ref, sealed, recipient_id)
 SELECT %s, ref, sealed, recipient_id FROM unnest(%b::text[], %b::bytea[], %b::uuid[]) AS t (ref, sealed, recipient_id)
-WHERE NOT EXISTS (SELECT FROM erasures e WHERE e.recipient_id = t.recipient_id)
+WHERE EXISTS (SELECT FROM people p WHERE p.workspace = %s AND p.recipient_id = t.recipient_id)
+AND NOT EXISTS (SELECT FROM erasures e WHERE e.workspace = %s AND e.recipient_id = t.recipient_id)
 ON CONFLICT DO NOTHING
 """
 OPEN = "SELECT ref, sealed, recipient_id IS NULL FROM contents WHERE workspace = %s AND ref = ANY(%s)"
@@ -84,7 +85,8 @@ class Contents:
     async def put_personal(self, workspace: WorkspaceId, texts: Sequence[tuple[UUID, str]]) -> list[Ref]:
         """Keep texts that are about one person each, to go when that person is erased; their references, in order.
 
-        Of whoever was erased nothing is kept. Nothing is remembered here: this process would not hear of the erasure.
+        Of whoever was erased nothing is kept, nor of anybody whom the workspace does not have: with whom would it go?
+        Nothing is remembered here: this process would not hear of the erasure.
         """
         refs = [self._sealing.personal_ref(workspace, person, text) for person, text in texts]
         new = dict(sorted(zip(refs, texts, strict=True)))
@@ -92,7 +94,7 @@ class Contents:
             sealed = [self._sealing.seal(workspace, "content", ref, text.encode()) for ref, (_, text) in new.items()]
             people = [person for person, _ in new.values()]
             async with self._pool.connection() as connection:
-                await connection.execute(PUT_PERSONAL, [workspace, list(new), sealed, people])
+                await connection.execute(PUT_PERSONAL, [workspace, list(new), sealed, people, workspace, workspace])
         return refs
 
     async def open_many(

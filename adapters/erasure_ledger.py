@@ -21,6 +21,11 @@ class Erased:
     workspace: WorkspaceId
     number: bytes | None = field(default=None, repr=False)
 
+    @property
+    def whose(self) -> tuple[WorkspaceId, UUID]:
+        """The workspace, and the person there: what names an erasure."""
+        return self.workspace, self.recipient_id
+
 
 class ErasureLedger:
     """One line of JSON an erasure; lines are only ever added, and a repeated one says nothing new.

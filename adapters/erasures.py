@@ -9,10 +9,13 @@ from domain.message import WorkspaceId
 
 PAGE = 2_000
 PENDING = """
-SELECT e.recipient_id, e.workspace, p.number_hmac FROM erasures e LEFT JOIN people p USING (recipient_id, workspace)
+SELECT recipient_id, workspace, p.number_hmac FROM erasures e LEFT JOIN people p USING (workspace, recipient_id)
 WHERE e.done_at IS NULL LIMIT %s
 """
-KNOWN = "SELECT recipient_id FROM erasures WHERE recipient_id = ANY(%s)"
+KNOWN = """
+SELECT workspace, recipient_id FROM erasures
+JOIN unnest(%s::text[], %s::uuid[]) AS asked (workspace, recipient_id) USING (workspace, recipient_id)
+"""
 SUPPRESS = "INSERT INTO suppressed (workspace, number_hmac) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 NOBODY = "INSERT INTO erasures (recipient_id, workspace, done_at) VALUES (%s, %s, now()) ON CONFLICT DO NOTHING"
 
@@ -31,10 +34,10 @@ class Erasures:
 
     async def unknown(self, erased: Collection[Erased]) -> Sequence[Erased]:
         """Those of whose erasure this database knows nothing: it is from before."""
-        ids = list({one.recipient_id for one in erased})
+        asked = [[one.workspace for one in erased], [one.recipient_id for one in erased]]
         async with self._pool.connection() as connection:
-            known = {row[0] for row in await (await connection.execute(KNOWN, [ids])).fetchall()}
-        return [one for one in erased if one.recipient_id not in known]
+            here = set(await (await connection.execute(KNOWN, asked)).fetchall())
+        return [one for one in erased if one.whose not in here]
 
     async def rule_out(self, one: Erased) -> None:
         """Somebody who is not here is not to come back, either: nothing of them or their number is kept."""

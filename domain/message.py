@@ -94,7 +94,9 @@ class Facts:
     versions: Mapping[StreamId, int] = field(default_factory=dict)  # and their versions
     frozen: Frozen | None = None  # only for a submission
     imported: Digest | None = None  # only for an import or a choice: the digest of the rows that lie in the vault
-    held: bool = False  # only for an erasure: whether the vault holds anything of the person
+    held: bool = (
+        False  # only for what is decided of a person: whether the workspace knows them, by its vault or its log
+    )
 
     def state(self, stream: StreamId, initial: "S") -> "S":
         """Another aggregate's state, or `initial` when that stream does not exist."""

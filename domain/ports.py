@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+from uuid import UUID
 
 from domain.content import MediaKind
 from domain.directory import Group, Listed, Person
@@ -188,7 +189,6 @@ class Gathered:
 
     frozen: Frozen | None = None
     imported: Digest | None = None
-    held: bool = False
     keep: Callable[[], Awaitable[None]] | None = None  # awaited after acceptance, before the append
 
 
@@ -201,6 +201,9 @@ class Files(Protocol):
 
 
 class Gather(Protocol):
-    """Collects those facts for a submission, an import or an erasure, given the states that were read for it."""
+    """Collects those facts for a submission or an import, given the states that were read for it."""
 
     async def __call__(self, command: Command, actor: Actor, states: Mapping[StreamId, Any]) -> Gathered: ...
+
+    async def held(self, people: Collection[tuple[WorkspaceId, UUID]]) -> Collection[tuple[WorkspaceId, UUID]]:
+        """Those of these people whom the vault holds for the workspace that they are named with."""

@@ -120,7 +120,10 @@ def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Eve
     ws.rules(facts)
     match command:
         case EraseRecipient():
-            return [] if recipient.erased else erase(facts)
+            if recipient.erased:
+                return []
+            check_known(facts)
+            return [RecipientErased(facts.now)]
         case RecordConsent():
             if recipient.erased:
                 raise Refused("erased", field="recipient_id")
@@ -130,6 +133,7 @@ def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Eve
                 raise Refused("in_the_future", field="given_at")
             if command.given_at < EARLIEST:
                 raise Refused("too_long_ago", field="given_at")
+            check_known(facts)
             # An old list imported again must not undo what the person said since: their opt-out stands until a
             # person records a newer consent.
             if recipient.opted_out and not outweighs(command, recipient):
@@ -140,7 +144,10 @@ def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Eve
         case ReceiveMessage():
             return [] if recipient.erased else receive(recipient, command, facts)
         case OptOut():
-            return [] if recipient.opted_out or recipient.erased else [RecipientOptedOut(facts.now)]
+            if recipient.opted_out or recipient.erased:
+                return []
+            check_known(facts)
+            return [RecipientOptedOut(facts.now)]
     raise TypeError(type(command))
 
 
@@ -151,11 +158,10 @@ def receive(recipient: Recipient, command: ReceiveMessage, facts: Facts) -> Sequ
     return [received, opted_out] if command.opts_out and not recipient.opted_out else [received]
 
 
-def erase(facts: Facts) -> Sequence[Event]:
-    """A mistyped id must not pass for an erasure: the vault holds somebody under it."""
+def check_known(facts: Facts) -> None:
+    """A mistyped id must not pass for an opt-out or an erasure, nor begin what is another workspace's to be told."""
     if not facts.held:
         raise Refused("unknown_recipient", field="recipient_id")
-    return [RecipientErased(facts.now)]
 
 
 def outweighs(consent: RecordConsent, recipient: Recipient) -> bool:

@@ -28,7 +28,7 @@ class Given:
         return replace(self, history={**self.history, stream: (*self.history.get(stream, ()), *events)})
 
     def vault(self, *, frozen: Frozen | None = None, imported: Digest | None = None, held: bool = False) -> "Given":
-        """The same, with what the vault holds for a submission, an import or an erasure."""
+        """The same, with what the vault holds for a submission, an import or what is decided of a person."""
         return replace(self, frozen=frozen, imported=imported, held=held)
 
     def state(self, stream: StreamId) -> Any:

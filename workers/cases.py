@@ -12,12 +12,13 @@ from domain.account import RegisterAccount
 from domain.allowance import AllowanceClosed, AllowanceGranted, GrantAllowance
 from domain.campaign import CreateCampaign
 from domain.message import Command, Decider, Event, Refused, StreamId, WorkspaceId
-from domain.recipient import RecordConsent
+from domain.recipient import EraseRecipient, OptOut, RecordConsent
 from domain.send import SendIntended
 from workers.requests import Request
 from workers.states import Later
 
 BEGINNINGS = {CreateCampaign, RegisterAccount, RecordConsent}
+ABOUT_PEOPLE = (RecordConsent, OptOut, EraseRecipient)  # and refused of people whom the workspace does not know
 
 
 @dataclass(slots=True)
@@ -33,8 +34,9 @@ class Case:
     sure: bool = False  # its states come from the log, not from the cache
     own: Loaded | None = None
     reads: dict[StreamId, Loaded] = field(default_factory=dict)
-    versions: dict[StreamId, int] = field(default_factory=dict)  # of `reads`
+    versions: dict[StreamId, int] = field(default_factory=dict)  # of `reads` that are not another workspace's
     follows: Sequence[UUID] = ()  # the keys of those before it whose events it was decided on
+    held: bool = False  # whether the vault holds the person of whom it is decided
     events: tuple[Event, ...] = ()
     refused: Refused | None = None
     later: Later | None = None  # its stream with these events
@@ -51,12 +53,19 @@ class Case:
 
     @property
     def own_version(self) -> int:
-        return self.own.version if self.own else 0
+        """The version of its stream, which does not exist when it is another workspace's."""
+        return self.own.version if self.own and not self.foreign else 0
 
     @property
     def foreign(self) -> bool:
         """Whether its stream is another workspace's."""
-        return bool(self.own and self.own.version and self.own.workspace != self.request.actor.workspace)
+        return self.own is not None and is_foreign(self.own, self.request.actor.workspace)
+
+    @property
+    def person(self) -> tuple[WorkspaceId, UUID] | None:
+        """Of whom it is decided, if that must be somebody whom the workspace knows."""
+        command = self.request.command
+        return (self.request.actor.workspace, command.recipient_id) if isinstance(command, ABOUT_PEOPLE) else None
 
     def look(self, found: Mapping[StreamId, Loaded], earlier: Sequence["Case"]) -> None:
         """See the streams as they were read, or as earlier cases are about to leave them."""
@@ -64,7 +73,9 @@ class Case:
         self.follows = [case.request.key for case in earlier]
         self.own = coming.get(self.target) or found.get(self.target)
         self.reads = {stream: coming.get(stream) or found[stream] for stream in self.named}
-        self.versions = {stream: read.version for stream, read in self.reads.items()}
+        # Another workspace's stays another's whatever is added to it: that is no reason to decide anew.
+        workspace = self.request.actor.workspace
+        self.versions = {name: read.version for name, read in self.reads.items() if not is_foreign(read, workspace)}
         self.later = None
 
     def decide(self, events: tuple[Event, ...]) -> None:
@@ -88,9 +99,14 @@ def cases_of(requests: Sequence[Request]) -> list[Case]:
     return cases
 
 
+def is_foreign(loaded: Loaded, workspace: WorkspaceId) -> bool:
+    """Whether a stream is there, and another workspace's."""
+    return bool(loaded.version) and loaded.workspace != workspace
+
+
 def state_seen(loaded: Loaded | None, initial: Any, workspace: WorkspaceId) -> Any:
     """A stream's state as one workspace sees it: another workspace's stream does not exist."""
-    if loaded is None or not loaded.version or loaded.workspace != workspace:
+    if loaded is None or not loaded.version or is_foreign(loaded, workspace):
         return initial
     return loaded.state
 

@@ -10,7 +10,6 @@ from domain.audience import ChooseAudience, ImportAudience
 from domain.direct import SubmitMessage
 from domain.message import Event, Facts, Refused, Role, StreamId
 from domain.ports import Files, Gather
-from domain.recipient import EraseRecipient
 from domain.submission import ReviseJob, SubmitJob
 from workers.cases import Case, cases_of, item_of, known
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
@@ -18,8 +17,8 @@ from workers.states import StateCache
 
 __all__ = ["Contended", "Decisions", "Outcome", "Request", "Turned", "Unstorable", "command_key", "refusal"]
 
-# What is decided on facts that lie outside the log.
-GATHERED = (SubmitJob, SubmitMessage, ReviseJob, ImportAudience, ChooseAudience, EraseRecipient)
+# What is decided on facts that lie outside the log, each on its own; whom the vault holds is asked once for all.
+GATHERED = (SubmitJob, SubmitMessage, ReviseJob, ImportAudience, ChooseAudience)
 MOST_TRIES = 25  # each lost try means that somebody else got through
 
 
@@ -74,6 +73,7 @@ class Decisions:
         waiting, turning = list(cases), [self._turned_item(one) for one in turned]
         while waiting or turning:
             found = await self._read(waiting)
+            await self._look_up(waiting)
             now = self._clock()
             decided = await self._decide_all(waiting, found, now, answers)
             items = [*turning, *(item_of(case, now) for case in decided)]
@@ -117,6 +117,13 @@ class Decisions:
         wanted = {stream: None for case in cases for stream in (*case.named, *(() if case.guessed else (case.target,)))}
         fresh = {stream for case in cases if case.sure for stream in (case.target, *case.named)}
         return await self._states(wanted, fresh)
+
+    async def _look_up(self, cases: Sequence[Case]) -> None:
+        """See which people are in the vault of the workspace that decides something of them, in one go."""
+        if people := {person for case in cases if (person := case.person)}:
+            held = await self._gather.held(people)
+            for case in cases:
+                case.held = case.person in held
 
     async def _decide_all(
         self, cases: Sequence[Case], found: Mapping[StreamId, Loaded], now: datetime, answers: dict[int, Outcome]
@@ -179,11 +186,11 @@ class Decisions:
             catalog.may(request.actor.roles, request.known_as)
         await self._check_files(request)
         states = known(case)
-        facts = Facts(request.actor, now, states, case.versions)
+        facts = Facts(request.actor, now, states, case.versions, held=case.held or bool(case.own_version))
         keep = None
         if isinstance(command, GATHERED):
             gathered = await self._gather(command, request.actor, {**states, case.target: case.own_state()})
-            facts = replace(facts, frozen=gathered.frozen, imported=gathered.imported, held=gathered.held)
+            facts = replace(facts, frozen=gathered.frozen, imported=gathered.imported)
             keep = gathered.keep
         events = case.decider.decide(case.own_state(), command, facts)
         if events and case.foreign:
@@ -205,7 +212,7 @@ class Decisions:
                 answers[case.index] = self._done(case, verdict)
             case "duplicate":
                 answers[case.index] = self._repeated(case, verdict)
-            case "conflict" | "condition":
+            case "conflict" | "condition" | "foreign":
                 self._cache.forget(case.target, *case.reads)
             case "fence" | "permits":
                 answers[case.index] = refusal(Refused(verdict.code, field="account_id"), case.target, verdict.version)

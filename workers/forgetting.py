@@ -9,7 +9,7 @@ from adapters.erasure_ledger import Erased, ErasureLedger
 from adapters.erasures import Erasures
 from adapters.heartbeats import beat
 from adapters.vault import Vault
-from domain.message import Actor, PrincipalId, Role, derive
+from domain.message import Actor, PrincipalId, Role, WorkspaceId, derive
 from domain.recipient import EraseRecipient
 from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
@@ -30,7 +30,7 @@ class Forgetting:
         self._erasures = erasures
         self._ledger = ledger
         self._decisions = decisions
-        self._noted: set[UUID] = set()
+        self._noted: set[tuple[WorkspaceId, UUID]] = set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -44,16 +44,16 @@ class Forgetting:
     async def step(self) -> int:
         """Erase everybody who is to be erased now; how many. Who is in a list that is being imported has to wait."""
         pending = await self._erasures.pending()
-        new = [one for one in pending if one.recipient_id not in self._noted]
+        new = [one for one in pending if one.whose not in self._noted]
         if new:  # first: a back-up from before must never be all that there is
             await asyncio.to_thread(self._ledger.note, new)
             for one in new:
                 await self._letters(one)
-            self._noted |= {one.recipient_id for one in new}
+            self._noted |= {one.whose for one in new}
         done = 0
         for one in pending:
             if await self._vault.erase(one.workspace, one.recipient_id):
-                self._noted.discard(one.recipient_id)
+                self._noted.discard(one.whose)
                 done += 1
         metrics.ERASED.inc(done)
         return done

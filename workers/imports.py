@@ -29,7 +29,8 @@ from workers.memory import collecting_seldom
 POLL = 0.5  # seconds between two looks for an import
 SWEEPS = 600.0  # seconds between two looks for uploads that nobody wants any more
 TOGETHER = 500  # consents decided together
-UNWANTED = {"opted_out", "erased"}  # the person's own word outweighs a list's
+# The person's own word outweighs a list's; of whoever was erased before the log began here only their number is known.
+UNWANTED = {"opted_out", "erased", "unknown_recipient"}
 LOOP = "imports"
 log = logging.getLogger(__name__)
 

@@ -160,7 +160,7 @@ async def test_nobody_is_erased_from_another_workspace_and_twice_is_once(v: Vaul
     assert (await v.vault.person(ana.recipient_id, 1)).name == "Ana"
     for _ in range(2):
         assert await v.vault.erase(HERE, ana.recipient_id)
-    assert await v.audiences.held(HERE, ana.recipient_id) is False
+    assert await v.audiences.held({(HERE, ana.recipient_id)}) == set()
 
 
 async def test_an_erasure_waits_for_an_import_and_comes_again(v: Vaulted) -> None:
@@ -172,11 +172,16 @@ async def test_an_erasure_waits_for_an_import_and_comes_again(v: Vaulted) -> Non
     assert await v.vault.people([(ana.recipient_id, 1), (ana.recipient_id, 2)]) == {}
 
 
-async def test_the_vault_tells_whether_it_holds_anything_of_a_person(v: Vaulted) -> None:
+async def test_the_vault_tells_whom_it_holds_for_a_workspace(v: Vaulted) -> None:
     [ana] = await keep(v, (ANA, {"name": "Ana"}))
-    stranger = uuid4()
-    await v.contents.put_personal(HERE, [(stranger, "Form 12")])
-    assert await v.audiences.held(HERE, ana.recipient_id)
-    assert await v.audiences.held(HERE, stranger)
-    assert not await v.audiences.held(THERE, ana.recipient_id)
-    assert not await v.audiences.held(HERE, uuid4())
+    asked = {(HERE, ana.recipient_id), (THERE, ana.recipient_id), (HERE, uuid4())}
+    assert await v.audiences.held(asked) == {(HERE, ana.recipient_id)}
+
+
+async def test_words_about_somebody_whom_the_workspace_does_not_have_are_not_kept(v: Vaulted) -> None:
+    [ana] = await keep(v, (ANA, {"name": "Ana"}))
+    for workspace, person in ((THERE, ana.recipient_id), (HERE, uuid4())):
+        refs = await v.contents.put_personal(workspace, [(person, "Form 12")])
+        assert await v.contents.open_many(workspace, refs) == {}
+    refs = await v.contents.put_personal(HERE, [(ana.recipient_id, "Form 12")])
+    assert list((await v.contents.open_many(HERE, refs)).values()) == ["Form 12"]

@@ -166,7 +166,7 @@ HISTORIES = st.builds(
 
 def play(steps: list[Step]) -> tuple[Given, list[tuple[datetime, Event]]]:
     """A history, and every event of it with the time it was decided at."""
-    world, now, log = Given(frozen=FROZEN, imported=IMPORTED.digest), NOW, list[tuple[datetime, Event]]()
+    world, now, log = Given(frozen=FROZEN, imported=IMPORTED.digest, held=True), NOW, list[tuple[datetime, Event]]()
     for step in steps:
         now += step.seconds * SECOND
         command = step.on(world)

@@ -38,7 +38,7 @@ from tests.builders import (
 )
 from tests.given import Given
 
-UNHEARD_OF = Given().on(RULES_STREAM, CREATED)
+UNHEARD_OF = Given(held=True).on(RULES_STREAM, CREATED)
 AGREED = UNHEARD_OF.on(ANA_STREAM, CONSENTED)
 OPTED_OUT = AGREED.on(ANA_STREAM, RecipientOptedOut(NOW - 2 * SECOND))
 CONSENT = RecordConsent(ANA, ConsentSource.WEB_FORM, NOW - SECOND, a_ref("proof"))
@@ -104,8 +104,9 @@ def test_whoever_the_vault_holds_can_be_erased_once(given: Given) -> None:
     after.vault(held=False).when(EraseRecipient(ANA), ADMIN, at=NOW + DAY).then_nothing()
 
 
-def test_an_id_of_nobody_is_no_erasure() -> None:
-    AGREED.when(EraseRecipient(ANA), ADMIN).then_refused("unknown_recipient", "recipient_id")
+@pytest.mark.parametrize("command", [CONSENT, OptOut(ANA), EraseRecipient(ANA)])
+def test_nothing_is_decided_of_somebody_whom_the_workspace_does_not_know(command: Command) -> None:
+    UNHEARD_OF.vault().when(command, ADMIN).then_refused("unknown_recipient", "recipient_id")
 
 
 def test_no_consent_brings_an_erased_person_back() -> None:

@@ -1,6 +1,6 @@
 """What is due, when it is due: reactors and timers on the real log and table, with a clock in the test's hand."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ from domain.job import (
     WithdrawApproval,
 )
 from domain.lifecycle import Job
-from domain.message import Actor, Command, Digest, Event, Frozen, PrincipalId, Ref, Role, StreamId
+from domain.message import Actor, Command, Digest, Event, Frozen, PrincipalId, Ref, Role, StreamId, WorkspaceId
 from domain.ports import Gathered
 from domain.recipient import ConsentSource, RecordConsent
 from domain.run import StartDueJob
@@ -64,6 +64,9 @@ class People:
             root = command.accounts[0].hex * 2 if command.accounts else "a" * 64
             return Gathered(frozen=Frozen(Digest(root), len(PEOPLE)))
         return Gathered(imported=DIGEST)
+
+    async def held(self, people: Collection[tuple[WorkspaceId, UUID]]) -> Collection[tuple[WorkspaceId, UUID]]:
+        return people
 
 
 @dataclass
