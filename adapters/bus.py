@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -16,14 +15,42 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
 from adapters import cloudevents, metrics, streams
-from adapters.bus_messages import BatchRefused, Message, Notice, Stored, Told, deliveries, sequence_of, stored_as
+from adapters.bus_messages import (
+    STORE_REFUSED,
+    TOO_LARGE,
+    BatchRefused,
+    CommandsFull,
+    CommandTooLarge,
+    Message,
+    Notice,
+    Stored,
+    Told,
+    delivered,
+    deliveries,
+    sequence_of,
+    stored_as,
+)
 from adapters.cloudevents import Address, Headers
+from adapters.consuming import Consuming
 from adapters.heartbeats import beat
 from adapters.lean_client import LeanClient, frame
 from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 
-__all__ = ["BatchRefused", "Bus", "BusLost", "Message", "Notice", "Stored", "Told", "deliveries", "stored_as"]
+__all__ = [
+    "BatchRefused",
+    "Bus",
+    "BusLost",
+    "CommandTooLarge",
+    "CommandsFull",
+    "Message",
+    "Notice",
+    "Stored",
+    "Told",
+    "delivered",
+    "deliveries",
+    "stored_as",
+]
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +69,7 @@ class BusLost(Exception):
     """The connection to the bus was closed for good, or the bus refuses our credentials."""
 
 
-class Bus:
+class Bus(Consuming):
     """A connected client and what drumline does with it."""
 
     def __init__(self, nc: LeanClient) -> None:
@@ -128,11 +155,21 @@ class Bus:
         *,
         msg_id: str = "",
     ) -> None:
-        """Publish a command that is not published yet, or not for sure; one that is replayed has a new `msg_id`."""
+        """Publish a command that is not published yet, or not for sure; one that is replayed has a new `msg_id`.
+
+        Raises CommandsFull (an outage to who only waits) and CommandTooLarge.
+        """
         headers = cloudevents.command_headers(address, command_id, now, traceparent)
         if msg_id:
             headers[cloudevents.MSG_ID] = msg_id
-        await self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers)
+        try:
+            await self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers)
+        except APIError as error:
+            if error.err_code == STORE_REFUSED:
+                raise CommandsFull(error.code, error.description, error.err_code) from None
+            if error.err_code == TOO_LARGE:
+                raise CommandTooLarge from None
+            raise
 
     async def send(self, account: UUID, body: bytes, msg_id: str, traceparent: str = "") -> None:
         """Hand an account's session worker something to send; a repeated id is dropped within the window."""
@@ -210,42 +247,6 @@ class Bus:
         pulls = Pulls(self.nc, self.js, stream, streams.CONSUMERS[stream], batch)
         self._pulls.append(pulls)
         return pulls
-
-    async def ack(self, messages: Sequence[Msg]) -> None:
-        """These messages are done with."""
-        await self.nc.put([frame(message.reply, b"+ACK") for message in messages])
-
-    async def trim(self, stream: str) -> bool:
-        """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here.
-
-        Whether that was all it was given.
-        """
-        with streams.declared(stream):
-            info = await self.js.consumer_info(stream, streams.CONSUMERS[stream])
-            if info.ack_floor is not None and info.ack_floor.stream_seq:
-                await self.js.purge_stream(stream, seq=info.ack_floor.stream_seq + 1)
-        return not info.num_ack_pending
-
-    async def first(self, stream: str) -> str:
-        """Before which messages, as `stored_as` names them, nothing is left of a stream, nor of one of that name."""
-        with streams.declared(stream):
-            info = await self.js.stream_info(stream)
-        made = int(info.created.timestamp() * 1e6) * 1_000 if info.created else 0
-        return f"{info.state.first_seq}-{made}"
-
-    async def length(self, stream: str) -> int:
-        """How many messages of a queue are not acknowledged."""
-        with streams.declared(stream):
-            info = await self.js.consumer_info(stream, streams.CONSUMERS[stream])
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
-
-    async def working(self, message: Msg) -> None:
-        """This message is being worked on: do not deliver it again yet."""
-        await self.nc.publish(message.reply, b"+WPI")
-
-    async def again(self, message: Msg, seconds: float) -> None:
-        """Deliver this message again, after some seconds."""
-        await self.nc.publish(message.reply, b"-NAK " + json.dumps({"delay": int(seconds * 1e9)}).encode())
 
     async def serve(self, subject: str, answer: Callable[[bytes], Awaitable[bytes]]) -> Callable[[], Awaitable[None]]:
         """Answer requests on a subject; call what is returned to stop."""

@@ -6,9 +6,21 @@ from uuid import UUID
 
 import orjson
 from nats.aio.msg import Msg
+from nats.js.errors import ServiceUnavailableError
 
 from adapters.cloudevents import Address, Answer, Headers
 from domain.message import WorkspaceId
+
+STORE_REFUSED = 10077  # the server's code: the stream is full, or the publisher's subject in it is
+TOO_LARGE = 10054  # and that a message is larger than the stream takes
+
+
+class CommandsFull(ServiceUnavailableError):
+    """COMMANDS has no room for this command now: its giver has too many waiting. Nothing is stored; room will come."""
+
+
+class CommandTooLarge(Exception):
+    """COMMANDS takes no command of this size."""
 
 
 class BatchRefused(Exception):
@@ -72,6 +84,25 @@ def deliveries(message: Msg) -> int:
     """How often this message has been delivered, this time included."""
     tokens = message.reply.split(".")
     return int(tokens[4 if len(tokens) == 9 else 6])
+
+
+def delivered(message: Msg) -> tuple[int, float]:
+    """How often this message has been delivered, and when the server stored it, in seconds of its clock."""
+    tokens = message.reply.split(".")
+    number, time = (tokens[4], tokens[7]) if len(tokens) == 9 else (tokens[6], tokens[9])
+    return int(number), int(time) / 1e9
+
+
+def sequence_in(reply: str) -> int:
+    """A message's sequence in its stream, by its reply subject."""
+    tokens = reply.split(".")
+    return int(tokens[5] if len(tokens) == 9 else tokens[7])
+
+
+def left_behind(message: Msg) -> int:
+    """How many messages the server had for this consumer when it handed this one out."""
+    tokens = message.reply.split(".")
+    return int(tokens[8] if len(tokens) == 9 else tokens[10])
 
 
 def stored_as(message: Msg) -> str:

@@ -13,13 +13,15 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.bus import Bus
 from adapters.cloudevents import Address
+from adapters.command_limits import MAX_BODY
 from adapters.contents import Contents
 from adapters.outages import OUTAGES
 from adapters.sealing import SealBroken
 from domain.message import PrincipalId, Refused, WorkspaceId
 
 State = Literal["dead", "replayed", "dropped"]
-TOGETHER = 20  # bodies in memory; one may have 1 MB
+TOGETHER = 20  # bodies in memory; one may have 64 KB
+SEAL = 256  # bytes that a seal adds at most
 
 COLUMNS = "id, number, workspace, principal, name, command_id, reason, state, replays, died_at, traceparent"
 LIST = f"""
@@ -33,6 +35,7 @@ SELECT {COLUMNS} FROM dead_letters WHERE id = %(id)s AND (%(workspace)s::text IS
 """  # noqa: S608  # of constants
 BODIES = "SELECT id, workspace, body FROM dead_letters WHERE workspace IN (%s, '') AND body IS NOT NULL"
 BODY = "SELECT body FROM dead_letters WHERE id = %s"
+BODY_SIZE = "SELECT length(body) FROM dead_letters WHERE id = %s"
 # The answer is taken back, and the command waits again as one that HTTP accepted: the sweeper sees to it if need be.
 REOPEN = """
 UPDATE commands SET state = 'pending', rule = NULL, field = NULL, detail = NULL, answered_at = NULL, ticket = NULL,
@@ -125,6 +128,9 @@ class DeadLetters:
             if found.command_id is None:
                 raise Refused("not_replayable", field="dead_letter_id")
             if found.state == "dead":
+                kept = await (await connection.execute(BODY_SIZE, [letter])).fetchone()
+                if kept and kept[0] > MAX_BODY + SEAL:
+                    raise Refused("not_replayable", field="dead_letter_id")  # of a release that took larger ones
                 if not (await connection.execute(REOPEN, {"id": letter})).rowcount:
                     raise Refused("not_crashed", field="dead_letter_id")
                 await connection.execute(REPLAYED, [letter])

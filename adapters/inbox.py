@@ -19,6 +19,7 @@ COLUMNS = (
     "received_at, answered_at, traceparent"
 )
 FIND = f"SELECT {COLUMNS} FROM commands WHERE key = ANY(%s)"  # noqa: S608  # of constants
+WAITING = "SELECT key FROM commands WHERE key = ANY(%s) AND state = 'pending'"
 BY_COMMAND = f"""
 SELECT {COLUMNS} FROM commands WHERE workspace = %(workspace)s AND command_id = %(command_id)s
 ORDER BY principal IS NOT DISTINCT FROM %(asker)s DESC, received_at LIMIT 1
@@ -29,9 +30,28 @@ VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(diges
         %(traceparent)s)
 ON CONFLICT (key) DO NOTHING
 """
+# The oldest of each giver first, then the second of each…: nobody's thousands hold up others'.
 PENDING = """
-SELECT key, command_id, workspace, principal, name, digest, body, traceparent FROM commands
-WHERE state = 'pending' AND received_at < now() - %s AND body IS NOT NULL ORDER BY received_at LIMIT %s
+WITH RECURSIVE givers AS (
+    (SELECT workspace, principal FROM commands WHERE state = 'pending' ORDER BY workspace, principal LIMIT 1)
+    UNION ALL
+    SELECT following.* FROM givers g, LATERAL (
+        SELECT workspace, principal FROM commands
+        WHERE state = 'pending' AND (workspace, principal) > (g.workspace, g.principal)
+        ORDER BY workspace, principal LIMIT 1
+    ) following
+), chosen AS (
+    SELECT waiting.* FROM givers g, LATERAL (
+        SELECT key, received_at, row_number() OVER (ORDER BY received_at) AS turn FROM commands
+        WHERE state = 'pending' AND workspace = g.workspace AND principal = g.principal
+          AND received_at < now() - %(older_than)s AND body IS NOT NULL
+        ORDER BY received_at LIMIT %(limit)s
+    ) waiting
+    ORDER BY turn, received_at LIMIT %(limit)s
+)
+SELECT c.key, c.command_id, c.workspace, c.principal, c.name, c.digest, c.body, c.traceparent
+FROM chosen JOIN commands c USING (key) WHERE c.state = 'pending' AND c.body IS NOT NULL
+ORDER BY chosen.turn, chosen.received_at
 """
 OLDEST = "SELECT min(received_at) FROM commands WHERE state = 'pending'"
 CRASH = """
@@ -140,6 +160,11 @@ class Inbox:
             await cursor.execute(FIND, [list(keys)])
             return {row.key: row async for row in cursor}
 
+    async def waiting(self, keys: Collection[UUID]) -> set[UUID]:
+        """Those of these keys that HTTP accepted and nobody has answered."""
+        async with self._pool.connection() as connection:
+            return {row[0] for row in await (await connection.execute(WAITING, [list(keys)])).fetchall()}
+
     async def by_command(
         self, workspace: WorkspaceId, command_id: UUID, asker: PrincipalId | None = None
     ) -> CommandRow | None:
@@ -157,9 +182,9 @@ class Inbox:
         return (await self.find([pending.key]))[pending.key]
 
     async def pending(self, older_than: timedelta, limit: int = 100) -> Sequence[Pending]:
-        """Commands still unanswered after this time, the oldest first: to be published again."""
+        """Commands still unanswered after this time, to be published again: each giver's oldest first, in turn."""
         async with self._pool.connection() as connection, connection.cursor(row_factory=args_row(Pending)) as cursor:
-            await cursor.execute(PENDING, [older_than, limit])
+            await cursor.execute(PENDING, {"older_than": older_than, "limit": limit})
             return await cursor.fetchall()
 
     async def oldest_pending(self) -> datetime | None:

@@ -20,6 +20,7 @@ import bcrypt
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.command_limits import CommandLimits
 from domain import catalog
 from domain.message import Actor, PrincipalId, Role, WorkspaceId
 
@@ -31,7 +32,7 @@ WORKSPACE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 BCRYPT_COST = 4  # the key has 190 bits of entropy: stretching would only slow each connection down
 REMEMBERED = 10_000  # entries in either memory, so that it cannot grow without end
 MARK = 8  # bytes
-FIRST_LOCK = 0x6B657973  # "keys": two migrations at once make one first key
+MAKING_LOCK = 0x6B657973  # "keys": one is made at a time, on what is there
 
 INSERT = """
 INSERT INTO api_keys (id, workspace, roles, label, proof, nats_hash) VALUES (%s, %s, %s, %s, %s, %s)
@@ -47,11 +48,12 @@ OF_WORKSPACE = """
 SELECT id, workspace, roles, label, created_at, last_used_at, revoked_at FROM api_keys
 WHERE workspace = %s ORDER BY created_at, id
 """
+LIVE_ROLES = "SELECT roles FROM api_keys WHERE revoked_at IS NULL"
 NATS_USERS = "SELECT id, nats_hash, workspace, roles FROM api_keys WHERE revoked_at IS NULL ORDER BY id"
 
 
 class BadKey(ValueError):
-    """The roles or the workspace given for a new key do not exist; the message says which."""
+    """The roles or the workspace given for a new key do not exist, or there is no room for it; the message says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,15 @@ def actor_of(row: Sequence[Any]) -> Actor:
 class Keys:
     """The keys of all workspaces. `pepper`: 32 secret bytes that are not in the database.
 
-    What was read is remembered for `ttl` seconds, so a revoked key acts for at most that long.
+    What was read is remembered for `ttl` seconds, so a revoked key acts for at most that long. A key is made only if
+    all that live keys can have waiting on the bus is within `limits`; without them nobody asks.
     """
 
-    def __init__(self, pool: AsyncConnectionPool, pepper: bytes, *, ttl: float = 3.0) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool, pepper: bytes, *, ttl: float = 3.0, limits: CommandLimits | None = None
+    ) -> None:
         self._pool = pool
+        self._limits = limits
         self._proofs = hmac.digest(pepper, b"drumline API keys", hashlib.sha256)
         self._ids = hmac.digest(pepper, b"drumline command ids", hashlib.sha256)
         self._marks = hmac.digest(pepper, b"drumline marks", hashlib.sha256)
@@ -160,13 +166,14 @@ class Keys:
 
     async def create(self, workspace: str, roles: Collection[Role], label: str = "") -> NewKey:
         """Make a key; raises BadKey. The secret is in the answer and nowhere else."""
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [MAKING_LOCK])
             return await self._insert(connection, workspace, roles, label)
 
     async def first(self, workspace: str, roles: Collection[Role], label: str = "") -> NewKey | None:
         """The first key of a workspace, or None when it has had one already."""
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [FIRST_LOCK])
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [MAKING_LOCK])
             if await (await connection.execute(OF_WORKSPACE, [workspace])).fetchone():
                 return None
             return await self._insert(connection, workspace, roles, label)
@@ -236,12 +243,25 @@ class Keys:
             raise BadKey("A workspace is named by 1 to 40 of a-z, 0-9 and -, beginning with a letter or digit.")
         if not roles or Role.SYSTEM in roles:
             raise BadKey(f"A key has one or more of the roles {', '.join(sorted(set(Role) - {Role.SYSTEM}))}.")
+        await self._require_room(connection, roles)
         while True:  # an id taken already is one in 62^8
             key = mint()
             hashed = bcrypt.hashpw(key.secret.encode(), bcrypt.gensalt(BCRYPT_COST)).decode()
             row = [key.id, workspace, sorted(roles), label, self._proof(key.secret), hashed]
             if (await connection.execute(INSERT, row)).rowcount:
                 return key
+
+    async def _require_room(self, connection: AsyncConnection, roles: Collection[Role]) -> None:
+        """Raise BadKey if what all keys together can have waiting would not fit into COMMANDS any more."""
+        if self._limits is None:
+            return
+        rows = await (await connection.execute(LIVE_ROLES)).fetchall()
+        if not self._limits.fits([*(frozenset(map(Role, row[0])) for row in rows), roles]):
+            raise BadKey(
+                f"With one more key of these roles the bus could be filled: {len(rows)} keys may have"
+                f" {self._limits.waiting} of each of their commands waiting. Revoke keys, give this one fewer roles,"
+                " raise DRUMLINE_COMMANDS_BYTES or lower DRUMLINE_COMMAND_RATE."
+            )
 
     def _proof(self, secret: str) -> bytes:
         return hmac.digest(self._proofs, secret.encode(), hashlib.sha256)

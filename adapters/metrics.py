@@ -68,6 +68,7 @@ APPENDED = counter("append_items_total", "Decisions that the log's writer judged
 APPEND_ITEMS = histogram("append_batch_items", "Decisions that shared one transaction of the log.", ITEMS)
 APPEND_SECONDS = histogram("append_batch_duration_seconds", "One transaction of the log, with its commit.", SECONDS)
 READ = counter("log_events_total", "Events that a reader of the log has taken in.", "reader")
+OVER_RATE = counter("commands_over_rate_total", "Commands on the bus that came faster than their key's rate.")
 BURIED = counter("buried_messages_total", "Messages put aside that nobody could handle, by the reason.", "reason")
 SENDS = counter("sends_total", "Outcomes of sends as recorded in the log, by result and reason.", "result", "reason")
 SEND_TIME = histogram("send_duration_seconds", "Handing one text to WhatsApp, until it answered.", SEND_SECONDS)
@@ -102,7 +103,7 @@ IMPORT_ROWS = counter("import_rows_total", "Rows of lists that were imported, by
 IMPORT_PROGRESS = gauge("import_progress_rows", "Rows of the import that is under way, by how far they are.", "step")
 
 _rules: set[str] = set()
-_reasons = frozenset({"crashed", "no_principal", "no_command_id", "seal_broken"})
+_reasons = frozenset({"crashed", "no_principal", "no_command_id", "seal_broken", "too_large"})
 _states: dict[UUID, SessionState] = {}
 _browsers: set[UUID] = set()
 _taken: set[UUID] = set()  # whose memory is told

@@ -13,6 +13,7 @@ from adapters.heartbeats import beat
 from adapters.lean_client import LeanClient
 from adapters.streams import require
 
+MOST_BYTES = 8 << 20  # that one pull brings, if they are large
 GRACE = 1.0  # seconds beyond a pull's end before it counts as lost
 NO_RESPONDERS = "503"
 LEFT_OVER = "Nats-Pending-Messages"  # what an ended pull did not bring
@@ -34,7 +35,7 @@ class Pulls:
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = nc.new_inbox()
         self._batch = batch
-        self._wanted = orjson.dumps({"batch": batch, "expires": int(seconds * 1e9)})
+        self._wanted = orjson.dumps({"batch": batch, "expires": int(seconds * 1e9), "max_bytes": MOST_BYTES})
         self._seconds = seconds
         self._coming = 0  # messages that the pulls may still bring
         self._until = 0.0  # when the last pull is over at the latest

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nats.js import JetStreamContext
 from nats.js.api import (
@@ -14,13 +14,26 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import APIError, NotFoundError
+
+from adapters.command_limits import MAX_MESSAGE, CommandLimits
 
 COMMANDS, SENDS, EVENTS, DEAD = "COMMANDS", "SENDS", "EVENTS", "DEAD"
 INTAKE, SESSIONS = "intake", "sessions"
 CONSUMERS = {COMMANDS: INTAKE, SENDS: SESSIONS}
-NAME_IN_USE = 10058  # the server's code: a stream of this name exists, configured otherwise
+NO_STORAGE = 10047  # the server's code: it may not take as many bytes as a stream may have
 MOST_UNACKED = 5_000  # messages a consumer may have out at once
+MOST_UNANSWERED = 25_000  # the same for COMMANDS: more than twice what the intake holds, so that another one finds room
+
+
+class NoStorage(Exception):
+    """The bus may not store as much as the streams may hold."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The bus may not store the {size:,} bytes that the streams may hold: raise its max_file_store,"
+            " or lower DRUMLINE_COMMANDS_BYTES."
+        )
 
 
 class NotDeclared(Exception):
@@ -32,12 +45,13 @@ class NotDeclared(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much the streams hold and how long: bytes on disk, seconds."""
+    """How much the streams hold and how long: bytes on disk, messages, seconds."""
 
     duplicate_window: float = 120.0
     ack_wait: float = 30.0  # after which an unanswered delivery is repeated
     sends_ack_wait: float = 8.0  # the same for SENDS, whose workers say every few seconds that they are at it
-    commands_bytes: int = 1 << 30
+    commands_bytes: int = CommandLimits().stream_bytes
+    commands_waiting: int = CommandLimits().waiting  # on one subject: of one key's one command
     sends_bytes: int = 256 << 20
     events_bytes: int = 1 << 30
     events_age: float = 7 * 86_400.0
@@ -69,7 +83,13 @@ def streams(limits: Limits) -> list[StreamConfig]:
 
     queue, kept, new, old = RetentionPolicy.WORK_QUEUE, RetentionPolicy.LIMITS, DiscardPolicy.NEW, DiscardPolicy.OLD
     return [
-        stream(COMMANDS, "cmd.>", kept, new, limits.commands_bytes),
+        replace(
+            stream(COMMANDS, "cmd.>", kept, new, limits.commands_bytes),
+            max_msgs=-1,
+            max_msgs_per_subject=limits.commands_waiting,
+            discard_new_per_subject=True,
+            max_msg_size=MAX_MESSAGE,
+        ),
         stream(SENDS, "send.*", queue, new, limits.sends_bytes),
         stream(EVENTS, "evt.>", kept, old, limits.events_bytes, limits.events_age),
         stream(DEAD, "dead.>", kept, new, limits.dead_bytes),
@@ -83,7 +103,7 @@ def consumers(limits: Limits) -> list[tuple[str, ConsumerConfig]]:
     gave up, a message whose last consumer was killed would stay in the queue, never delivered and never told of.
     """
 
-    def consumer(name: str, subjects: str, ack_wait: float) -> ConsumerConfig:
+    def consumer(name: str, subjects: str, ack_wait: float, most: int) -> ConsumerConfig:
         return ConsumerConfig(
             durable_name=name,
             filter_subject=subjects,
@@ -91,27 +111,53 @@ def consumers(limits: Limits) -> list[tuple[str, ConsumerConfig]]:
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ack_wait,
             max_deliver=-1,
-            max_ack_pending=MOST_UNACKED,
+            max_ack_pending=most,
         )
 
     return [
-        (COMMANDS, consumer(INTAKE, "cmd.>", limits.ack_wait)),
-        (SENDS, consumer(SESSIONS, "send.*", limits.sends_ack_wait)),
+        (COMMANDS, consumer(INTAKE, "cmd.>", limits.ack_wait, MOST_UNANSWERED)),
+        (SENDS, consumer(SESSIONS, "send.*", limits.sends_ack_wait, MOST_UNACKED)),
     ]
 
 
 async def declare(js: JetStreamContext, limits: Limits | None = None) -> None:
-    """Make streams and consumers, or bring them to these limits; doing it twice changes nothing."""
+    """Make streams and consumers, or bring them to these limits; doing it twice changes nothing. Raises NoStorage."""
     limits = limits or Limits()
-    for config in streams(limits):
-        try:
-            await js.add_stream(config)
-        except BadRequestError as error:
-            if error.err_code != NAME_IN_USE:
-                raise
-            await js.update_stream(config)
+    try:
+        await declare_streams(js, limits)
+    except APIError as error:
+        if error.err_code == NO_STORAGE:
+            raise NoStorage(sum(config.max_bytes or 0 for config in streams(limits))) from None
+        raise
     for stream, consumer in consumers(limits):
         await js.add_consumer(stream, consumer)
+
+
+async def declare_streams(js: JetStreamContext, limits: Limits) -> None:
+    """Make the streams, or bring them to these limits."""
+    for config in streams(limits):
+        try:
+            present = (await js.stream_info(config.name or "")).config
+        except NotFoundError:
+            await js.add_stream(config)
+        else:  # to add it again would ask for its room once more
+            await js.update_stream(await without_loss(js, present, config))
+
+
+async def without_loss(js: JetStreamContext, present: StreamConfig, config: StreamConfig) -> StreamConfig:
+    """The configuration, with more room on a subject if more waits there than is to be allowed.
+
+    The server throws away what exceeds a lower limit. So it takes no new messages (which one message at most makes it
+    do, and it throws none away for that) until what waits is counted; the next declaration lowers the limit further.
+    """
+    name, wanted = config.name or "", config.max_msgs_per_subject or -1
+    before = present.max_msgs_per_subject or -1
+    if wanted < 1 or 0 < before <= wanted:
+        return config
+    closed = replace(config, max_msgs=1, max_msgs_per_subject=before, discard_new_per_subject=before > 0)
+    await js.update_stream(closed)
+    waiting = (await js.stream_info(name, subjects_filter=">")).state.subjects or {}
+    return replace(config, max_msgs_per_subject=max(wanted, *waiting.values(), 0))
 
 
 async def missing(js: JetStreamContext, *names: str) -> list[str]:

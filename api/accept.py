@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import re
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,6 +16,7 @@ from fastapi.responses import JSONResponse
 
 from adapters import tracing, wire
 from adapters.cloudevents import Address
+from adapters.command_limits import MAX_BODY
 from adapters.inbox import CommandRow, Pending
 from adapters.outages import OUTAGES
 from adapters.streams import COMMANDS
@@ -23,6 +26,7 @@ from api.bodies import whole
 from api.deps import Given, Services
 from api.errors import ApiError
 from domain.message import Actor, Refused, derive
+from domain.rates import Rates
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +69,7 @@ class Accept:
     ) -> Response:
         """Accept one command `about` an aggregate; `members` are added to the answer."""
         raw = orjson.dumps(body)
+        require_size(raw)
         wire.parse(name, raw)
         row = await self.pending(name, command_id, raw)
         if row.state == "pending" and self.wait:
@@ -145,6 +150,7 @@ def fresh(pending: Pending, now: datetime) -> CommandRow:
 async def json_body(request: Request, ids: dict[str, UUID]) -> dict[str, Any]:
     """The body's JSON object with the path's ids in it; no body is an empty object. Raises Refused or ApiError."""
     raw = await whole(request)
+    require_size(raw)
     if not raw:
         return {name: str(value) for name, value in ids.items()}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -160,6 +166,12 @@ async def json_body(request: Request, ids: dict[str, UUID]) -> dict[str, Any]:
         if name in body:
             raise Refused("unknown_field", field=name)
     return body | {name: str(value) for name, value in ids.items()}
+
+
+def require_size(raw: bytes) -> None:
+    """Raise ApiError when a body is larger than the bus takes one."""
+    if len(raw) > MAX_BODY:
+        raise ApiError(413, "too_large", "body", params={"maximum": MAX_BODY})
 
 
 def unreadable(raw: bytes) -> Refused:
@@ -207,7 +219,17 @@ async def accepting(
     key: Annotated[str | None, Depends(checked_key)],
     wait: Annotated[float, Depends(waiting)],
 ) -> Accept:
+    require_rate(services.rates, actor)
     return Accept(services, actor, request, key, wait)
+
+
+def require_rate(rates: Rates, actor: Actor) -> None:
+    """Raise ApiError when a key gives more commands than its rate; none of it is looked at then."""
+    now = time.monotonic()
+    if not rates.take(actor.id, now):
+        seconds = math.ceil(rates.seconds_until(actor.id, now))
+        headers = {"Retry-After": str(max(seconds, 1))}
+        raise ApiError(429, "too_many", "actor", params={"maximum": math.floor(rates.rate)}, headers=headers)
 
 
 Accepting = Annotated[Accept, Depends(accepting)]

@@ -27,6 +27,7 @@ from adapters.quotas import Quotas
 from adapters.segments import Segments
 from adapters.vault import Vault
 from domain.message import Ref, WorkspaceId
+from domain.rates import Rates
 from projections.apply import Connection, ReadModels
 
 LAST = 2**63 - 1  # the largest position of a log
@@ -56,6 +57,7 @@ class Services:
     segments: Segments
     inbound: Inbound
     quotas: Quotas
+    rates: Rates  # of commands, by key
 
 
 async def services_of(connection: HTTPConnection) -> Services:

@@ -38,7 +38,7 @@ SAYS = {
     503: ("Something is away for the moment.", ApiError(503, "unavailable", "server")),
 }
 READING = (401, 422, 503)
-COMMANDING = (401, 403, 409, 413, 415, 422, 503)
+COMMANDING = (401, 403, 409, 413, 415, 422, 429, 503)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -184,6 +184,7 @@ A_HASH = "This must be 64 lower-case hexadecimal digits."
 # What a rule means for a field of this name (the last word of its path), where that says more.
 OF_FIELDS = {
     **{(rule, "local"): "This must be a time without an offset, as in 2026-11-21T09:00:00." for rule in A_TIME},
+    ("too_many", "actor"): "A key may give {maximum} commands a second: send this one again later.",
     ("malformed", "id"): "This must be the beginning of an id: 4 hexadecimal digits or more.",
     ("malformed", "number"): "This must be a telephone number with its country, as +12025550142.",
     ("malformed", "zone"): "This must be a zone's name, as Europe/Berlin, or UTC.",

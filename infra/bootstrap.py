@@ -42,6 +42,7 @@ from adapters.timers import TimerTable
 from adapters.unplaced import Unplaced
 from adapters.vault import Vault
 from adapters.whatsapp_web.driver import WhatsAppWeb
+from domain.rates import Rates
 from infra.child import ServerError
 from infra.deploy import addresses
 from infra.media import MediaParts, media_parts
@@ -138,7 +139,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             store=store,
             signal=signal,
             inbox=Inbox(pool),
-            keys=Keys(pool, settings.pepper()),
+            keys=Keys(pool, settings.pepper(), limits=settings.command_limits),
             sealing=sealing,
             contents=contents,
             vault=vault,
@@ -157,7 +158,15 @@ def core(parts: Parts) -> dict[str, Run]:
     """The loops of `work core`, by name."""
     sends = Sends(parts.bus)
     timers = Timers(TimerTable(parts.pool), parts.decisions, clock)
-    intake = Intake(parts.bus, parts.decisions, parts.inbox, parts.keys, parts.contents, clock)
+    intake = Intake(
+        parts.bus,
+        parts.decisions,
+        parts.inbox,
+        parts.keys,
+        parts.contents,
+        clock,
+        limits=parts.settings.command_limits,
+    )
     dispatch = Dispatch(
         parts.store,
         parts.decisions,
@@ -237,6 +246,7 @@ def api(parts: Parts) -> dict[str, Run]:
         people=PhoneBook(parts.pool, parts.vault, parts.sealing),
         segments=Segments(parts.pool, parts.vault, parts.sealing, clock),
         inbound=Inbound(parts.pool, parts.sealing, parts.vault),
+        rates=Rates(parts.settings.command_rate),
         dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),
         uploads=Imports(parts.pool, parts.sealing, parts.settings.imports_waiting),
         media=parts.media.media,

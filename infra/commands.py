@@ -29,7 +29,10 @@ async def migrate(settings: Settings, workspace: str) -> None:
     if said := await erase_again(settings):
         console.print(said)
     async with deploy.pool_of(settings) as pool:
-        first = await Keys(pool, settings.pepper()).first(workspace, [Role.ADMIN], "first")
+        try:
+            first = await keys_of(settings, pool).first(workspace, [Role.ADMIN], "first")
+        except BadKey as error:
+            raise SettingsError(str(error)) from None
     if first is not None:
         await let_in(settings)
         print(f"The first key of workspace {workspace}, an admin's, shown this one time:\n{first.secret}")
@@ -44,12 +47,17 @@ async def create_key(settings: Settings, workspace: str, roles: list[str], label
     wanted = [Role(role) for role in roles]
     try:
         async with deploy.pool_of(settings) as pool:
-            key = await Keys(pool, settings.pepper()).create(workspace, wanted, label)
+            key = await keys_of(settings, pool).create(workspace, wanted, label)
             await warn_of(workspace, pool)
     except BadKey as error:
         raise SettingsError(str(error)) from None
     await let_in(settings)
     print(key.secret)
+
+
+def keys_of(settings: Settings, pool: AsyncConnectionPool[Any]) -> Keys:
+    """The keys, to be added to within the limits of the bus."""
+    return Keys(pool, settings.pepper(), limits=settings.command_limits)
 
 
 async def warn_of(workspace: str, pool: AsyncConnectionPool[Any]) -> None:

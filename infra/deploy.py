@@ -7,7 +7,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters import streams
 from adapters.bus import Bus
 from adapters.keys import Keys
-from infra.embedded import EmbeddedServers, NatsUser
+from infra.embedded import EmbeddedServers, NatsUser, ServerError
 from infra.migrate import migrate
 from infra.settings import Settings, SettingsError
 
@@ -53,7 +53,14 @@ async def declare(settings: Settings) -> None:
     """Make the streams and consumers that are missing, and bring the others to their limits."""
     bus = await Bus.connect(bus_of(settings), "drumline-deploy")
     try:
-        await streams.declare(bus.js, streams.Limits(duplicate_window=settings.duplicate_window))
+        limits = streams.Limits(
+            duplicate_window=settings.duplicate_window,
+            commands_bytes=settings.commands_bytes,
+            commands_waiting=settings.command_limits.waiting,
+        )
+        await streams.declare(bus.js, limits)
+    except streams.NoStorage as error:
+        raise ServerError(str(error)) from None
     finally:
         await bus.close()
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.keys import Keys
+from adapters.keys import BadKey, Keys
 from domain.message import Role, WorkspaceId
 from infra.child import write_private
 from infra.settings import SettingsError
@@ -36,13 +36,16 @@ def kept(file: Path) -> People | None:
 
 
 async def people(keys: Keys, file: Path, workspace: str) -> People:
-    """The people of the file; a key is made, and kept there, for whoever has no live one."""
+    """The people of the file; a key is made, and kept there, for whoever has no live one. Raises SettingsError."""
     known = kept(file)
     if known and known.workspace != workspace:
         raise SettingsError(f"{file} holds the keys of workspace {known.workspace}: name that one, or move the file.")
     have = known.keys if known else {}
     live = {name: secret for name, secret in have.items() if await keys.verify(secret)}
-    new = {name: (await keys.create(workspace, PEOPLE[name], name)).secret for name in PEOPLE if name not in live}
+    try:
+        new = {name: (await keys.create(workspace, PEOPLE[name], name)).secret for name in PEOPLE if name not in live}
+    except BadKey as error:
+        raise SettingsError(str(error)) from None
     everybody = {name: live.get(name) or new[name] for name in PEOPLE}
     if new:
         write_private(file, json.dumps({"workspace": workspace, "keys": everybody}, indent=2))

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adapters.command_limits import CommandLimits
 from domain.quota import USUAL_ACT
 from infra.child import usable, write_private
 
@@ -75,6 +76,12 @@ class Settings(BaseSettings):
     )
     duplicate_window: Annotated[float, Field(ge=0.1, le=86_400)] = Field(
         120.0, description="Seconds in which the broker itself drops a repeated command id."
+    )
+    command_rate: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        CommandLimits().rate, description="Commands a second that a key may give; as many of each may wait on the bus."
+    )
+    commands_bytes: Annotated[int, Field(ge=1 << 20)] = Field(
+        CommandLimits().stream_bytes, description="Bytes of commands that may wait on the bus, all keys' together."
     )
     sweep_after: Annotated[float, Field(ge=0.1, le=3_600)] = Field(
         5.0, description="Seconds after which a command that HTTP accepted and nobody answered is published again."
@@ -153,6 +160,11 @@ class Settings(BaseSettings):
         if self.typing is None:
             return 0.0 if self.whatsapp_url is None else 5.0
         return self.typing
+
+    @property
+    def command_limits(self) -> CommandLimits:
+        """How much a key, and all together, may have waiting on the bus."""
+        return CommandLimits(self.command_rate, self.commands_bytes)
 
     def master_key(self) -> bytes:
         """The key-encryption key of vault and contents: 32 bytes in a 0600 file, made at the first start."""

@@ -95,7 +95,8 @@ class House:
     async def welcome(self, workspace: str) -> People:
         """The workspace's people, with keys; the workspace itself when it does not exist yet."""
         async with deploy.pool_of(self.settings) as pool:
-            team = await people(Keys(pool, self.settings.pepper()), self.settings.keys_file, workspace)
+            keys = Keys(pool, self.settings.pepper(), limits=self.settings.command_limits)
+            team = await people(keys, self.settings.keys_file, workspace)
         await self.let_in()
         async with Api(self.settings.api_url, team.keys["admin"]) as admin:
             await admin.post("/v1/workspace")

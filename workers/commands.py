@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from adapters import metrics, tracing, wire
 from adapters.bus import Bus, deliveries, stored_as
 from adapters.cancellation import heeding
+from adapters.command_limits import CommandLimits
 from adapters.contents import Contents
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
@@ -24,10 +25,13 @@ from adapters.outages import OUTAGES
 from adapters.pulls import Pulls
 from adapters.streams import COMMANDS
 from domain.message import Refused, StreamId, WorkspaceId
+from domain.rates import Rates
 from workers.burial import Burial
 from workers.cases import Case, cases_of
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
+from workers.intake.arrivals import READ_TOGETHER, Arrivals
+from workers.intake.trimming import Trimming
 from workers.memory import collecting_seldom
 from workers.persevering import through_outages
 from workers.received import Received, Unreadable
@@ -40,7 +44,6 @@ TRIES = 5  # of one message; after the last it has crashed
 TOGETHER = 2  # deliveries at which a message is still taken together with others
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
 SIDE_BY_SIDE = 2  # batches being decided or stored at once
-TRIM_PAUSE = 0.5  # seconds
 IDLE = 5.0  # seconds without a command after which it says that it goes round
 
 
@@ -82,6 +85,7 @@ class Intake:
         clock: Callable[[], datetime],
         *,
         retry: float = 1.0,  # seconds before a failed message is tried again; doubled each time
+        limits: CommandLimits | None = None,  # of each key; without them nobody gives too many
     ) -> None:
         self._bus = bus
         self._decisions = decisions
@@ -91,11 +95,12 @@ class Intake:
         self._clock = clock
         self._retry = retry
         self._burial = Burial(bus, inbox, keys, contents, clock)
-        self._acknowledged = asyncio.Event()
+        self._trimming = Trimming(bus, (limits or CommandLimits()).waiting)
+        self._arrivals = Arrivals(bus, inbox, clock, Rates(limits.rate) if limits else None, self._ack)
 
     async def run(self) -> None:
         """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""
-        pulls = self._bus.pulls(COMMANDS, BATCH)
+        pulls = self._bus.pulls(COMMANDS, READ_TOGETHER)
         await pulls.start()
         prepared: asyncio.Queue[Batch] = asyncio.Queue(1)
         try:
@@ -103,19 +108,24 @@ class Intake:
                 await self._loops(pulls, prepared)
         finally:
             await pulls.stop()
+            await self._arrivals.give_back()
 
     async def _loops(self, pulls: Pulls, prepared: asyncio.Queue[Batch]) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._read(pulls.next, prepared), name="intake-read")
+            tasks.create_task(self._arrivals.fill(pulls), name="intake-fill")
+            tasks.create_task(self._arrivals.hold(), name="intake-hold")
+            tasks.create_task(self._read(prepared), name="intake-read")
             tasks.create_task(self._handle(prepared, tasks), name="intake-handle")
-            tasks.create_task(self._trim(), name="intake-trim")
+            tasks.create_task(self._trimming.run(), name="intake-trim")
 
-    async def _read(self, take: Callable[[], Awaitable[list[Msg]]], prepared: asyncio.Queue[Batch]) -> None:
+    async def _read(self, prepared: asyncio.Queue[Batch]) -> None:
         while True:
-            messages = await take()
+            messages = await self._arrivals.take(BATCH)
             # One that brought us down twice must not do it to others again.
             suspects = [message for message in messages if deliveries(message) > TOGETHER]
-            batch = Batch([message for message in messages if deliveries(message) <= TOGETHER])
+            if suspects:
+                messages = [message for message in messages if deliveries(message) <= TOGETHER]
+            batch = Batch(messages)
             if batch.messages:
                 batch.failed = not await self._survives(batch, partial(self._prepare, batch))
                 await prepared.put(batch)
@@ -140,21 +150,6 @@ class Intake:
         if batch.failed or not await self._survives(batch, partial(self._finish, batch)):
             for message in batch.messages:
                 await self._alone(message)
-
-    async def _trim(self) -> None:
-        """Keep the queue short: the server keeps what was acknowledged until it is told to remove it.
-
-        Acknowledgements are on their way meanwhile, and a full queue brings no more of them: it looks until all came.
-        """
-        while True:
-            await self._acknowledged.wait()
-            self._acknowledged.clear()
-            whole = False
-            with contextlib.suppress(*OUTAGES):
-                whole = await self._bus.trim(COMMANDS)
-            if not whole:
-                self._acknowledged.set()
-            await asyncio.sleep(TRIM_PAUSE)
 
     async def _survives(self, batch: Batch, work: Callable[[], Awaitable[None]]) -> bool:
         """Do the work, waiting for as long as a server is away; whether it went through."""
@@ -269,8 +264,7 @@ class Intake:
         metrics.answered([command.counted() for command in batch.commands])
 
     async def _ack(self, messages: Sequence[Msg]) -> None:
-        await self._bus.ack(messages)
-        self._acknowledged.set()
+        await self._trimming.acknowledge(messages)
 
     async def _crash(self, message: Msg) -> None:
         await self._burial.crash(message)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from adapters import cloudevents
-from adapters.bus import Bus, Notice
+from adapters.bus import Bus, CommandsFull, CommandTooLarge, Notice
 from adapters.cancellation import heeding
 from adapters.cloudevents import Address
 from adapters.contents import Contents
@@ -59,20 +59,28 @@ class Sweeper:
     async def sweep(self) -> int:
         """Publish what has been pending for too long; how many that were."""
         pending = await self._inbox.pending(timedelta(seconds=self._after), PAGE)
+        full: set[str] = set()  # subjects that have no room: what is behind waits for the next time, too
         for command in pending:
-            await self._publish(command)
+            address = Address(command.workspace, command.principal, command.name)
+            if address.subject not in full:
+                try:
+                    await self._publish(command, address)
+                except CommandsFull:
+                    full.add(address.subject)
         return len(pending)
 
-    async def _publish(self, command: Pending) -> None:
+    async def _publish(self, command: Pending, address: Address) -> None:
         try:
             body = self._contents.unseal(command.workspace, command.key, command.body)
         except SealBroken:
             log.error("sweeper: the body of command %s cannot be opened", command.command_id)  # noqa: TRY400  # no trace
             await self._put_aside(command, "seal_broken")
             return
-        address = Address(command.workspace, command.principal, command.name)
         crashpoint("before_sweep")
-        await self._bus.command(address, command.command_id, body, self._clock(), command.traceparent)
+        try:
+            await self._bus.command(address, command.command_id, body, self._clock(), command.traceparent)
+        except CommandTooLarge:  # accepted by a release that took larger ones
+            await self._put_aside(command, "too_large")
 
     async def _put_aside(self, command: Pending, reason: str) -> None:
         """Keep it for a person, who may replay it under the right master key; the letter first, for it has the body."""

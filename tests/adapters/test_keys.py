@@ -102,7 +102,7 @@ async def test_what_is_remembered_ends_with_its_seconds_or_at_once_when_told(poo
 async def test_each_key_is_a_user_of_the_broker_by_its_bcrypt(keys: Keys) -> None:
     key = await keys.create("shop", [Role.SERVICE])
     (user,) = await keys.nats_users()
-    assert (user.id, user.workspace, user.roles) == (key.id, SHOP, {Role.SERVICE})
+    assert (user.id, user.workspace, user.roles) == (key.id, SHOP, frozenset({Role.SERVICE}))
     assert user.password_hash.startswith(("$2a$04$", "$2b$04$"))
     assert bcrypt.checkpw(key.secret.encode(), user.password_hash.encode())
     assert user.password_hash not in repr(user)

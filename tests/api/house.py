@@ -49,6 +49,7 @@ from api.deps import Services
 from domain.account import ReportReady
 from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
+from domain.rates import Rates
 from infra.connections import Limits as ConnectionLimits
 from infra.serving import Server as Serving
 from infra.serving import configured
@@ -264,6 +265,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         segments = Segments(pool, vault, sealing, clock)
         staged = StagedImport(pool, vault, sealing)
         services = Services(
+            rates=Rates(1_000_000),
             keys=keys,
             models=models,
             contents=contents,

@@ -92,7 +92,13 @@ async def test_a_key_publishes_exactly_the_commands_of_its_roles(database_url: s
 async def test_who_only_reads_cannot_publish_at_all(database_url: str, nats_server: EmbeddedNats) -> None:
     async with keys_on(database_url, nats_server, frozenset({Role.AUDITOR})) as (key,):
         client = await connected(nats_server, key)
-        for subject in (f"cmd.shop.{key.id}.job.approve", f"cmd.shop.{key.id}.x", "evt.shop.x", f"out.shop.{key.id}", "x"):
+        for subject in (
+            f"cmd.shop.{key.id}.job.approve",
+            f"cmd.shop.{key.id}.x",
+            "evt.shop.x",
+            f"out.shop.{key.id}",
+            "x",
+        ):
             heard = await client.subscribe(f"_INBOX.{key.id}.>")
             await client.publish(subject, b"{}", reply=f"_INBOX.{key.id}.ack")
             await client.flush()

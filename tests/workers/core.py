@@ -35,7 +35,7 @@ from workers.relay import Relay
 HERE = WorkspaceId("here")
 MASTER, PEPPER = bytes(range(32)), bytes(range(32, 64))
 SYSTEM = Actor(PrincipalId("system-test"), HERE, frozenset({Role.SYSTEM}))
-QUICK = streams.Limits(duplicate_window=0.5, ack_wait=2.0)
+QUICK = streams.Limits(duplicate_window=0.5, ack_wait=2.0, commands_waiting=5_000)
 
 
 def clock() -> datetime:

@@ -1,0 +1,76 @@
+"""What a queue's consumer tells the server: done, not yet, again; and how its queue is kept short."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import orjson
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from adapters import streams
+from adapters.lean_client import LeanClient, frame
+
+PATIENCE = 10.0  # seconds for an answer from the server
+REMOVED_TOGETHER = 100  # requests under way at once
+
+
+class Consuming:
+    """The consumer's half of a bus client."""
+
+    nc: LeanClient
+    js: JetStreamContext
+
+    async def ack(self, messages: Sequence[Msg]) -> None:
+        """These messages are done with."""
+        await self.nc.put([frame(message.reply, b"+ACK") for message in messages])
+
+    async def trim(self, stream: str) -> tuple[int, bool]:
+        """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here.
+
+        Up to which sequence, and whether that was all it was given.
+        """
+        with streams.declared(stream):
+            info = await self.js.consumer_info(stream, streams.CONSUMERS[stream])
+            floor = (info.ack_floor and info.ack_floor.stream_seq) or 0
+            if floor:
+                await self.js.purge_stream(stream, seq=floor + 1)
+        return floor, not info.num_ack_pending
+
+    async def remove(self, stream: str, sequences: Sequence[int]) -> None:
+        """Remove single messages that were acknowledged, some at a time; one that is gone already is none."""
+        subject = f"$JS.API.STREAM.MSG.DELETE.{stream}"
+        for start in range(0, len(sequences), REMOVED_TOGETHER):
+            some = [orjson.dumps({"seq": one, "no_erase": True}) for one in sequences[start : start + REMOVED_TOGETHER]]
+            await asyncio.gather(*(self.nc.request(subject, body, timeout=PATIENCE) for body in some))
+
+    async def first(self, stream: str) -> str:
+        """Before which messages, as `stored_as` names them, nothing is left of a stream, nor of one of that name."""
+        with streams.declared(stream):
+            info = await self.js.stream_info(stream)
+        made = int(info.created.timestamp() * 1e6) * 1_000 if info.created else 0
+        return f"{info.state.first_seq}-{made}"
+
+    async def length(self, stream: str) -> int:
+        """How many messages of a queue are not acknowledged."""
+        with streams.declared(stream):
+            info = await self.js.consumer_info(stream, streams.CONSUMERS[stream])
+        return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+    async def working(self, message: Msg) -> None:
+        """This message is being worked on: do not deliver it again yet."""
+        await self.nc.publish(message.reply, b"+WPI")
+
+    async def again(self, message: Msg, seconds: float) -> None:
+        """Deliver this message again, after some seconds."""
+        await self.nc.publish(message.reply, b"-NAK " + json.dumps({"delay": int(seconds * 1e9)}).encode())
+
+    async def all_working(self, messages: Sequence[Msg]) -> None:
+        """The same for many."""
+        await self.nc.put([frame(message.reply, b"+WPI") for message in messages])
+
+    async def not_taken(self, messages: Sequence[Msg]) -> None:
+        """Nobody began on these: deliver them again at once."""
+        if self.nc.is_connected:
+            await self.nc.put([frame(message.reply, b"-NAK") for message in messages])
+            await self.nc.flush()

@@ -1,0 +1,206 @@
+"""One workspace's flood is its own: others' commands are answered meanwhile, and what was accepted stays accepted."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from nats.aio.msg import Msg
+
+from adapters import streams, wire
+from adapters.bus import BatchRefused, Message
+from adapters.bus_messages import STORE_REFUSED
+from adapters.cloudevents import Address, command_headers
+from adapters.command_limits import CommandLimits
+from adapters.inbox import Pending
+from domain.message import Actor, Role, WorkspaceId
+from tests.workers.core import HERE, Client, Core, campaign, clock, core, until
+from workers.commands import BATCH
+from workers.requests import command_key
+from workers.sweeper import Sweeper
+
+FLOODING = WorkspaceId("flooding")
+DEEP = streams.Limits(duplicate_window=0.5, commands_waiting=20_000)
+SHALLOW = streams.Limits(duplicate_window=0.5, commands_waiting=8)
+
+
+async def flood(house: Core, actor: Actor, count: int, name: str = "campaign.create") -> list[UUID]:
+    """Commands that wait on the bus."""
+    address, ids = Address(actor.workspace, actor.id, name), [uuid4() for _ in range(count)]
+    for start in range(0, count, 1_000):
+        some = ids[start : start + 1_000]
+        messages = [
+            Message(address.subject, orjson.dumps(campaign()), command_headers(address, one, clock())) for one in some
+        ]
+        await house.bus.batch(streams.COMMANDS, messages)
+    return ids
+
+
+async def pending(house: Core, actor: Actor, count: int, name: str = "campaign.create") -> list[Pending]:
+    """What HTTP accepted and did not come to publish."""
+    made = []
+    for _ in range(count):
+        body, command_id = orjson.dumps(campaign()), uuid4()
+        key = command_key(actor.workspace, actor.id, command_id)
+        sealed = house.contents.seal(actor.workspace, key, body)
+        one = Pending(key, command_id, actor.workspace, actor.id, name, wire.digest(name, body), sealed)
+        assert await house.inbox.accept(one) is None
+        made.append(one)
+    return made
+
+
+async def states(house: Core, made: Sequence[Pending]) -> set[str]:
+    rows = await house.inbox.find([one.key for one in made])
+    return {row.state for row in rows.values()}
+
+
+async def test_one_workspaces_ten_thousand_waiting_delay_another_by_no_more_than_what_is_in_work(
+    database_url: str, nats_url: str
+) -> None:
+    async with core(database_url, nats_url, DEEP) as house:
+        flooding = await house.principal(Role.AUTHOR, workspace=FLOODING)
+        author = await Client(house, await house.principal(Role.AUTHOR)).listen()
+        await flood(house, flooding, 10_000)
+        await author.give("campaign.create", campaign())
+        told = 0
+
+        async def count(_message: Msg) -> None:
+            nonlocal told
+            told += 1
+
+        await house.bus.nc.subscribe(f"out.{FLOODING}.{flooding.id}", cb=count)
+        async with house.running(house.intake().run):
+            assert (await author.outcome())["state"] == "applied"
+            assert told <= 6 * BATCH  # those decided, stored and prepared when it had been read, and its own batch
+
+
+async def test_what_is_over_a_keys_rate_is_refused_without_a_row_and_decided_when_sent_again(
+    house: Core, author: Client
+) -> None:
+    limits = CommandLimits(rate=3)
+    ids = [await author.give("campaign.create", campaign()) for _ in range(20)]
+    async with house.running(house.intake(limits=limits).run):
+        outcomes = [await author.outcome() for _ in ids]
+        refused = [one for one in outcomes if one["rule"] == "too_many"]
+        assert 10 <= len(refused) <= 17
+        assert {(one["state"], one["field"], one["detail"]["maximum"]) for one in refused} == {("refused", "actor", 3)}
+        assert all([await house.row(author.actor, UUID(one["command_id"])) is None for one in refused])
+        assert await house.bus.length(streams.COMMANDS) == 0
+        again = UUID(refused[0]["command_id"])
+
+        async def decided() -> bool:
+            headers = {"Nats-Msg-Id": str(uuid4())}
+            outcome = await author.ask("campaign.create", campaign(), command_id=again, headers=headers)
+            return bool(outcome["state"] == "applied")
+
+        await until(decided)
+    assert (await house.row(author.actor, again)).state == "applied"
+
+
+async def test_a_key_that_kept_to_its_rate_is_not_refused_for_an_intake_that_was_away(
+    house: Core, author: Client
+) -> None:
+    for _ in range(4):
+        for _ in range(3):
+            await author.give("campaign.create", campaign())
+        await asyncio.sleep(1.0)  # the rate is one of time: nothing to wait for
+    async with house.running(house.intake(limits=CommandLimits(rate=3)).run):
+        outcomes = [await author.outcome() for _ in range(12)]
+    assert {one["state"] for one in outcomes} == {"applied"}
+
+
+async def test_another_key_is_not_refused_for_the_rate_of_a_first(house: Core, author: Client) -> None:
+    other = await Client(house, await house.principal(Role.AUTHOR)).listen()
+    for _ in range(20):
+        await author.give("campaign.create", campaign())
+    await other.give("campaign.create", campaign())
+    async with house.running(house.intake(limits=CommandLimits(rate=1)).run):
+        assert (await other.outcome())["state"] == "applied"
+
+
+async def test_what_http_accepted_is_decided_though_the_key_is_over_its_rate(house: Core) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    made = await pending(house, actor, 12)
+    sweeper = Sweeper(house.bus, house.inbox, house.contents, clock, 0.0)
+    assert await sweeper.sweep() == 12
+    async with house.running(house.intake(limits=CommandLimits(rate=1)).run):
+        await until(lambda: applied(house, made))
+
+
+async def applied(house: Core, made: Sequence[Pending]) -> bool:
+    return await states(house, made) == {"applied"}
+
+
+async def test_what_the_server_has_no_room_for_is_published_later_and_holds_up_nobody(
+    database_url: str, nats_url: str
+) -> None:
+    async with core(database_url, nats_url, SHALLOW) as house:
+        many, other = await house.principal(Role.AUTHOR), await house.principal(Role.AUTHOR)
+        made, its = await pending(house, many, 20), await pending(house, other, 1)
+        sweeper = Sweeper(house.bus, house.inbox, house.contents, clock, 0.0)
+        await sweeper.sweep()
+        info = await house.bus.js.stream_info(streams.COMMANDS, subjects_filter=">")
+        assert sorted((info.state.subjects or {}).values()) == [1, 8]
+        async with house.running(house.intake().run):
+            await until(lambda: applied(house, its))
+
+            async def swept() -> bool:
+                await sweeper.sweep()
+                return await applied(house, made)
+
+            await until(swept)
+
+
+async def test_who_has_thousands_waiting_to_be_published_takes_turns_with_others(house: Core) -> None:
+    many, other = await house.principal(Role.AUTHOR), await house.principal(Role.AUTHOR)
+    await pending(house, many, 30)
+    (its,) = await pending(house, other, 1)
+    found = await house.inbox.pending(timedelta(0), 10)
+    assert len(found) == 10
+    assert its.key in [one.key for one in found[:2]]
+
+
+async def test_a_message_that_nobody_acknowledges_does_not_fill_the_subjects_of_others(
+    database_url: str, nats_url: str
+) -> None:
+    limits = CommandLimits()
+    patient = streams.Limits(duplicate_window=0.5, ack_wait=60.0, commands_waiting=limits.waiting)
+    async with core(database_url, nats_url, patient) as house:
+        author, held = await house.principal(Role.AUTHOR), await house.principal(Role.AUTHOR)
+        await flood(house, held, 1)
+        subscription = await house.bus.js.pull_subscribe_bind(streams.INTAKE, streams.COMMANDS)
+        await subscription.fetch(1, timeout=5)  # by an intake that was killed
+        async with house.running(house.intake(limits=limits).run):
+            for _ in range(3):
+
+                async def taken() -> bool:
+                    try:
+                        await flood(house, author, limits.waiting * 2 // 3)
+                    except BatchRefused as refused:
+                        assert_full(refused)
+                        return False
+                    return True
+
+                await until(taken, 15)
+            assert await house.bus.length(streams.COMMANDS) >= 1
+
+
+def assert_full(refused: BatchRefused) -> None:
+    assert refused.code == STORE_REFUSED
+
+
+@pytest.mark.parametrize("headers", [{"ce-id": None}, {"ce-id": "x"}])
+async def test_what_cannot_be_told_of_and_is_over_the_rate_is_passed_over(
+    house: Core, author: Client, headers: dict[str, str | None]
+) -> None:
+    for _ in range(30):
+        await author.give("campaign.create", campaign(), headers=headers)
+    async with house.running(house.intake(limits=CommandLimits(rate=2)).run):
+        await until(lambda: empty(house))
+    assert len(await house.dead.page(HERE)) <= 10
+
+
+async def empty(house: Core) -> bool:
+    return await house.bus.length(streams.COMMANDS) == 0

@@ -1,0 +1,1 @@
+"""What stands between COMMANDS and the deciding of commands: rates, turns of the workspaces, and trimming."""

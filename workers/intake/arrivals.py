@@ -1,0 +1,115 @@
+"""What has arrived on COMMANDS, within the keys' rates, and handed on by workspace in turn."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from nats.aio.msg import Msg
+
+from adapters.bus import Bus, delivered
+from adapters.bus_messages import left_behind
+from adapters.cloudevents import Address
+from adapters.heartbeats import beat
+from adapters.inbox import Inbox
+from adapters.pulls import Pulls
+from domain.rates import Rates
+from workers.intake.fair_queue import FairQueue
+from workers.intake.over_rate import Acknowledge, OverRate
+from workers.persevering import through_outages
+
+READ_AHEAD = 10_000  # messages: whoever has many waiting is read past up to here
+READ_TOGETHER = 2_000  # by one pull: reading is to be faster than deciding, or nobody would be read past
+READ_AHEAD_BYTES = 64 << 20
+BATCH_BYTES = 4 << 20  # of bodies that are decided together
+HOLD = 10.0  # seconds, a third of what the server waits for an acknowledgement
+IDLE = 5.0  # seconds
+SOON = 0.1  # seconds
+RECORD = 1_024  # bytes that a message takes beside its body
+NOBODY = ""
+READING = "intake-queue"  # the loop that looks at the queue, as `Pulls` names it
+
+
+class Arrivals:
+    """Reads ahead of what is decided, so that nobody's thousands are in front of somebody else's one.
+
+    The rate is measured by when the server stored a message: what could not be decided meanwhile is not held against
+    its giver. A message that is delivered again was within it before.
+    """
+
+    def __init__(
+        self, bus: Bus, inbox: Inbox, clock: Callable[[], datetime], rates: Rates | None, acknowledge: Acknowledge
+    ) -> None:
+        self._bus = bus
+        self._rates = rates
+        self._over = OverRate(bus, inbox, clock, acknowledge)
+        self._waiting: FairQueue[Msg] = FairQueue(READ_AHEAD, READ_AHEAD_BYTES, size)
+        self._behind = 0  # that the server had not handed out when it handed out the last one
+        self._came = asyncio.Event()
+        self._left = asyncio.Event()
+
+    async def fill(self, pulls: Pulls) -> None:
+        """Read ahead, until cancelled."""
+        while True:
+            while self._waiting.full:
+                self._left.clear()
+                beat(READING)
+                try:
+                    async with asyncio.timeout(IDLE):
+                        await self._left.wait()
+                except TimeoutError:
+                    continue
+            await self._admit(await pulls.next())
+
+    async def take(self, most: int) -> list[Msg]:
+        """The next ones, at least one.
+
+        What the server still has is read first, as far as there is room: it may be of somebody whose turn it is.
+        """
+        while not self._waiting:
+            self._came.clear()
+            await self._came.wait()
+        with suppress(TimeoutError):  # the server does not hand it out now: others have it
+            while self._behind and not self._waiting.full:
+                self._came.clear()
+                async with asyncio.timeout(SOON):
+                    await self._came.wait()
+        taken = self._waiting.take(most, BATCH_BYTES)
+        self._left.set()
+        return taken
+
+    async def hold(self) -> None:
+        """Tell the server of what waits here that it is seen to, or it would deliver it again; until cancelled."""
+        while True:
+            await asyncio.sleep(HOLD)
+            held = list(self._waiting.waited())
+            if held:
+                await through_outages(lambda: self._bus.all_working(held))  # noqa: B023  # done before the next round
+
+    async def give_back(self) -> None:
+        """What is left is for another reader to have at once."""
+        await self._bus.not_taken(self._waiting.drain())
+
+    async def _admit(self, messages: Sequence[Msg]) -> None:
+        over: list[tuple[Address | None, Msg]] = []
+        for message in messages:
+            address = Address.read(message.subject)
+            deliveries, stored = delivered(message)
+            principal, workspace = (address.principal, address.workspace) if address else (NOBODY, NOBODY)
+            if self._rates is None or deliveries > 1 or self._rates.take(principal, stored):
+                self._waiting.put(workspace, message)
+            else:
+                over.append((address, message))
+        if over:
+            assert self._rates is not None
+            for message in await self._over.turn_away(over, self._rates.rate):
+                address = Address.read(message.subject)
+                self._waiting.put(address.workspace if address else NOBODY, message)
+        self._behind = left_behind(messages[-1])
+        if self._waiting:
+            self._came.set()
+
+
+def size(message: Msg) -> int:
+    """The memory that a message takes, about."""
+    return len(message.data) + RECORD
