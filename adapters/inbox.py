@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.dead_letter_quota import Dead, DeadLetterQuota, bury
 from domain.message import PrincipalId, StreamId, WorkspaceId
 
 State = Literal["pending", "applied", "refused", "crashed"]
@@ -62,14 +63,6 @@ ON CONFLICT (key) DO UPDATE SET state = 'crashed', rule = excluded.rule, answere
 WHERE commands.state = 'pending' AND commands.digest = excluded.digest AND NOT EXISTS (
     SELECT FROM dead_letters d WHERE d.id = commands.key AND d.source = %(source)s)
 """
-BURY = """
-INSERT INTO dead_letters (id, workspace, principal, name, command_id, reason, traceparent, body, source)
-VALUES (%(id)s, %(workspace)s, %(principal)s, %(name)s, %(command_id)s, %(reason)s, %(traceparent)s, %(body)s,
-        %(source)s)
-ON CONFLICT (id) DO UPDATE SET state = 'dead', reason = excluded.reason, body = excluded.body, died_at = now(),
-    source = excluded.source
-WHERE dead_letters.state = 'replayed' AND (dead_letters.source = excluded.source) IS NOT TRUE
-"""
 TRYING = """
 INSERT INTO tries (message, begun) VALUES (%s, 1)
 ON CONFLICT (message) DO UPDATE SET begun = tries.begun + 1 RETURNING begun
@@ -92,24 +85,6 @@ WITH gone AS (
 INSERT INTO dead_letter_actions (letter, action, principal) SELECT id, 'dropped', 'system-sweeper' FROM gone
 """
 KEPT = timedelta(days=30)  # that a dead message's body is kept: it may say something of people
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """A message that nobody could handle. `id` is its command's key; `body` is sealed under it.
-
-    `source` tells it from any other message of the command; a command that died without one has none.
-    """
-
-    id: UUID
-    workspace: WorkspaceId  # empty: nobody's
-    principal: PrincipalId  # empty: nobody
-    name: str
-    command_id: UUID | None  # None: it could not be read
-    reason: str
-    body: bytes
-    traceparent: str = ""
-    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +126,10 @@ class Pending:
 class Inbox:
     """Looks commands up, accepts them before they are published, and marks those that nobody could answer."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], quota: DeadLetterQuota | None = None) -> None:
+        """`quota`: of the dead letters of a workspace."""
         self._pool = pool
+        self._quota = quota or DeadLetterQuota()
 
     async def find(self, keys: Collection[UUID]) -> dict[UUID, CommandRow]:
         """The rows of these keys, in one round trip; a key without a row is left out."""
@@ -211,13 +188,19 @@ class Inbox:
         async with self._pool.connection() as connection:
             await connection.execute(GONE, {"first": first})
 
-    async def bury(self, dead: Dead) -> None:
-        """Put a message aside for a person; one that lies there already, was dropped, or was replayed stays as it is.
+    async def bury(self, dead: Dead) -> bool:
+        """Put a message aside for a person; whether its body is kept, see `bury_all`."""
+        return (await self.bury_all([dead]))[0]
 
-        What was replayed and died anew, as another message, lies there again.
+    async def bury_all(self, dead: Sequence[Dead]) -> list[bool]:
+        """Put messages aside, as far as the quota of their key and workspace goes; of which the body is kept.
+
+        One that lies there already, was dropped, or was replayed stays as it is; what was replayed and died anew, as
+        another message, lies there again. Beyond the quota a command's letter is kept without its body, and nothing of
+        what could not be read.
         """
         async with self._pool.connection() as connection:
-            await connection.execute(BURY, {name: getattr(dead, name) for name in Dead.__slots__})
+            return await bury(connection, dead, self._quota)
 
     async def expire(self) -> int:
         """Forget the bodies of those that nobody has seen to for long; how many."""

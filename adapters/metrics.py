@@ -70,6 +70,9 @@ APPEND_SECONDS = histogram("append_batch_duration_seconds", "One transaction of 
 READ = counter("log_events_total", "Events that a reader of the log has taken in.", "reader")
 OVER_RATE = counter("commands_over_rate_total", "Commands on the bus that came faster than their key's rate.")
 BURIED = counter("buried_messages_total", "Messages put aside that nobody could handle, by the reason.", "reason")
+NOT_KEPT = counter(
+    "dead_letters_not_kept_total", "Messages put aside whose body was not kept, for a quota was reached.", "reason"
+)
 SENDS = counter("sends_total", "Outcomes of sends as recorded in the log, by result and reason.", "result", "reason")
 SEND_TIME = histogram("send_duration_seconds", "Handing one text to WhatsApp, until it answered.", SEND_SECONDS)
 RECEIVED = counter("receipts_total", "Receipts of phones that moved a delivery on.", "receipt")
@@ -134,6 +137,11 @@ def appended(verdicts: Iterable[str], seconds: float) -> None:
 def buried(reason: str) -> None:
     """A message was put aside."""
     BURIED.labels(reason if reason in _reasons else OTHER).inc()
+
+
+def not_kept(reason: str) -> None:
+    """A message was put aside without its body, or nothing of it was kept: a quota was reached."""
+    NOT_KEPT.labels(reason if reason in _reasons else OTHER).inc()
 
 
 def outcomes(events: Iterable[Event]) -> None:

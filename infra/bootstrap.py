@@ -138,7 +138,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             bus=bus,
             store=store,
             signal=signal,
-            inbox=Inbox(pool),
+            inbox=Inbox(pool, settings.dead_letter_quota),
             keys=Keys(pool, settings.pepper(), limits=settings.command_limits),
             sealing=sealing,
             contents=contents,

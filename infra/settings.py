@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.command_limits import CommandLimits
+from adapters.dead_letter_quota import DeadLetterQuota
 from domain.quota import USUAL_ACT
 from infra.child import usable, write_private
 
@@ -82,6 +83,12 @@ class Settings(BaseSettings):
     )
     commands_bytes: Annotated[int, Field(ge=1 << 20)] = Field(
         CommandLimits().stream_bytes, description="Bytes of commands that may wait on the bus, all keys' together."
+    )
+    dead_letters: Annotated[int, Field(ge=4)] = Field(
+        DeadLetterQuota().letters, description="Dead letters that a workspace may have; a fourth of them of one key."
+    )
+    dead_letter_bytes: Annotated[int, Field(ge=1 << 20)] = Field(
+        DeadLetterQuota().bytes, description="Bytes of a workspace's dead letters; a fourth of them of one key."
     )
     sweep_after: Annotated[float, Field(ge=0.1, le=3_600)] = Field(
         5.0, description="Seconds after which a command that HTTP accepted and nobody answered is published again."
@@ -165,6 +172,11 @@ class Settings(BaseSettings):
     def command_limits(self) -> CommandLimits:
         """How much a key, and all together, may have waiting on the bus."""
         return CommandLimits(self.command_rate, self.commands_bytes)
+
+    @property
+    def dead_letter_quota(self) -> DeadLetterQuota:
+        """What a workspace's dead letters may be."""
+        return DeadLetterQuota(self.dead_letters, self.dead_letter_bytes)
 
     def master_key(self) -> bytes:
         """The key-encryption key of vault and contents: 32 bytes in a 0600 file, made at the first start."""

@@ -247,8 +247,7 @@ class Intake:
 
     async def _answer(self, batch: Batch) -> None:
         began = time.monotonic()
-        for message, reason in batch.unreadable:
-            await self._burial.bury(message, reason)
+        await self._burial.bury_all(batch.unreadable)
         turned = [command for command in batch.commands if command.turned]
         refused = [command.turned for command in turned if command.turned]
         crashpoint("before_append")

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from adapters import cloudevents
+from adapters import cloudevents, metrics
 from adapters.bus import Bus, CommandsFull, CommandTooLarge, Notice
 from adapters.cancellation import heeding
 from adapters.cloudevents import Address
 from adapters.contents import Contents
+from adapters.dead_letter_quota import Dead
 from adapters.heartbeats import beat
-from adapters.inbox import Dead, Inbox, Pending
+from adapters.inbox import Inbox, Pending
 from adapters.outages import OUTAGES
 from adapters.sealing import SealBroken
 from adapters.streams import COMMANDS
@@ -85,7 +86,8 @@ class Sweeper:
     async def _put_aside(self, command: Pending, reason: str) -> None:
         """Keep it for a person, who may replay it under the right master key; the letter first, for it has the body."""
         given = (command.key, command.workspace, command.principal, command.name, command.command_id)
-        await self._inbox.bury(Dead(*given, reason, command.body, command.traceparent))
+        if not await self._inbox.bury(Dead(*given, reason, command.body, command.traceparent)):
+            metrics.not_kept(reason)
         await self._inbox.crash(command, reason)
         told = {"letter": str(command.key), "kind": command.name, "rule": reason}
         log.warning("buried a dead letter", extra=told)

@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from adapters import wire
-from adapters.inbox import Dead, Pending
+from adapters.dead_letter_quota import Dead
+from adapters.inbox import Pending
 from domain.message import PrincipalId, Role, WorkspaceId
 from tests.api.house import House, Tenant
 from tests.api.test_commands import until

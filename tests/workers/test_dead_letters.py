@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from adapters import streams, wire
+from adapters.dead_letter_quota import Dead
 from adapters.dead_letters import DeadLetter
-from adapters.inbox import Dead
 from adapters.streams import Limits
 from domain.message import PrincipalId, Refused, WorkspaceId
 from tests.workers.core import HERE, Client, Core, campaign, clock, until

@@ -14,7 +14,8 @@ from adapters.bus import BatchRefused, Message
 from adapters.bus_messages import STORE_REFUSED
 from adapters.cloudevents import Address, command_headers
 from adapters.command_limits import CommandLimits
-from adapters.inbox import Pending
+from adapters.dead_letter_quota import KEPT_OF_UNREADABLE, Dead, DeadLetterQuota
+from adapters.inbox import Inbox, Pending
 from domain.message import Actor, Role, WorkspaceId
 from tests.workers.core import HERE, Client, Core, campaign, clock, core, until
 from workers.commands import BATCH
@@ -204,3 +205,53 @@ async def test_what_cannot_be_told_of_and_is_over_the_rate_is_passed_over(
 
 async def empty(house: Core) -> bool:
     return await house.bus.length(streams.COMMANDS) == 0
+
+
+async def test_dead_letters_keep_a_few_kilobytes_of_what_could_not_be_read(house: Core, author: Client) -> None:
+    async with house.running(house.intake().run):
+        await author.give("campaign.create", b"x" * 60_000, headers={"ce-id": None})
+        await until(lambda: dead(house, 1))
+    (letter,) = await house.dead.page(HERE)
+    assert await house.dead.show(HERE, letter.id, author.actor.id) == b"x" * KEPT_OF_UNREADABLE
+
+
+async def test_a_key_that_fills_its_quota_of_dead_letters_takes_no_room_of_others(house: Core, author: Client) -> None:
+    house.inbox = Inbox(house.pool, DeadLetterQuota(letters=12, bytes=1 << 20))
+    colleague = await Client(house, await house.principal(Role.AUTHOR)).listen()
+    other = await Client(house, await house.principal(Role.AUTHOR, workspace=FLOODING)).listen()
+    async with house.running(house.intake().run):
+        for _ in range(10):
+            await author.give("campaign.create", b"{", headers={"ce-id": None})
+        for client in (colleague, other):
+            await client.give("campaign.create", b"{", headers={"ce-id": None})
+        await until(lambda: empty(house))
+    assert len(await house.dead.page(HERE)) == 3 + 1  # a fourth of the workspace's, and the colleague's
+    assert len(await house.dead.page(FLOODING)) == 1
+    assert (await house.bus.js.stream_info(streams.DEAD)).state.messages == 5
+    first = (await house.dead.page(HERE))[-1]
+    await house.dead.drop(HERE, first.id, author.actor.id)  # then there is room for one more
+    async with house.running(house.intake().run):
+        for _ in range(3):
+            await author.give("campaign.create", b"{", headers={"ce-id": None})
+        await until(lambda: empty(house))
+    assert len(await house.dead.page(HERE, state="dead")) == 3 + 1
+
+
+async def test_letters_of_large_bodies_are_bounded_by_their_bytes_and_a_command_keeps_its_letter(house: Core) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    inbox = Inbox(house.pool, DeadLetterQuota(letters=1_000, bytes=1 << 20))
+    kept = []
+    for _ in range(6):
+        key = command_key(HERE, actor.id, uuid4())
+        sealed = house.contents.seal(HERE, key, b"x" * 60_000)
+        kept.append(await inbox.bury(Dead(key, HERE, actor.id, "campaign.create", key, "crashed", sealed)))
+    assert kept == [True] * 4 + [False] * 2
+    assert [letter.state for letter in await house.dead.page(HERE)] == ["dropped"] * 2 + ["dead"] * 4
+    async with house.pool.connection() as connection:
+        used = await (await connection.execute("SELECT letters, bytes FROM dead_letter_usage")).fetchone()
+        held = await (await connection.execute("SELECT count(body), sum(length(body)) FROM dead_letters")).fetchone()
+    assert used == held
+
+
+async def dead(house: Core, count: int) -> bool:
+    return len(await house.dead.page(HERE)) == count

@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from adapters import streams, wire
-from adapters.inbox import Dead, Pending
+from adapters.dead_letter_quota import Dead
+from adapters.inbox import Pending
 from domain.message import Refused, Role
 from tests.workers.core import HERE, Core, campaign, clock, until
 from workers.requests import command_key
