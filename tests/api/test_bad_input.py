@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,7 +10,9 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
+from adapters.command_limits import MAX_BODY
 from domain.message import Role
+from domain.rates import Rates
 from tests.api.house import House, Tenant, csv_of, problem_in
 
 NEW: dict[str, Any] = {"title": "Spring", "parts": [{"text": "Hello {{name}}"}]}
@@ -97,10 +100,28 @@ def test_more_than_a_megabyte(house: House, tenant: Tenant, declared: bool) -> N
     tenant.campaign()
 
 
-def test_almost_a_megabyte_is_read_and_refused_for_what_is_wrong_with_it(tenant: Tenant) -> None:
-    raw = b'{"title": "' + b"x" * 999_980 + b'"}'
-    response = tenant.ask("POST", "/v1/campaigns", content=raw, headers=JSON)
-    assert asked(problem_in(response)) == (422, "string_too_long", "title")
+def test_a_command_of_64_kb_is_read_and_refused_for_what_is_wrong_with_it_and_a_larger_one_unread(
+    tenant: Tenant,
+) -> None:
+    def given(size: int) -> bytes:
+        return b'{"title": "' + b"x" * (size - 13) + b'"}'
+
+    refused = tenant.ask("POST", "/v1/campaigns", content=given(MAX_BODY - 100), headers=JSON)
+    assert asked(problem_in(refused)) == (422, "string_too_long", "title")
+    for size in (MAX_BODY, MAX_BODY + 1):  # with the id that is added it is too large for the bus
+        too_large = problem_in(tenant.ask("POST", "/v1/campaigns", content=given(size), headers=JSON))
+        assert asked(too_large) == (413, "too_large", "body")
+        assert too_large["params"] == {"maximum": MAX_BODY}
+
+
+def test_a_key_over_its_rate_of_commands_is_told_when_to_come_again(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenant.house.app.state, "services", replace(tenant.house.services, rates=Rates(0.5)))
+    answers = [tenant.ask("POST", "/v1/campaigns", json=NEW) for _ in range(3)]
+    answer = next(one for one in answers if one.status_code == 429)
+    assert asked(problem_in(answer)) == (429, "too_many", "actor")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 2
 
 
 def test_no_words_of_a_body_come_back(tenant: Tenant) -> None:
