@@ -73,6 +73,15 @@ def send(pid: int, sign: signal.Signals) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
+def left_of(session: int, directory: Path) -> Iterator[int]:
+    """Children of a dead process that live on: of the session that it led, in the directory in which it ran."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended, or is not ours to look into
+            state, _, _, its_session, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(its_session) == session != 0 and state not in "ZX" and (process / "cwd").samefile(directory):
+                yield int(process.name)
+
+
 class Child:
     """One server process in a session of its own, so that Ctrl-C reaches only the supervisor."""
 
@@ -110,21 +119,26 @@ class Child:
 
     def running(self) -> int | None:
         """The pid of the process last started in this directory, by whichever supervisor, while it runs."""
+        pid = self._recorded()
+        return pid if pid and birth(pid) == self._record.read_text() else None
+
+    def _recorded(self) -> int:
+        """The pid of the process last started here, or 0."""
         recorded = self._record.read_text() if self._record.exists() else ""
-        pid = int(recorded.split()[0]) if recorded else 0
-        return pid if pid and birth(pid) == recorded else None
+        return int(recorded.split()[0]) if recorded else 0
 
     def end_leftover(self, ask: signal.Signals, seconds: float) -> None:
         """End what a killed supervisor left, running or stopped: asked first, killed when it does not listen."""
         for sign, patience in ((ask, seconds), (signal.SIGKILL, 5.0)):
             pid = self.running()
             if pid is None:
-                return
+                break
             send(pid, sign)
-            if wait_until(lambda: self.running() is None, patience):
-                return
+            wait_until(lambda: self.running() is None, patience)
         if (pid := self.running()) is not None:
             raise ServerError(f"An earlier {self.name} (process {pid}) in {self.directory} does not end.")
+        for pid in left_of(self._recorded(), self.directory):
+            send(pid, signal.SIGKILL)
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +22,7 @@ from infra.unprivileged import Disguise, disguise
 SOCKET_PATH_BYTES = 107  # the kernel's limit for the whole path of a Unix socket
 ROLE = DATABASE = "drumline"
 NOBODY = 2**22 + 1  # a pid that no process has: the kernel's limit is below
+TITLE = b"postgres: "  # how the processes of a server are called, but for the first
 HELD = "pre-existing shared memory block"
 
 # Durability is spelt out though it is the default: nothing is to depend on how a binary was built. The log says neither
@@ -96,7 +99,9 @@ class EmbeddedPostgres:
         if place.owner != os.geteuid():
             for way in (self.home.parent, self.home):
                 way.chmod(0o711)
+        self._signal_orphans(signal.SIGCONT)  # a server waits for its own before it ends
         self._child.end_leftover(signal.SIGINT, 15)
+        self._signal_orphans(signal.SIGKILL)
         self._disown()
         if not self.data.exists():
             self._create(place)
@@ -148,6 +153,12 @@ class EmbeddedPostgres:
         if found.st_uid != place.owner or found.st_mode & 0o077:
             raise ServerError(f"{self.sockets} is not ours alone: remove it.")
 
+    def _signal_orphans(self, sign: signal.Signals) -> None:
+        """Tell what a dead server left. It holds the server's memory, and one that is stopped would do so for good."""
+        for pid in orphans(self.data):
+            with suppress(ProcessLookupError):
+                os.kill(pid, sign)
+
     def _disown(self) -> None:
         """Take a dead server's pid out of the files that PostgreSQL refuses to start for while a process has that pid.
 
@@ -167,6 +178,7 @@ class EmbeddedPostgres:
         words, said = self._child.last_words(), self._child.said()
         self._child.kill()
         if HELD in said:
+            self._signal_orphans(signal.SIGKILL)
             return False
         raise ServerError(f"The embedded PostgreSQL does not start: {words} (all of it in {self._child.log}).")
 
@@ -186,3 +198,11 @@ class EmbeddedPostgres:
 def fits(directory: Path) -> bool:
     """Whether PostgreSQL's socket can lie in this directory."""
     return len(os.fsencode(directory / ".s.PGSQL.5432.lock")) <= SOCKET_PATH_BYTES
+
+
+def orphans(data: Path) -> Iterator[int]:
+    """The pids of a server's processes in this data directory, but for the server itself: it bears another title."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended, or is not ours to look into
+            if (process / "cmdline").read_bytes().startswith(TITLE) and (process / "cwd").samefile(data):
+                yield int(process.name)

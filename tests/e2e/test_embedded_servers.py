@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from nats.aio.client import Client
 from infra import embedded_nats, unprivileged
 from infra.child import Child, birth, wait_until
 from infra.embedded import EmbeddedNats, EmbeddedPostgres, EmbeddedServers, NatsUser, ServerError
-from infra.embedded_postgres import HELD, binaries
+from infra.embedded_postgres import HELD, binaries, orphans
 
 WAIT = 30.0  # seconds
 SUPERVISOR = """
@@ -171,7 +172,8 @@ async def test_what_was_written_outlives_kill_9_of_both_servers(servers: Embedde
     assert await messages(servers) == 1
 
 
-def test_servers_of_a_killed_supervisor_end_and_the_next_one_finds_everything(scratch: Path) -> None:
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+def test_servers_of_a_killed_supervisor_end_and_the_next_one_finds_everything(scratch: Path, stopped: bool) -> None:
     servers = EmbeddedServers(scratch / "data")
     with subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR, servers.data_dir], stdout=subprocess.PIPE, text=True
@@ -180,11 +182,46 @@ def test_servers_of_a_killed_supervisor_end_and_the_next_one_finds_everything(sc
         assert supervisor.stdout.readline() == "started\n"
         write_row(servers)
         asyncio.run(publish_one(servers))
+        if stopped:
+            for pid in (servers.postgres.running(), servers.nats.running(), *orphans(servers.postgres.data)):
+                assert pid is not None
+                os.kill(pid, signal.SIGSTOP)
         supervisor.kill()
-    assert wait_until(lambda: servers.postgres.running() is None and servers.nats.running() is None, 10)
+    assert stopped or wait_until(lambda: servers.postgres.running() is None and servers.nats.running() is None, 10)
     with servers:
         assert rows(servers) == [(42,)]
         assert asyncio.run(messages(servers)) == 1
+
+
+def test_a_stopped_child_of_a_leftover_is_killed_and_one_that_left_for_elsewhere_is_not(scratch: Path) -> None:
+    child = Child("parent", scratch, scratch / "log")
+    program = """
+        import subprocess, sys, time
+        for place in (".", "/"):
+            one = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], cwd=place)
+            print(one.pid, flush=True)
+    """
+    child.start([sys.executable, "-c", textwrap.dedent(program)], signal.SIGTERM)
+    assert wait_until(lambda: not child.alive(), 20)
+    left, elsewhere = (int(pid) for pid in child.said().split())
+    try:
+        os.kill(left, signal.SIGSTOP)
+        child.end_leftover(signal.SIGTERM, 0.1)
+        assert wait_until(lambda: birth(left) is None, 10)
+        assert birth(elsewhere)
+    finally:
+        os.kill(elsewhere, signal.SIGKILL)
+        child.kill()
+
+
+def test_a_leftover_that_does_not_listen_is_killed(scratch: Path) -> None:
+    former, next_one = (Child("sleeper", scratch, scratch / "log") for _ in range(2))
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    former.start([sys.executable, "-c", deaf], signal.SIGTERM)
+    assert wait_until(lambda: bool(former.said()), 20)
+    next_one.end_leftover(signal.SIGTERM, 0.1)
+    assert next_one.running() is None
+    former.stop(signal.SIGTERM, 5)
 
 
 def test_what_a_killed_supervisor_left_running_is_ended_first(scratch: Path) -> None:
@@ -222,11 +259,25 @@ def test_postgres_starts_though_its_former_pid_is_there_today(servers: EmbeddedS
     assert rows(servers) == [(42,)]
 
 
-def test_postgres_waits_for_what_is_left_of_one_that_was_killed(servers: EmbeddedServers) -> None:
+def test_what_is_left_of_a_postgres_that_was_killed_is_ended_though_it_is_stopped(servers: EmbeddedServers) -> None:
     write_row(servers)
     with psycopg.connect(servers.database_url) as connection:
         backend = connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)  # it still holds the shared memory when the server is gone
+        servers.postgres.kill()
+        servers.postgres.start()
+        assert not Path(f"/proc/{backend}").exists()
+    assert rows(servers) == [(42,)]
+
+
+def test_postgres_waits_for_the_memory_of_one_that_was_killed(
+    servers: EmbeddedServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_row(servers)
+    monkeypatch.setattr("infra.embedded_postgres.orphans", lambda data: ())  # as if nobody could be seen
+    with psycopg.connect(servers.database_url) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
         servers.postgres.kill()
         starting = threading.Thread(target=servers.postgres.start)
         starting.start()
