@@ -142,7 +142,10 @@ def decide(recipient: Recipient, command: Command, facts: Facts) -> Sequence[Eve
                 return []
             return [ConsentRecorded(command.source, command.given_at, command.proof)]
         case ReceiveMessage():
-            return [] if recipient.erased else receive(recipient, command, facts)
+            if recipient.erased:
+                return []
+            check_known(facts)
+            return receive(recipient, command, facts)
         case OptOut():
             if recipient.opted_out or recipient.erased:
                 return []

@@ -12,13 +12,13 @@ from domain.account import RegisterAccount
 from domain.allowance import AllowanceClosed, AllowanceGranted, GrantAllowance
 from domain.campaign import CreateCampaign
 from domain.message import Command, Decider, Event, Refused, StreamId, WorkspaceId
-from domain.recipient import EraseRecipient, OptOut, RecordConsent
+from domain.recipient import EraseRecipient, OptOut, ReceiveMessage, RecordConsent
 from domain.send import SendIntended
 from workers.requests import Request
 from workers.states import Later
 
 BEGINNINGS = {CreateCampaign, RegisterAccount, RecordConsent}
-ABOUT_PEOPLE = (RecordConsent, OptOut, EraseRecipient)  # and refused of people whom the workspace does not know
+ABOUT_PEOPLE = (RecordConsent, OptOut, EraseRecipient, ReceiveMessage)  # refused of whom the workspace does not know
 
 
 @dataclass(slots=True)

@@ -74,6 +74,10 @@ def test_a_job_with_a_removed_account_is_neither_submitted_nor_revised(tenant: T
 
 @pytest.fixture
 def begun(house: House, tenant: Tenant) -> UUID:
+    return a_begun_one(house, tenant)
+
+
+def a_begun_one(house: House, tenant: Tenant) -> UUID:
     """A delivery of a running job, intended a moment ago."""
     job = tenant.job(rows=1)
     approve(tenant, job)
@@ -89,6 +93,11 @@ def begun(house: House, tenant: Tenant) -> UUID:
 
 @pytest.fixture
 def unknown(house: House, tenant: Tenant, begun: UUID) -> UUID:
+    return doubted(house, tenant, begun)
+
+
+def doubted(house: House, tenant: Tenant, begun: UUID) -> UUID:
+    """The same delivery, of which nobody can tell what became."""
     assert house.decide(DoubtSend(begun, 0, Doubt.DEADLINE), tenant.workspace).state == "applied"
     return begun
 

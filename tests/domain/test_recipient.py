@@ -104,11 +104,6 @@ def test_whoever_the_vault_holds_can_be_erased_once(given: Given) -> None:
     after.vault(held=False).when(EraseRecipient(ANA), ADMIN, at=NOW + DAY).then_nothing()
 
 
-@pytest.mark.parametrize("command", [CONSENT, OptOut(ANA), EraseRecipient(ANA)])
-def test_nothing_is_decided_of_somebody_whom_the_workspace_does_not_know(command: Command) -> None:
-    UNHEARD_OF.vault().when(command, ADMIN).then_refused("unknown_recipient", "recipient_id")
-
-
 def test_no_consent_brings_an_erased_person_back() -> None:
     given = AGREED.on(ANA_STREAM, RecipientErased(NOW - SECOND))
     given.when(replace(CONSENT, given_at=NOW)).then_refused("erased", "recipient_id")
@@ -122,6 +117,11 @@ def test_there_are_no_recipients_without_a_workspace(command: Command) -> None:
 
 WROTE = ReceiveMessage(ANA, NORTH, an_id("message"), Arrived.TEXT, NOW - SECOND, None, opts_out=False)
 RECEIVED = MessageReceived(NORTH, an_id("message"), Arrived.TEXT, NOW - SECOND, None)
+
+
+@pytest.mark.parametrize("command", [CONSENT, OptOut(ANA), EraseRecipient(ANA), WROTE])
+def test_nothing_is_decided_of_somebody_whom_the_workspace_does_not_know(command: Command) -> None:
+    UNHEARD_OF.vault().when(command, SYSTEM).then_refused("unknown_recipient", "recipient_id")
 
 
 def test_a_message_of_anybody_is_received_and_changes_no_consent() -> None:

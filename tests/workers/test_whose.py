@@ -1,7 +1,8 @@
 """A stream is one workspace's: no other begins it, adds to it, or hears that it is there."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from adapters.vault import Entry, Vault
 from domain.campaign import ArchiveCampaign, Campaign, CampaignArchived, CreateCampaign, ReviseCampaign
 from domain.content import TextPart
 from domain.message import Actor, Command, PrincipalId, Ref, Role, StreamId, WorkspaceId
-from domain.ports import Arrived
+from domain.ports import Arrived, Gathered
 from domain.recipient import (
     DECIDER,
     ConsentSource,
@@ -103,10 +104,10 @@ async def test_what_was_recorded_of_a_person_before_they_were_imported_can_still
 class Everybody:
     """A vault that knows everybody."""
 
-    async def __call__(self, *_: object) -> object:
+    async def __call__(self, command: Command, actor: Actor, states: Mapping[StreamId, Any]) -> Gathered:
         raise AssertionError("asked for nothing but people")
 
-    async def held(self, people: object) -> object:
+    async def held(self, people: Collection[tuple[WorkspaceId, UUID]]) -> Collection[tuple[WorkspaceId, UUID]]:
         return people
 
 
