@@ -18,7 +18,7 @@ from tests.conftest import TEMPLATE
 def house(postgres: EmbeddedPostgres) -> Iterator[House]:
     """The API with its workers, on a database and a broker of this session."""
     with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE api TEMPLATE {TEMPLATE}")
+        connection.execute(f"CREATE DATABASE api TEMPLATE {TEMPLATE} STRATEGY file_copy")
     path = Path(tempfile.mkdtemp(prefix="drl-api-"))
     nats = EmbeddedNats(path / "nats")
     nats.start()
