@@ -37,7 +37,15 @@ class Sandbox:
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(*self.command)
-        await self.control.alive()
+        await self.listens()
+
+    async def listens(self) -> None:
+        """Wait until it answers: a busy machine takes long to start it, and one that ended never answers."""
+        for _ in range(12):
+            assert self.process.returncode is None, "the sandbox ended"
+            with contextlib.suppress(TimeoutError):
+                return await self.control.alive(5.0)
+        raise AssertionError("the sandbox does not answer")
 
 
 @contextlib.asynccontextmanager
@@ -48,7 +56,7 @@ async def running_sandbox(data_dir: Path, *flags: str) -> AsyncIterator[Sandbox]
     async with SandboxControl(url) as control:
         sandbox = Sandbox(url, data_dir, control, command, await asyncio.create_subprocess_exec(*command))
         try:
-            await control.alive()
+            await sandbox.listens()
             yield sandbox
         finally:
             await sandbox.kill()
