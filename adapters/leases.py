@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection
 from psycopg.rows import args_row
@@ -17,11 +17,11 @@ ADD = "INSERT INTO leases (account) VALUES (%s) ON CONFLICT DO NOTHING"
 TTL = 15.0  # seconds from a holder's last renewal, by the database's clock, until the account may be taken from it
 MARGIN = 3.0  # seconds before that end in which the holder itself is not sure any more
 LOOK = """
-SELECT owner, pid, started, browser_group, coalesce(expires_at <= clock_timestamp(), false) FROM leases
+SELECT owner, namespace, pid, started, browser_group, coalesce(expires_at <= clock_timestamp(), false) FROM leases
 WHERE account = %s FOR NO KEY UPDATE
 """
 TAKE = """
-UPDATE leases SET fence = fence + 1, owner = %s, pid = %s, started = %s, claimed_at = clock_timestamp(),
+UPDATE leases SET fence = fence + 1, owner = %s, namespace = %s, pid = %s, started = %s, claimed_at = clock_timestamp(),
     expires_at = clock_timestamp() + make_interval(secs => %s)
 WHERE account = %s RETURNING fence
 """
@@ -36,7 +36,7 @@ FROM held WHERE l.account = held.account RETURNING l.account
 """
 BROWSER = "UPDATE leases SET browser_group = %s WHERE account = %s AND fence = %s"
 RELEASE = """
-UPDATE leases SET owner = NULL, pid = NULL, started = NULL, browser_group = NULL, expires_at = NULL
+UPDATE leases SET owner = NULL, namespace = NULL, pid = NULL, started = NULL, browser_group = NULL, expires_at = NULL
 WHERE account = %s AND fence = %s
 """
 # Processes of one host count together, one after the other.
@@ -48,9 +48,10 @@ PERMITS = "SELECT account, permits FROM leases WHERE account = ANY(%s)"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, so that no later one with the same number is taken for it."""
+    """A process, so that no other one with the same number is taken for it."""
 
     boot: str  # the host's boot id
+    namespace: str  # of pids, and of the clock that `started` is told by; a container has its own
     pid: int
     started: str  # in clock ticks since the boot
 
@@ -58,11 +59,22 @@ class Owner:
     def here(cls) -> Self:
         """This process."""
         pid = os.getpid()
-        return cls(boot_id(), pid, started(pid) or "")
+        return cls(boot_id(), namespace(), pid, started(pid) or "")
+
+    def neighbour(self, other: "Owner") -> bool:
+        """Whether one can see of the other whether it runs: on one host, in one namespace."""
+        return (self.boot, self.namespace) == (other.boot, other.namespace)
 
     def alive(self) -> bool:
-        """Whether it still runs on this host."""
-        return self.boot == boot_id() and started(self.pid) == self.started
+        """Whether it may still run: to be asked by a neighbour. False is a proof."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # it is somebody else's, and perhaps hidden from us
+        now = started(self.pid)
+        return now == self.started or (now is None and not (PROC / str(self.pid)).exists())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,7 @@ class Holder:
     """What a lease row says of its holder."""
 
     owner: str | None
+    namespace: str | None
     pid: int | None
     started: str | None
     browser_group: int | None
@@ -91,7 +104,7 @@ class Holder:
     def process(self) -> Owner | None:
         if self.owner is None or self.pid is None or self.started is None:
             return None
-        return Owner(self.owner, self.pid, self.started)
+        return Owner(self.owner, self.namespace or "", self.pid, self.started)
 
 
 class Leases:
@@ -124,7 +137,8 @@ class Leases:
                 row = await (await connection.execute(HELD_HERE, [mine.boot, account])).fetchone()
                 if row is not None and row[0] >= most:
                     raise NoRoom
-            taken = await connection.execute(TAKE, [mine.boot, mine.pid, mine.started, self._ttl, account])
+            process_here = [mine.boot, mine.namespace, mine.pid, mine.started]
+            taken = await connection.execute(TAKE, [*process_here, self._ttl, account])
             row = await taken.fetchone()
             assert row is not None
             claim = Claim(account, int(row[0]), held.browser_group)
@@ -132,8 +146,9 @@ class Leases:
         return claim
 
     def _at_work(self, process: Owner) -> bool:
-        """Whether another process may be driving the account; of one on another host or boot nobody knows."""
-        return process != self._owner and (process.boot != self._owner.boot or process.alive())
+        """Whether another process may be driving the account; of one on another host or boot, or in another container,
+        nobody knows."""
+        return process != self._owner and not (process.neighbour(self._owner) and not process.alive())
 
     async def renew(self, claims: Collection[Claim]) -> set[UUID]:
         """Hold leases for longer; the accounts whose leases are still held."""
@@ -187,6 +202,15 @@ class Leases:
 def boot_id() -> str:
     """The host's boot id: another after every start of the machine."""
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def namespace() -> str:
+    """Where this process's pid and start time mean something. One that sees other processes than its own is alone."""
+    own = PROC / "self"
+    if str(own.readlink()) != str(os.getpid()):  # /proc is another namespace's
+        return str(uuid4())
+    kinds = [own / "ns" / kind for kind in ("pid", "time")]
+    return " ".join(str(kind.readlink()) for kind in kinds if kind.exists())
 
 
 def started(pid: int) -> str | None:

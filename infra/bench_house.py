@@ -22,6 +22,7 @@ from adapters import streams
 from adapters.bus import Bus
 from adapters.cloudevents import POSITION, Address
 from adapters.keys import Keys
+from adapters.runtime.environment import PYTHON, allowed
 from domain.message import PrincipalId, Role, WorkspaceId
 from infra import bench_raw, bootstrap, deploy
 from infra.bench_client import Order, Report, kind_of
@@ -236,7 +237,10 @@ def rows(connection: psycopg.Connection, workspace: str) -> int:
 async def carried_out(module: str, order: object) -> Any:
     """What a client process reports of an order."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", module),
+        env=allowed(PYTHON),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
     try:
         out, _ = await process.communicate(orjson.dumps(order) + b"\n")

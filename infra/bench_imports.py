@@ -93,8 +93,8 @@ async def one(bench: Bench, what: str, file: Path, key: str, rows: int) -> Impor
 async def imported(bench: Bench, file: Path, key: str) -> Any:
     """What `drumline audience import` says on its last line. Raises Lost."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "infra.cli", "audience", "import", str(file), "--key", key),
-        env=bench.settings.environment(),
+        *(sys.executable, "-m", "infra.cli", "audience", "import", str(file)),
+        env={**bench.settings.environment(), "DRL_KEY": key},
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()

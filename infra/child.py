@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import which
 
+from adapters.runtime.environment import PLAIN, allowed
 from infra.process.last_words import last_words
 
 LOG_BYTES = 8 << 20
@@ -86,7 +87,8 @@ class Child:
     """One server process in a session of its own, so that Ctrl-C reaches only the supervisor."""
 
     def __init__(self, name: str, directory: Path, log: Path, environment: dict[str, str] | None = None) -> None:
-        self.name, self.directory, self.log, self.environment = name, directory, log, environment
+        self.name, self.directory, self.log = name, directory, log
+        self.environment = allowed(PLAIN) if environment is None else environment
         self._record = directory / "process"
         # The kernel watches the thread that started a process, not the program: this one lives as long as the child.
         self._hands = ThreadPoolExecutor(1, f"starts-{name}")

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from adapters.runtime.environment import PLAIN, allowed
 from infra.child import Child, ServerError, wait_until, write_private
 from infra.unprivileged import Disguise, disguise
 
@@ -89,7 +90,9 @@ class EmbeddedPostgres:
 
     @cached_property
     def version(self) -> str:
-        said = subprocess.run([binaries() / "postgres", "--version"], capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [binaries() / "postgres", "--version"], env=allowed(PLAIN), capture_output=True, text=True, check=True
+        )
         return said.stdout.split()[-1]
 
     def start(self) -> None:
@@ -138,9 +141,8 @@ class EmbeddedPostgres:
         place.give(fresh)
         how = ["--auth=trust", "--encoding=UTF8", "--data-checksums", "--locale=C", "--no-instructions"]
         how += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", f"--username={ROLE}", f"--pgdata={fresh}"]
-        made = subprocess.run(
-            [*place.prefix, binaries() / "initdb", *how], capture_output=True, text=True, cwd=self.home
-        )
+        line = [*place.prefix, str(binaries() / "initdb"), *how]
+        made = subprocess.run(line, env=allowed(PLAIN), capture_output=True, text=True, cwd=self.home)
         if made.returncode != 0:
             said = (made.stderr or made.stdout).strip().splitlines()
             raise ServerError(f"The embedded PostgreSQL cannot make its data directory: {said[-1] if said else '?'}")

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.command_limits import CommandLimits
 from adapters.dead_letter_quota import DeadLetterQuota
+from adapters.runtime.environment import WORKER, allowed
 from domain.quota import USUAL_ACT
 from infra.child import usable, write_private
 
@@ -200,14 +201,14 @@ class Settings(BaseSettings):
         return key
 
     def environment(self) -> dict[str, str]:
-        """These settings as the environment of a child process."""
+        """These settings as the environment of a worker, and what a worker needs beside them."""
         values = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
             if value is not None:
                 plain = value.get_secret_value() if isinstance(value, SecretStr) else value
                 values[f"DRUMLINE_{name.upper()}"] = str(plain)
-        return {**os.environ, **values}
+        return {**allowed(WORKER), **values}
 
 
 def make_once(path: Path, text: str) -> None:

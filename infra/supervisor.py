@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from adapters.runtime.environment import PYTHON, allowed
 from infra.child import Child
 from infra.process.upkeep import keep_up, seen_through
 
@@ -48,10 +49,13 @@ class Supervisor:
     def add(
         self, name: str, *arguments: str, environment: dict[str, str] | None = None, patience: float = 15.0
     ) -> Process:
-        """Plan a process that runs Python with these arguments; asked to end, it may take `patience` seconds."""
+        """Plan a process that runs Python with these arguments; asked to end, it may take `patience` seconds.
+
+        Without an environment of its own it gets what Python needs.
+        """
         directory = self.home / name
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        child = Child(name, directory, directory / f"{name}.log", environment)
+        child = Child(name, directory, directory / f"{name}.log", environment or allowed(PYTHON))
         process = Process(name, [sys.executable, *arguments], child, patience)
         self.processes.append(process)
         return process

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.runtime.environment import PLAIN, allowed
 from infra.child import ServerError
 
 NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
@@ -29,7 +30,7 @@ class Disguise:
 
 def _works(*argv: str | Path) -> bool:
     try:
-        return subprocess.run(argv, capture_output=True, timeout=10).returncode == 0
+        return subprocess.run(argv, env=allowed(PLAIN), capture_output=True, timeout=10).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 from collections.abc import Collection, Iterator
@@ -22,6 +23,8 @@ FLAGS = (
     "--disable-sync",
 )
 LOCKS = ("SingletonLock", "SingletonSocket", "SingletonCookie")
+LOCKED = Path(__file__).with_name("locked_chromium.sh")
+LOCK = "drumline-lock"  # in the profile: held by its browser, wherever that runs
 PROC = Path("/proc")
 
 # A process beyond doubt: its id, and when it started (in ticks since boot).
@@ -37,7 +40,7 @@ class ChromiumMissing(Exception):
 
 
 class FormerBrowserAlive(Exception):
-    """A former browser of this profile did not die; the profile must not be opened."""
+    """A former browser of this profile did not die, or runs in another container; the profile must not be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,16 @@ def members_of(process_group: int) -> set[Identity]:
     return {p.identity for p in _processes() if p.group == process_group}
 
 
+def in_use(profile: Path) -> bool:
+    """Whether a browser has this profile open, wherever it runs."""
+    with contextlib.suppress(FileNotFoundError), (profile / LOCK).open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def memory_of(process_group: int) -> int:
     """Bytes that a group's processes take; what several of them share is counted once."""
     return sum(_memory(PROC / str(p.pid)) for p in _processes() if p.group == process_group)
@@ -102,7 +115,9 @@ async def kill_former(
     try:
         async with asyncio.timeout(within):
             # The doomed are looked for again: without their browser, children no longer show whose they were.
-            while victims := _users(profile, process_group) | (doomed & {p.identity for p in _processes()}):
+            while (victims := _users(profile, process_group) | (doomed & {p.identity for p in _processes()})) or in_use(
+                profile
+            ):
                 for pid, _ in victims:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
@@ -110,7 +125,8 @@ async def kill_former(
                 doomed |= victims
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        raise FormerBrowserAlive(f"{len(victims)} processes of a former browser did not die") from None
+        alive = f"{len(victims)} processes of a former browser did not die"
+        raise FormerBrowserAlive(alive if victims else "a browser elsewhere has the profile open") from None
     for name in LOCKS:
         (profile / name).unlink(missing_ok=True)
     return len(killed)

@@ -14,7 +14,8 @@ from weakref import WeakSet
 from playwright.async_api import BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from adapters.whatsapp_web.browser import FLAGS, find_chromium, needs_no_sandbox
+from adapters.runtime.environment import BROWSER, DRIVER, allowed, narrowed
+from adapters.whatsapp_web.browser import FLAGS, LOCKED, find_chromium, needs_no_sandbox
 from adapters.whatsapp_web.session import Launched, LaunchFailed, WhatsAppWebSession
 
 REAL_SITE = "https://web.whatsapp.com/"
@@ -63,7 +64,8 @@ class WhatsAppWeb:
         config = f"window.WPPConfig = {json.dumps(WPP_CONFIG)};"
         self.scripts = [config, *_read((self._wa_js, *BRIDGE))]
         use_bundled_node()
-        self._playwright = await async_playwright().start()
+        with narrowed(DRIVER):
+            self._playwright = await async_playwright().start()
         return self
 
     async def __aexit__(
@@ -89,7 +91,8 @@ class WhatsAppWeb:
         try:
             return await self._playwright.chromium.launch_persistent_context(
                 profile,
-                executable_path=self.chromium.path,
+                executable_path=LOCKED,
+                env={**allowed(BROWSER), "LOCKED_CHROMIUM": str(self.chromium.path)},
                 headless=self.headless,
                 args=list(FLAGS),
                 chromium_sandbox=not needs_no_sandbox(),

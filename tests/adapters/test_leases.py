@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.event_store import EventStore, Lease
-from adapters.leases import TTL, Claim, Leases, Owner, boot_id, started
+from adapters.leases import TTL, Claim, Leases, Owner, boot_id, namespace, started
 from domain.account import AccountPaused
 from domain.message import StreamId
 from tests.adapters.logs import an_item, codes, opened
@@ -34,10 +34,10 @@ def another_process() -> subprocess.Popen[bytes]:
 
 
 def owner_of(process: subprocess.Popen[bytes]) -> Owner:
-    return Owner(boot_id(), process.pid, started(process.pid) or "")
+    return Owner(boot_id(), namespace(), process.pid, started(process.pid) or "")
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
     process.kill()
     process.communicate()
 
@@ -117,6 +117,76 @@ async def test_a_living_holder_that_renews_no_more_loses_its_account_when_its_ti
         end(process)
 
 
+HOLDER = """
+import asyncio, sys
+from uuid import UUID
+from psycopg_pool import AsyncConnectionPool
+from adapters.leases import Leases, Owner
+async def main():
+    async with AsyncConnectionPool(sys.argv[1], min_size=1, kwargs={"autocommit": True}, open=False) as pool:
+        leases = Leases(pool, Owner.here())
+        while sys.stdin.readline():
+            print(await leases.claim(UUID(sys.argv[2])) is not None, flush=True)
+asyncio.run(main())
+"""
+CONTAINER = (
+    "unshare",
+    *(() if os.geteuid() == 0 else ("--user", "--map-root-user")),
+    "--pid",
+    "--fork",
+    "--kill-child",
+)
+
+
+class Contained:
+    """A process that claims an account when asked, in a PID namespace of its own; its /proc shows that one, or ours."""
+
+    def __init__(self, database_url: str, account: UUID, *, own_proc: bool = True) -> None:
+        line = [*CONTAINER, *(["--mount-proc"] if own_proc else []), sys.executable, "-c", HOLDER]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([*line, database_url, str(account)], stdin=pipe, stdout=pipe, text=True)
+
+    def claims(self) -> bool:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("claim\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline() == "True\n"
+
+
+@pytest.mark.skipif(
+    subprocess.run([*CONTAINER, "--mount-proc", "true"], capture_output=True, check=False).returncode != 0,
+    reason="this machine lets nobody make PID namespaces (unshare --pid), so there are none to tell apart",
+)
+@pytest.mark.parametrize("own_proc", [True, False], ids=["each with its /proc", "under a /proc of the host"])
+async def test_a_holder_in_another_container_of_this_host_keeps_its_account_until_its_time_is_over(
+    pool: Pool, database_url: str, own_proc: bool
+) -> None:
+    account = uuid4()
+    one, other = (Contained(database_url, account, own_proc=own_proc) for _ in range(2))
+    try:
+        assert one.claims()
+        assert not other.claims()
+        assert await Leases(pool, Owner.here()).claim(account) is None
+        await expire(pool, account)
+        assert other.claims()
+        assert not one.claims()
+    finally:
+        for holder in (one, other):
+            end(holder.process)
+
+
+async def test_a_lease_of_an_older_version_is_its_holders_until_its_time_is_over(pool: Pool) -> None:
+    account, process = uuid4(), another_process()
+    other = Leases(pool, replace(owner_of(process), namespace=""))
+    end(process)
+    assert await other.claim(account)
+    mine = Leases(pool, Owner.here())
+    assert await mine.claim(account) is None
+    await expire(pool, account)
+    assert await mine.claim(account)
+
+
 async def test_a_lease_that_is_over_is_still_its_holders_until_somebody_takes_it(pool: Pool) -> None:
     account, leases = uuid4(), Leases(pool, Owner.here())
     claim = await leases.claim(account)
@@ -137,7 +207,7 @@ async def test_only_the_leases_that_were_lost_are_not_renewed(pool: Pool) -> Non
 
 async def test_a_holder_of_another_host_keeps_its_account_until_its_time_is_over(pool: Pool) -> None:
     account = uuid4()
-    far, mine = Leases(pool, Owner("another-boot", 1, "1")), Leases(pool, Owner.here())
+    far, mine = Leases(pool, Owner("another-boot", "", 1, "1")), Leases(pool, Owner.here())
     assert await far.claim(account) is not None
     assert await mine.claim(account) is None  # nobody here can tell whether it lives
     await expire(pool, account)
@@ -207,7 +277,9 @@ def test_a_later_process_or_boot_with_the_same_number_is_another_owner() -> None
     assert here.alive()
     assert here.pid == os.getpid()
     assert not replace(here, started="1").alive()
-    assert not replace(here, boot="another").alive()
+    assert here.neighbour(replace(here, pid=1))
+    assert not here.neighbour(replace(here, boot="another"))
+    assert not here.neighbour(replace(here, namespace="another"))
 
 
 def test_a_process_that_ended_but_was_not_waited_for_is_dead() -> None:

@@ -10,8 +10,11 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("domain", "adapters", "projections", "api", "workers", "infra")
 LONGEST = 300
 IMPURE = {"asyncio", "os", "random", "secrets", "socket", "subprocess", "time"}
+STARTS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
+STARTS |= {f"asyncio.create_subprocess_{kind}" for kind in ("exec", "shell")}
 READS_ENVIRONMENT = {
     "infra/settings.py",
+    "adapters/runtime/environment.py",  # what children get of it
     "infra/install.py",  # runs before there is anything to read settings with
 }
 
@@ -36,14 +39,18 @@ def imported(module: str) -> set[str]:
 
 
 def reads_of_environment(module: str) -> list[int]:
-    """Lines that use it, but for those that set a variable for children or hand the whole of it on to one."""
+    """Lines that use it, but for those that set a variable for a library."""
     every = nodes(module)
-    set_for_children = [n.value for n in every if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)]
-    handed_on = [
-        v for n in every if isinstance(n, ast.Dict) for k, v in zip(n.keys, n.values, strict=True) if k is None
-    ]
+    set_for_libraries = [n.value for n in every if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)]
     used = [n for n in every if isinstance(n, ast.Attribute) and n.attr in {"environ", "environb", "getenv"}]
-    return [node.lineno for node in used if node not in [*set_for_children, *handed_on]]
+    return [node.lineno for node in used if node not in set_for_libraries]
+
+
+def hands_on_everything(module: str) -> list[int]:
+    """Lines that start a process and do not say what it gets to see of our environment."""
+    calls = [node for node in nodes(module) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    starting = [call for call in calls if ast.unparse(call.func) in STARTS]
+    return [call.lineno for call in starting if not any(keyword.arg == "env" for keyword in call.keywords)]
 
 
 def domain() -> list[str]:
@@ -66,6 +73,10 @@ def test_the_domain_has_no_clock_no_random_and_no_input() -> None:
 def test_only_the_settings_read_the_environment() -> None:
     read = {module: reads_of_environment(module) for module in modules() if module not in READS_ENVIRONMENT}
     assert {module: lines for module, lines in read.items() if lines} == {}
+
+
+def test_nobody_hands_the_whole_environment_on_to_a_child() -> None:
+    assert {module: lines for module in modules() if (lines := hands_on_everything(module))} == {}
 
 
 def test_a_module_is_short_enough_to_read() -> None:

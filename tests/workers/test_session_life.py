@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from adapters.leases import Leases, Owner, boot_id, started
+from adapters.leases import Leases, Owner, boot_id, namespace, started
 from adapters.sandbox.memory import InstantMessenger
 from adapters.sends import LINK_CODE, QR, RESTART, live
 from adapters.sessions import states
@@ -148,7 +148,7 @@ async def test_a_host_holds_so_many_accounts_in_all_its_processes_and_says_who_h
 ) -> None:
     async with house(database_url, nats_url, scratch) as home, running(*core(home)):
         await open_workspace(home)
-        owner = Owner(boot_id(), 1, started(1) or "")  # another process, one that lives
+        owner = Owner(boot_id(), namespace(), 1, started(1) or "")  # another process, one that lives
         beside = replace(home.tools, leases=Leases(home.pool, owner))
         async with running(SessionWorker(home.tools, most=1).run, SessionWorker(beside, most=1).run):
             (first,) = await link(home, 1)

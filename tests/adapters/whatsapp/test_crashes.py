@@ -1,6 +1,7 @@
 """What happens when the browser or the server dies: nothing is sent twice, the session comes back."""
 
 import asyncio
+import fcntl
 import os
 import signal
 from contextlib import suppress
@@ -10,7 +11,15 @@ import pytest
 
 from adapters.sandbox.client import ControlRefused
 from adapters.sandbox.ledger import read
-from adapters.whatsapp_web.browser import LOCKS, kill_former, memory_of, process_group_of
+from adapters.whatsapp_web.browser import (
+    LOCK,
+    LOCKS,
+    FormerBrowserAlive,
+    in_use,
+    kill_former,
+    memory_of,
+    process_group_of,
+)
 from adapters.whatsapp_web.catching_up import HEARD
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from adapters.whatsapp_web.session import LaunchFailed, WhatsAppWebSession
@@ -104,10 +113,28 @@ async def test_stopping_leaves_no_process_behind(web: WhatsAppWeb, profile: Path
     assert group is not None
     assert alive(group)
     assert memory_of(group) > 20 << 20
+    assert in_use(profile)
     await session.stop()
+    assert not in_use(profile)
     assert not alive(group)
     assert memory_of(group) == 0
     assert process_group_of(profile) is None
+
+
+async def test_a_profile_that_a_browser_of_another_container_has_open_is_left_alone(
+    web: WhatsAppWeb, profile: Path
+) -> None:
+    await asyncio.to_thread(profile.mkdir, parents=True)
+    (profile / "SingletonLock").symlink_to("this-host-42")
+    with (profile / LOCK).open("w") as elsewhere:  # held by a process that nothing names
+        fcntl.flock(elsewhere, fcntl.LOCK_EX)
+        with pytest.raises(FormerBrowserAlive, match="elsewhere"):
+            await kill_former(profile, None, within=0.1)
+        assert (profile / "SingletonLock").is_symlink()
+        with pytest.raises(LaunchFailed):
+            await web.session(profile).start(lambda _: None)
+    await kill_former(profile, None)
+    assert not (profile / "SingletonLock").is_symlink()
 
 
 async def test_a_former_browser_is_killed_with_its_whole_group_and_its_locks_removed(

@@ -1,0 +1,1 @@
+"""What every process of ours has to do with the machine it runs on."""
