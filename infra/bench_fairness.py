@@ -155,7 +155,7 @@ class Tenant:
 
 async def measured(seconds: float) -> Figures:
     """A alone for a moment, then beside B's attack."""
-    async with house("api", "imports") as bench:
+    async with house("api", "imports", key_rate=None) as bench:
         a, b = await settled(bench, "fair-a"), await settled(bench, "fair-b")
         await deploy.reload_users(bench.settings, bench.servers)
         processes = bench.roots()

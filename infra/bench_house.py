@@ -257,14 +257,14 @@ async def told(order: Order) -> Report:
 
 
 @asynccontextmanager
-async def house(*more: str, otlp: str | None = None) -> AsyncIterator[Bench]:
+async def house(*more: str, otlp: str | None = None, key_rate: int | None = KEY_RATE) -> AsyncIterator[Bench]:
     """Fresh servers in a directory of their own, and the core worker (and more) as `up` starts it.
 
-    Spans go to `otlp`, if it is given.
+    Spans go to `otlp`, if it is given. A key may give `key_rate` commands a second (None: as many as is usual).
     """
     home = Path(tempfile.mkdtemp(prefix="drumline-bench-"))
     servers = EmbeddedServers(home)
-    settings = read(data_dir=home, http_port=free_port(), otlp_endpoint=otlp, command_rate=KEY_RATE)
+    settings = read(data_dir=home, http_port=free_port(), otlp_endpoint=otlp, command_rate=key_rate)
     workers = Supervisor(home / "run", lambda name, words: print(f"{name} ended: {words}", file=sys.stderr))
     try:
         await asyncio.to_thread(servers.start)

@@ -1,0 +1,36 @@
+"""One workspace attacks with all that its keys allow; another goes on as if nothing happened."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+LINE = [sys.executable, "-m", "infra.cli", "bench", "fairness", "--json"]
+MEMORY_MB = {"core": 300, "api": 600, "imports": 300, "nats": 400, "postgresql": 600}  # docs/security.md states these
+
+
+def attacked(seconds: int) -> dict[str, Any]:
+    done = subprocess.run([*LINE, "--seconds", str(seconds)], capture_output=True, text=True, timeout=seconds + 110)
+    assert done.returncode == 0, done.stderr + done.stdout
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def test_a_workspace_that_attacks_costs_another_no_answer() -> None:
+    figures = attacked(2)
+    assert figures["wrong"] == {}
+    assert figures["died"] == []
+    assert figures["ready"] is True
+    kinds = {"garbage", "refused", "deep", "large", "image_50_megapixels", "import", "half_request", "stopped_upload"}
+    assert kinds <= set(figures["attacks"])
+
+
+@pytest.mark.security
+@pytest.mark.timeout(300)
+def test_a_minute_of_attack_costs_another_workspace_less_than_a_second() -> None:
+    figures = attacked(60)
+    assert figures["attacked"]["commands_p99_ms"] <= 1_000
+    assert figures["attacked"]["reads_p99_ms"] <= 200
+    assert {name: mb for name, mb in figures["memory_mb"].items() if mb > MEMORY_MB[name]} == {}
