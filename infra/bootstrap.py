@@ -158,15 +158,8 @@ def core(parts: Parts) -> dict[str, Run]:
     """The loops of `work core`, by name."""
     sends = Sends(parts.bus)
     timers = Timers(TimerTable(parts.pool), parts.decisions, clock)
-    intake = Intake(
-        parts.bus,
-        parts.decisions,
-        parts.inbox,
-        parts.keys,
-        parts.contents,
-        clock,
-        limits=parts.settings.command_limits,
-    )
+    limits = parts.settings.command_limits
+    intake = Intake(parts.bus, parts.decisions, parts.inbox, parts.keys, parts.contents, clock, limits=limits)
     dispatch = Dispatch(
         parts.store,
         parts.decisions,
