@@ -17,6 +17,7 @@ import pytest
 
 from infra.child import wait_until
 from infra.ports import free_port
+from tests.e2e.descendants import KINDS, shown
 
 COMMAND = [sys.executable, "-m", "infra.cli"]
 WAIT = 60.0
@@ -62,8 +63,12 @@ def pasted(printed: str) -> list[httpx.Response]:
     return answers
 
 
-def test_the_first_steps_work_as_pasted_and_the_keys_are_private(scratch: Path) -> None:
-    with up(scratch / "data") as (_, printed):
+def test_the_first_steps_work_as_pasted_and_what_is_secret_is_shown_to_nobody_else(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", "canary-of-the-shell")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-of-the-cloud")
+    with up(scratch / "data", media_secret_key="canary-of-a-setting") as (url, printed):
         created, listed, queue = pasted(printed)
         assert created.status_code == 200, created.text
         assert created.json()["state"] == "applied"
@@ -71,7 +76,21 @@ def test_the_first_steps_work_as_pasted_and_the_keys_are_private(scratch: Path) 
         assert queue.json()["items"] == []
         keys = scratch / "data" / "keys.json"
         assert stat.S_IMODE(keys.stat().st_mode) == 0o600
-        assert {"author", "moderator"} <= set(json.loads(keys.read_text())["keys"])
+        told = json.loads(keys.read_text())["keys"]
+        assert {"author", "moderator"} <= set(told)
+
+        operator = {"Authorization": f"Bearer {told['operator']}"}
+        httpx.post(f"{url}/v1/accounts", json={"label": "Desk"}, headers=operator, trust_env=False).raise_for_status()
+        pid = int((scratch / "data" / "lock").read_text())
+        assert wait_until(lambda: "browser" in shown(pid), WAIT, 0.2)
+        canaries = {"canary-of-the-shell": set(), "canary-of-the-cloud": {"worker"}, "canary-of-a-setting": {"worker"}}
+        canaries |= {(scratch / "data" / "nats" / "password").read_text(): {"worker"}}
+        canaries |= {secret: set() for secret in told.values()}
+        told_to = {kind: "\n".join(texts) for kind, texts in shown(pid).items()}
+        assert set(told_to) >= set(KINDS)
+        for canary, expected in canaries.items():
+            assert {kind for kind, text in told_to.items() if canary in text} == expected, canary
+        assert {kind for kind, text in told_to.items() if "DRUMLINE_" in text} == {"worker"}
 
 
 @pytest.mark.long

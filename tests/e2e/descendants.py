@@ -1,0 +1,41 @@
+"""What the processes of a running drumline show of themselves to whoever runs as the same user."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+KINDS = {  # by what their command lines hold
+    "worker": "infra.cli work",
+    "sandbox": "adapters.sandbox",
+    "browser": "--user-data-dir=",
+    "driver": "playwright",
+    "nats": "nats-server",
+    "postgres": "postgres",
+}
+
+
+def descendants(pid: int) -> Iterator[Path]:
+    """The processes begun by a process, and by these."""
+    children = defaultdict(list)
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+            children[int(parent)].append(process)
+    found = children[pid]
+    while found:
+        process = found.pop()
+        found += children[int(process.name)]
+        yield process
+
+
+def shown(pid: int) -> Mapping[str, set[str]]:
+    """What the descendants of a process have in their environments and command lines, by their kind."""
+    found = defaultdict[str, set[str]](set)
+    for process in descendants(pid):
+        with suppress(OSError):
+            line = (process / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
+            variables = (process / "environ").read_text(errors="replace").split("\0")
+            kind = next((kind for kind, words in KINDS.items() if words in line), "other")
+            found[kind] |= {line, *variables}
+    return found
