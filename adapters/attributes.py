@@ -22,7 +22,7 @@ NEXT = "SELECT recipient_id, version, added FROM people WHERE workspace = %s AND
 FILL = """
 UPDATE people p SET attributes = t.attributes, words = t.words::int[]
 FROM unnest(%s::uuid[], %s::int[], %s::jsonb[], %s::text[]) AS t (recipient_id, version, attributes, words)
-WHERE p.recipient_id = t.recipient_id AND p.version = t.version
+WHERE p.workspace = %s AND p.recipient_id = t.recipient_id AND p.version = t.version
 """
 FILLED = "UPDATE attributes SET filled = %s WHERE workspace = %s AND name = ANY(%s)"
 
@@ -90,6 +90,6 @@ class Attributes:
             if people:
                 ids, versions = zip(*people, strict=True)
                 plain, words = zip(*facets, strict=True)
-                await connection.execute(FILL, [list(ids), list(versions), list(plain), list(words)])
+                await connection.execute(FILL, [list(ids), list(versions), list(plain), list(words), workspace])
             await connection.execute(FILLED, [rows[-1][2] if len(rows) == limit else None, workspace, late])
         return True

@@ -52,7 +52,10 @@ BEGIN = """
 INSERT INTO audience_imports (audience_id, workspace, count, rejected, merged, digest, source, imported_at)
 VALUES (%s, %s, 0, 0, 0, '', %s, %s) ON CONFLICT DO NOTHING
 """
-COUNT = "UPDATE audience_imports SET count = %s, rejected = %s, merged = %s, digest = %s WHERE audience_id = %s"
+COUNT = """
+UPDATE audience_imports SET count = %s, rejected = %s, merged = %s, digest = %s
+WHERE workspace = %s AND audience_id = %s
+"""
 ALREADY = "SELECT digest, count, rejected, merged FROM audience_imports WHERE audience_id = %s AND workspace = %s"
 ADD_MEMBERS = """
 INSERT INTO audience_members (audience_id, ordinal, recipient_id, vault_version)
@@ -60,7 +63,7 @@ SELECT %s, * FROM unnest(%b::int[], %b::uuid[], %b::int[])
 """
 KNOWN = """
 SELECT count(DISTINCT recipient_id) FROM staged WHERE EXISTS (
-    SELECT FROM people WHERE people.recipient_id = staged.recipient_id)
+    SELECT FROM people WHERE people.workspace = %s AND people.recipient_id = staged.recipient_id)
 """
 MEMBER = struct.Struct(">Q16sI")  # ordinal, recipient, version of the vault
 COUNTS = struct.Struct(">QQQ")  # people, bad rows, merged rows
@@ -124,7 +127,9 @@ class StagedImport:
             work.tally.recipients = work.tally.rows - work.tally.bad - work.tally.merged
             await work.told("writing")
             if work.dry_run:
-                work.tally.added = work.tally.recipients - await telling(number(connection, KNOWN), work, "writing")
+                work.tally.added = work.tally.recipients - await telling(
+                    number(connection, KNOWN, work.workspace), work, "writing"
+                )
                 return None
             return await self._write(connection, work, aside, digest)
 
@@ -191,7 +196,8 @@ class StagedImport:
         if digest is None:
             tally = work.tally
             digest = digest_over(tally.recipients, tally.bad, tally.merged, members.digest())
-            await connection.execute(COUNT, [tally.recipients, tally.bad, tally.merged, digest, work.audience_id])
+            counts = [tally.recipients, tally.bad, tally.merged, digest]
+            await connection.execute(COUNT, [*counts, work.workspace, work.audience_id])
         return digest
 
     async def _keep(self, connection: AsyncConnection, work: Work, people: Sequence[Staged]) -> list[Kept]:
@@ -236,9 +242,9 @@ async def telling(doing: Coroutine[Any, Any, T], work: Work, state: State) -> T:
         task.cancel()
 
 
-async def number(connection: AsyncConnection, question: str) -> int:
+async def number(connection: AsyncConnection, question: str, *values: str) -> int:
     """The answer to a question that is one number."""
-    row = await (await connection.execute(question.encode())).fetchone()
+    row = await (await connection.execute(question.encode(), values)).fetchone()
     assert row is not None
     return int(row[0])
 

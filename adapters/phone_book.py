@@ -29,7 +29,7 @@ ORDER BY p.added DESC LIMIT %(limit)s
 ANY_WORDS = sql.SQL("true")
 THESE_WORDS = sql.SQL("(p.words <> '{}' AND p.words @> %(words)s::int[])")
 BY_NUMBER = sql.SQL("(p.number_hmac = %(number)s)")
-TAG = "UPDATE people SET tags = %s WHERE recipient_id = %s"
+TAG = "UPDATE people SET tags = %s WHERE workspace = %s AND recipient_id = %s"
 VERSIONS = "SELECT version FROM person_versions WHERE recipient_id = %s ORDER BY version"
 LISTS = """
 SELECT DISTINCT audience_id FROM audience_members m JOIN audience_imports i USING (audience_id)
@@ -87,7 +87,7 @@ class PhoneBook:
             [kept] = await self._vault.store(connection, workspace, [entry])
             if kept.suppressed:
                 raise Refused("erased", field="number")
-            await connection.execute(TAG, [sorted(set(tags)), kept.recipient_id])
+            await connection.execute(TAG, [sorted(set(tags)), workspace, kept.recipient_id])
         return kept.recipient_id
 
     async def change(
@@ -101,7 +101,7 @@ class PhoneBook:
                 return False
             number = (await self._vault.opened(connection, [(recipient_id, row[1])]))[recipient_id, row[1]].number
             await self._vault.store(connection, workspace, [Entry(number, row[2], fields)])
-            await connection.execute(TAG, [sorted(set(tags)), recipient_id])
+            await connection.execute(TAG, [sorted(set(tags)), workspace, recipient_id])
         return True
 
     async def one(self, workspace: WorkspaceId, recipient_id: UUID) -> Listed | None:

@@ -52,7 +52,7 @@ SELECT %(audience)s, row_number() OVER (ORDER BY p.added), p.recipient_id, p.ver
 FROM people p WHERE p.workspace = %(workspace)s AND {}
 """)
 MEMBERS = "SELECT ordinal, recipient_id, vault_version FROM audience_members WHERE audience_id = %s ORDER BY ordinal"
-END = "UPDATE audience_imports SET count = %s, digest = %s WHERE audience_id = %s"
+END = "UPDATE audience_imports SET count = %s, digest = %s WHERE workspace = %s AND audience_id = %s"
 MEMBER = struct.Struct(">Q16sI")
 PAGE = 10_000
 
@@ -189,7 +189,7 @@ class Segments(Attributes):
                 await connection.execute(f"{WHOLE}; {NO_JIT}")
                 count = (await connection.execute(CHOOSE.format(fits), values)).rowcount
                 digest = await digest_of(connection, audience_id, count)
-                await connection.execute(END, [count, digest, audience_id])
+                await connection.execute(END, [count, digest, workspace, audience_id])
         except QueryCanceled:
             raise Refused("filter_too_slow", field="filter") from None
         return Chosen(count, digest)

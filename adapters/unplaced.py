@@ -18,8 +18,10 @@ INSERT INTO unplaced_messages (message_id, workspace, account_id, sealed) VALUES
 ON CONFLICT DO NOTHING
 """
 EXPIRE = "DELETE FROM unplaced_messages WHERE kept_at < clock_timestamp() - interval '30 days'"
-OF = "SELECT message_id, sealed FROM unplaced_messages WHERE account_id = %s ORDER BY kept_at LIMIT %s"
-DROP = "DELETE FROM unplaced_messages WHERE message_id = %s"
+OF = """
+SELECT message_id, sealed FROM unplaced_messages WHERE workspace = %s AND account_id = %s ORDER BY kept_at LIMIT %s
+"""
+DROP = "DELETE FROM unplaced_messages WHERE workspace = %s AND message_id = %s"
 USE = "unplaced"
 
 
@@ -41,14 +43,14 @@ class Unplaced:
         """What is kept for an account, the oldest first; what has been for too long is not any more."""
         async with self._pool.connection() as connection:
             await connection.execute(EXPIRE)
-            rows = await (await connection.execute(OF, [account, limit])).fetchall()
+            rows = await (await connection.execute(OF, [workspace, account, limit])).fetchall()
         found = (json.loads(self._sealing.open(workspace, USE, str(message_id), sealed)) for message_id, sealed in rows)
         return [MessageArrived(**{**said, "kind": Arrived(said["kind"])}) for said in found]
 
-    async def drop(self, account: UUID, arrived: MessageArrived) -> None:
+    async def drop(self, workspace: WorkspaceId, account: UUID, arrived: MessageArrived) -> None:
         """It has found its place."""
         async with self._pool.connection() as connection:
-            await connection.execute(DROP, [self._id(account, arrived)])
+            await connection.execute(DROP, [workspace, self._id(account, arrived)])
 
     def _id(self, account: UUID, arrived: MessageArrived) -> UUID:
         return derive("unplaced", account, arrived.wa_id)

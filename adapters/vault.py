@@ -120,7 +120,7 @@ class Vault:
         entries: Sequence[Entry],
     ) -> list[Kept]:
         ids = [entry.recipient_id or self._sealing.recipient_id(workspace, entry.number) for entry in entries]
-        there = await known(connection, ids)
+        there = await known(connection, workspace, ids)
         sealed = await SEALING.run(workspace, self._seal_all, workspace, kinds, ids, entries, there)
         sealed = await write(connection, workspace, sealed)
         before = {recipient: version for recipient, (_, version, _) in there.items()}

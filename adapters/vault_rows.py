@@ -12,7 +12,7 @@ from domain.message import WorkspaceId
 KNOWN = """
 SELECT p.recipient_id, p.wrapped_key, p.version, v.commitment
 FROM people p JOIN person_versions v USING (recipient_id, version)
-WHERE p.recipient_id = ANY(%b::uuid[])
+WHERE p.workspace = %s AND p.recipient_id = ANY(%b::uuid[])
 """
 SUPPRESSED = "SELECT number_hmac FROM suppressed WHERE workspace = %s AND number_hmac = ANY(%b::bytea[])"
 ADD_PEOPLE = """
@@ -29,7 +29,7 @@ FROM unnest(%b::uuid[], %b::int[], %b::bytea[], %b::text[]) AS t (recipient_id, 
 RAISE = """
 UPDATE people SET version = t.version, attributes = t.attributes::jsonb, words = t.words::int[]
 FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[]) AS t (recipient_id, version, attributes, words)
-WHERE people.recipient_id = t.recipient_id AND people.version <> t.version
+WHERE people.workspace = %s AND people.recipient_id = t.recipient_id AND people.version <> t.version
 """
 
 Known = Mapping[UUID, tuple[bytes, int, bytes]]
@@ -68,9 +68,9 @@ class Sealed:
     new: New | None  # whose first version it is
 
 
-async def known(connection: AsyncConnection, ids: Sequence[UUID]) -> Known:
+async def known(connection: AsyncConnection, workspace: WorkspaceId, ids: Sequence[UUID]) -> Known:
     """Those of these people who are there."""
-    rows = await (await connection.execute(KNOWN, [Uuids.of(ids)], binary=True)).fetchall()
+    rows = await (await connection.execute(KNOWN, [workspace, Uuids.of(ids)], binary=True)).fetchall()
     return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
 
@@ -112,6 +112,7 @@ async def write(connection: AsyncConnection, workspace: WorkspaceId, sealed: Seq
                 Int4s.of(row.version for row in changed),
                 Texts.of(row.attributes for row in changed),
                 Texts.of(row.words for row in changed),
+                workspace,
             ],
         )
     return sealed

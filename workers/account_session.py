@@ -74,7 +74,7 @@ class AccountSession:
         self._live = Live(wanted.workspace, self._account, tools.sends, tools.inbound, self._messenger, self.restart)
         self._arrivals = Arrivals(tools.inbound, tools.unplaced, tools.decisions, wanted.workspace, self._account)
         self._placing = Placing(self._arrivals, self._messenger)
-        self._doubts = Doubts(tools, claim, self._messenger)
+        self._doubts = Doubts(tools, claim, self._messenger, wanted.workspace)
         self._workspace = wanted.workspace
         if wanted.leaving:
             self._leaving.set()
@@ -200,7 +200,7 @@ class AccountSession:
     def _notice(self, notice: Notice) -> None:
         match notice:
             case AckChanged():
-                self._tools.receipts.take(notice)
+                self._tools.receipts.take(self._workspace, notice)
             case MessageArrived():
                 self._arrivals.tell(notice)
             case StateChanged():

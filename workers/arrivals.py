@@ -74,7 +74,7 @@ class Arrivals:
     async def place(self, arrived: MessageArrived) -> None:
         """Take in what waited, if its sender is known by now."""
         if await self._take(arrived):
-            await self._kept.drop(self._account, arrived)
+            await self._kept.drop(self._workspace, self._account, arrived)
 
     async def _take(self, arrived: MessageArrived) -> bool:
         """Record a message; False when it waits for WhatsApp to tell whose it is."""

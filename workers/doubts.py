@@ -11,6 +11,7 @@ from functools import partial
 from uuid import UUID
 
 from adapters.leases import Claim
+from domain.message import WorkspaceId
 from domain.ports import AckChanged, Messenger, SessionState, Unanswered
 from domain.send import wa_id
 from workers.persevering import ever_more_seldom, through_outages
@@ -26,10 +27,11 @@ Doubt = Callable[[UUID, int], Awaitable[None]]  # records that nobody can tell o
 class Doubts:
     """The doubts about one account's sends."""
 
-    def __init__(self, tools: Tools, claim: Claim, messenger: Messenger) -> None:
+    def __init__(self, tools: Tools, claim: Claim, messenger: Messenger, workspace: WorkspaceId) -> None:
         self._tools = tools
         self._claim = claim
         self._messenger = messenger
+        self._workspace = workspace
         self._arisen = asyncio.Event()
 
     def arisen(self) -> None:
@@ -64,4 +66,4 @@ class Doubts:
         for start in range(0, len(sent), TOGETHER):
             with suppress(Unanswered):
                 for message, ack in (await self._messenger.found(sent[start : start + TOGETHER])).items():
-                    self._tools.receipts.take(AckChanged((message,), ack))
+                    self._tools.receipts.take(self._workspace, AckChanged((message,), ack))

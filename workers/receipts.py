@@ -9,7 +9,7 @@ from functools import partial
 from adapters import metrics
 from adapters.progress import SentMessage
 from adapters.sessions import Sessions
-from domain.message import Actor, PrincipalId, Role, derive
+from domain.message import Actor, PrincipalId, Role, WorkspaceId, derive
 from domain.ports import Ack, AckChanged
 from domain.send import Receipt, ReportReceipt
 from workers.decisions import Contended, Decisions, Request, Unstorable
@@ -24,6 +24,9 @@ LOOK_AGAIN = (
     20.0,
 )  # seconds: a send of a former process may be one that the reactors are yet to tell of
 RECEIPTS = {Ack.SENT: Receipt.SENT, Ack.DELIVERED: Receipt.DELIVERED, Ack.READ: Receipt.READ}
+Arrived = tuple[
+    WorkspaceId, str, Receipt, int
+]  # whose page tells it, about which message, and how often it was looked up
 RANK = {Receipt.SENT: 0, Receipt.DELIVERED: 1, Receipt.READ: 2}
 log = logging.getLogger(__name__)
 
@@ -38,12 +41,13 @@ class Live:
 
 
 class Receipts:
-    """Takes receipts of all accounts of a worker; one about a message that is not ours is dropped after some looks."""
+    """Takes receipts of all accounts of a worker, each about messages of the account's workspace; one about a message
+    that is not ours is dropped after some looks."""
 
     def __init__(self, sessions: Sessions, decisions: Decisions) -> None:
         self._sessions = sessions
         self._decisions = decisions
-        self._arrived: asyncio.Queue[tuple[str, Receipt, int]] = asyncio.Queue()  # and how often it was looked up
+        self._arrived: asyncio.Queue[Arrived] = asyncio.Queue()
         self._live: dict[str, Live] = {}
 
     def begin(self, message: SentMessage) -> Live:
@@ -53,17 +57,21 @@ class Receipts:
             del self._live[next(iter(self._live))]
         return live
 
-    def take(self, notice: AckChanged) -> None:
-        """A receipt arrived."""
+    def take(self, workspace: WorkspaceId, notice: AckChanged) -> None:
+        """A receipt arrived at an account of this workspace."""
         receipt = RECEIPTS.get(notice.ack)
         if receipt is None:  # still on its way, or failed: the send itself says so
             return
         for wa_id in notice.wa_ids:
-            live = self._live.get(wa_id)
+            live = self._live_one(workspace, wa_id)
             if live is not None and live.in_flight:
                 live.acknowledged = True
             if live is None or receipt is not Receipt.SENT or not (live.in_flight or live.acknowledged):
-                self._arrived.put_nowait((wa_id, receipt, 0))
+                self._arrived.put_nowait((workspace, wa_id, receipt, 0))
+
+    def _live_one(self, workspace: WorkspaceId, wa_id: str) -> Live | None:
+        live = self._live.get(wa_id)
+        return live if live is not None and live.message.workspace == workspace else None
 
     async def run(self) -> None:
         """Report what arrives until cancelled."""
@@ -73,18 +81,20 @@ class Receipts:
                 batch.append(self._arrived.get_nowait())
             await through_outages(partial(self._report, batch))
 
-    async def _report(self, batch: Sequence[tuple[str, Receipt, int]]) -> None:
-        latest: dict[str, Receipt] = {}
-        for wa_id, receipt, _ in batch:
-            latest[wa_id] = max(receipt, latest.get(wa_id, receipt), key=RANK.__getitem__)
-        known = {wa_id: live.message for wa_id in latest if (live := self._live.get(wa_id))}
-        if missing := [wa_id for wa_id in latest if wa_id not in known]:
-            known |= {message.wa_id: message for message in await self._sessions.messages(missing)}
-        requests = [request(message, latest[wa_id]) for wa_id, message in known.items()]
+    async def _report(self, batch: Sequence[Arrived]) -> None:
+        latest: dict[tuple[WorkspaceId, str], Receipt] = {}
+        for workspace, wa_id, receipt, _ in batch:
+            latest[workspace, wa_id] = max(receipt, latest.get((workspace, wa_id), receipt), key=RANK.__getitem__)
+        sent = {about: live.message for about in latest if (live := self._live_one(*about))}
+        if missing := [about for about in latest if about not in sent]:
+            found = await self._sessions.messages({wa_id for _, wa_id in missing})
+            told = {(message.workspace, message.wa_id): message for message in found}
+            sent |= {about: told[about] for about in missing if about in told}
+        requests = [request(message, latest[about]) for about, message in sent.items()]
         await self._make(requests)
-        for wa_id, receipt, looks in batch:
-            if wa_id not in known and looks < len(LOOK_AGAIN):
-                later = (wa_id, receipt, looks + 1)
+        for workspace, wa_id, receipt, looks in batch:
+            if (workspace, wa_id) not in sent and looks < len(LOOK_AGAIN):
+                later = (workspace, wa_id, receipt, looks + 1)
                 asyncio.get_running_loop().call_later(LOOK_AGAIN[looks], self._arrived.put_nowait, later)
 
     async def _make(self, requests: Sequence[Request]) -> None:

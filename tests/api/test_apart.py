@@ -268,7 +268,7 @@ class Address:
 
     def asked(self, ours: Mapping[str, str], where: str | Place, value: str) -> tuple[str, str, dict[str, Any]]:
         """A request that would be taken, were it all there."""
-        path = self.path.format(**ours | ({where: value} if f"{{{where}}}" in self.path else {}))
+        path = self.path.format(**{**ours, str(where): value})
         options: dict[str, Any] = {"headers": dict(HEADERS)}
         if isinstance(where, str) and f"{{{where}}}" not in self.path:
             options["params"] = {where: value}

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from domain.message import WorkspaceId
 from domain.ports import Ack, AckChanged
-from domain.send import DeliveryDelivered, SendConfirmed, SendUnknown, delivery_id, wa_id
-from tests.workers.sending_house import core, house, running, sessions, until
+from domain.send import DeliveryDelivered, DeliveryRead, SendConfirmed, SendUnknown, delivery_id, wa_id
+from tests.workers.sending_house import HERE, core, house, running, sessions, until
 from tests.workers.sending_steps import NUMBERS, link, open_workspace, submit, told
 from workers.receipts import Receipts
 
@@ -37,7 +38,8 @@ async def test_a_receipt_waits_until_the_reactors_know_its_message(
 
         home.tools.sessions.messages = looking  # type: ignore[method-assign, assignment]  # to see that it was asked
         receipts = Receipts(home.tools.sessions, home.decisions)
-        receipts.take(AckChanged((sent,), Ack.DELIVERED))
+        receipts.take(HERE, AckChanged((sent,), Ack.DELIVERED))
+        receipts.take(WorkspaceId("there"), AckChanged((sent,), Ack.READ))  # no message of theirs
 
         async def was_looked_up() -> bool:
             return bool(looked)
@@ -49,4 +51,5 @@ async def test_a_receipt_waits_until_the_reactors_know_its_message(
             await until(was_looked_up)
             await home.rows("INSERT INTO sent_messages VALUES (%s, %s, %s, %s) RETURNING 1", *row[0])
             await until(delivered)
+        assert not any(isinstance(event, DeliveryRead) for event in await told(home))
         assert isinstance((await told(home))[-2], SendConfirmed)
