@@ -92,7 +92,7 @@ def test_who_keeps_to_the_rate_is_not_refused_for_what_is_not_trimmed_yet(rate: 
 
 
 async def test_a_key_that_could_take_others_room_is_not_made(database_url: str) -> None:
-    limits = CommandLimits(rate=100, stream_bytes=2 * CommandLimits().bytes_of({Role.SERVICE}))
+    limits = CommandLimits(stream_bytes=2 * CommandLimits().bytes_of({Role.SERVICE}))
     async with AsyncConnectionPool(database_url, min_size=1, max_size=2, open=False) as pool:
         keys = Keys(pool, bytes(32), limits=limits)
         first, _ = [await keys.create("shop", [Role.SERVICE]) for _ in range(2)]

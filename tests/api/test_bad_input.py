@@ -114,11 +114,13 @@ def test_a_command_of_64_kb_is_read_and_refused_for_what_is_wrong_with_it_and_a_
         assert too_large["params"] == {"maximum": MAX_BODY}
 
 
-def test_a_key_over_its_rate_of_commands_is_told_when_to_come_again(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tenant.house.app.state, "services", replace(tenant.house.services, rates=Rates(0.5)))
-    answers = [tenant.ask("POST", "/v1/campaigns", json=NEW) for _ in range(3)]
+def test_a_key_over_its_rate_of_commands_is_told_when_to_come_again(tenant: Tenant) -> None:
+    state, services = tenant.house.app.state, tenant.house.services
+    state.services = replace(services, rates=Rates(0.5))
+    try:
+        answers = [tenant.ask("POST", "/v1/campaigns", json=NEW) for _ in range(3)]
+    finally:
+        state.services = services
     answer = next(one for one in answers if one.status_code == 429)
     assert asked(problem_in(answer)) == (429, "too_many", "actor")
     assert 1 <= int(answer.headers["Retry-After"]) <= 2
