@@ -113,7 +113,10 @@ async def events(ears: Ears) -> EventSourceResponse:
 @router.websocket("")
 async def events_by_websocket(websocket: WebSocket, ears: Ears) -> None:
     """The same over a WebSocket: each message a CloudEvent in JSON, or `{"position": …}` when it is quiet."""
-    await websocket.accept()
+    try:
+        await websocket.accept()
+    except WebSocketDisconnect:
+        return
     speaking, leaving = asyncio.create_task(speak(websocket, ears)), asyncio.create_task(gone(websocket))
     try:
         await asyncio.wait([speaking, leaving], return_when=asyncio.FIRST_COMPLETED)

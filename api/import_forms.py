@@ -60,6 +60,13 @@ class Held:
         self.data += data
 
 
+class Unwanted:
+    """Where a file goes that no field asks for."""
+
+    async def write(self, data: bytes) -> None:
+        pass
+
+
 class Arriving(UploadFile):
     """A file of the form that goes where it is kept, and nowhere else."""
 
@@ -93,7 +100,7 @@ class Streamed(MultiPartParser):
             part.file.file.close()
         if part.field_name != "file":
             if part.file is not None:
-                raise Refused("malformed", field=named(part.field_name))
+                part.file = Arriving(Unwanted())  # `read` says what is wrong with it
             return
         if self._arrived:
             raise Refused("repeated", field="file")

@@ -7,7 +7,9 @@ from typing import Any
 
 import h11
 import orjson
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from adapters import metrics
@@ -207,6 +209,14 @@ class Listener(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         self._taking.moved()
         super().resume_writing()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if self.transport.is_closing() and not self.handshake_complete:  # it left in the middle: that is no error
+            self.handshake_complete = self.disconnected = True
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # by a refusal, which uvicorn would log as a mistake of ours
 
     def look(self, now: float) -> None:
         """End it if its other end takes too long."""

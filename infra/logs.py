@@ -23,7 +23,8 @@ from adapters import tracing
 Format = Literal["console", "json"]
 
 OURS = frozenset({"adapters", "api", "domain", "drumline", "examples", "infra", "projections", "workers"})
-CHATTY = ("httpcore", "httpx", "nats", "opentelemetry", "urllib3", "uvicorn")
+CHATTY = ("httpcore", "httpx", "nats", "opentelemetry", "urllib3")
+SENDERS_FAULTS = ("python_multipart", "uvicorn")  # their warnings are of what somebody sent, and are counted instead
 WITHHELD = "…"
 SELDOM = 60.0  # seconds between two lines of the exporter
 DEEPEST = 12  # lines told of where an error arose
@@ -42,6 +43,8 @@ def configure(form: Format, level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.root.level))
+    for name in SENDERS_FAULTS:
+        logging.getLogger(name).setLevel(max(logging.ERROR, logging.root.level))
     logging.captureWarnings(capture=True)
     sys.excepthook = lambda _kind, error, _trace: told("ended", error)
     threading.excepthook = lambda of: told("a thread ended", of.exc_value)

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
@@ -13,6 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from infra.embedded import EmbeddedNats, EmbeddedPostgres
 from infra.migrate import migrate
+
+if TYPE_CHECKING:
+    from tests.api.house import House, Tenant
 
 settings.register_profile("drumline", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 settings.load_profile("drumline")
@@ -78,3 +82,27 @@ def nats_server(scratch: Path) -> Iterator[EmbeddedNats]:
 def nats_url(nats_server: EmbeddedNats) -> str:
     """The address of `nats_server`, with the credentials of `core`, who may do everything."""
     return nats_server.url
+
+
+@pytest.fixture(scope="session")
+def house(postgres: EmbeddedPostgres) -> "Iterator[House]":
+    """The API with its workers, on a database and a broker of this session; each test has a workspace of its own."""
+    from tests.api.house import house as running  # the others have no use for it, and it takes its time
+
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE api TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    path = Path(tempfile.mkdtemp(prefix="drl-api-"))
+    nats = EmbeddedNats(path / "nats")
+    nats.start()
+    try:
+        with running(postgres.url_of("api"), nats.url) as made:
+            yield made
+    finally:
+        nats.stop()
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def tenant(house: "House") -> "Tenant":
+    """A new workspace with a key for each role."""
+    return house.tenant()

@@ -1,11 +1,14 @@
 """What a file is, its content says; what is unclear, unsafe, damaged or too large is refused with a rule."""
 
+import io
 import zlib
 from collections.abc import Iterator
 
 import pytest
+from PIL import Image
 
-from adapters.media_images import MOST_PIXELS
+from adapters import media_images
+from adapters.media_images import MOST_PIXELS, read_image
 from adapters.media_kinds import TYPES, Found, Inspector, kinds_of
 from domain.content import MediaKind
 from domain.message import Refused
@@ -143,3 +146,19 @@ def test_an_image_of_too_many_pixels_is_never_opened() -> None:
     plain = image("PNG")
     crc = zlib.crc32(b"IHDR" + header + plain[24:29]).to_bytes(4, "big")
     assert refusal(plain[:16] + header + plain[24:29] + crc + plain[33:]) == "too_many_pixels"
+
+
+def test_a_jpeg_that_goes_through_its_pixels_again_and_again_is_not_opened() -> None:
+    progressive = io.BytesIO()
+    Image.new("L", (64, 64), 128).save(progressive, "JPEG", progressive=True)
+    data = progressive.getvalue()
+    scan, end = data[data.rindex(b"\xff\xda") : -2], data[-2:]
+    assert read_image(data, "image/jpeg") == read_image(data[:-2] + scan * 50 + end, "image/jpeg")
+    with pytest.raises(Refused, match="too_costly"):
+        read_image(data[:-2] + scan * 200 + end, "image/jpeg")
+
+
+def test_an_image_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_images, "PATIENCE", 0.001)
+    with pytest.raises(Refused, match="too_costly"):
+        read_image(image("PNG"), "image/png")
