@@ -22,13 +22,16 @@ tokens = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20
 ids = st.sampled_from([SOME, "7", "%00", "💥", "..", "a" * 300])
 
 
+ROLES = sorted(set(Role) - {Role.SYSTEM})
+Callers = dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def anybody(house: House) -> Tenant:
-    """A workspace where every key may do everything."""
+def callers(house: House) -> Callers:
+    """The keys of a workspace by role; one that may do everything, one that does not live, and none."""
     tenant = house.tenant()
-    key = house.key(tenant.workspace, *(set(Role) - {Role.SYSTEM}))
-    tenant.keys = dict.fromkeys(tenant.keys, key)
-    return tenant
+    everything = house.key(tenant.workspace, *ROLES)
+    return {"everything": everything, "nobody": "", "dead": "drl_live_" + "0" * 46, **tenant.keys}
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +41,41 @@ def operations(house: House) -> list[tuple[str, str, dict[str, Any]]]:
     return [one for one in found if "text/event-stream" not in str(one[2])]  # a stream without end is not waited for
 
 
+Operations = list[tuple[str, str, dict[str, Any]]]
+
+
 # The same requests every time: of random ones Hypothesis says now and then that they were drawn inconsistently.
 @settings(max_examples=150, derandomize=True)
 @given(data=st.data())
 def test_every_answer_is_a_described_one(
-    anybody: Tenant, operations: list[tuple[str, str, dict[str, Any]]], data: st.DataObject
+    house: House, callers: Callers, operations: Operations, data: st.DataObject
 ) -> None:
+    ask(house, callers, operations, data)
+
+
+@pytest.mark.security
+@pytest.mark.timeout(1_200)
+@settings(max_examples=4_000)
+@given(data=st.data())
+def test_every_answer_to_thousands_of_requests_is_a_described_one(
+    house: House, callers: Callers, operations: Operations, data: st.DataObject
+) -> None:
+    ask(house, callers, operations, data)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_asks_for_anothers_commands_is_answered_as_described(tenant: Tenant, role: Role) -> None:
+    answer = tenant.ask("GET", "/v1/commands?principal=Zk3Pq81x", role=role)
+    assert str(answer.status_code) in tenant.house.app.openapi()["paths"]["/v1/commands"]["get"]["responses"]
+
+
+def ask(house: House, callers: Callers, operations: Operations, data: st.DataObject) -> None:
+    """One request of somebody, whose answer is checked."""
     path, method, operation = data.draw(st.sampled_from(operations), "operation")
     path, options = data.draw(requests(path, operation), "request")
-    response = anybody.ask(method.upper(), path, **options)
+    if key := callers[data.draw(st.sampled_from(["everything", *callers]), "caller")]:
+        options["headers"]["Authorization"] = f"Bearer {key}"
+    response = house.http.request(method, house.url + path, **options)
     rule = problem_in(response)["rule"] if response.status_code >= 400 else ""
     assert rule != "internal_error"
     assert str(response.status_code) in operation["responses"] or rule == "no_such_route" or response.is_redirect
@@ -62,7 +91,8 @@ def requests(draw: st.DrawFn, path: str, operation: dict[str, Any]) -> tuple[str
             path = path.replace(f"{{{name}}}", draw(ids))
         elif draw(st.booleans()):
             place, kind = ("params", words) if parameter["in"] == "query" else ("headers", tokens)
-            options[place][name] = draw(kind)
+            examples = [str(one) for one in parameter.get("schema", {}).get("examples", ())]
+            options[place][name] = draw(st.sampled_from(examples) | kind if examples else kind)
     content = operation.get("requestBody", {}).get("content", {})
     if "application/json" in content:
         example = content["application/json"]["example"]

@@ -18,7 +18,7 @@ import pytest
 from domain.message import Role
 from tests.api.house import House, Tenant
 
-SHORT, LONG = 250, 60.0  # conversations; seconds
+SHORT, LONG = 150, 60.0  # conversations; seconds
 TOGETHER = 8
 PATIENCE = 0.15  # seconds that a conversation waits for an answer
 MOST_MEMORY = 250 << 20  # bytes that the process may grow by: the tests' own, and 24 files on their way
@@ -199,14 +199,16 @@ async def hold(house: House, pieces: list[bytes], watched: Watched, *, abort: bo
     address = urlsplit(house.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     answer = b""
-    with contextlib.suppress(ConnectionError, TimeoutError):
-        for piece in pieces:
-            writer.write(piece)
-            await asyncio.wait_for(writer.drain(), PATIENCE)
-        while data := await asyncio.wait_for(reader.read(65_536), PATIENCE):
-            answer += data
+    try:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.wait_for(writer.drain(), PATIENCE)
+            while data := await asyncio.wait_for(reader.read(65_536), PATIENCE):
+                answer += data
+    finally:
+        writer.transport.abort() if abort else writer.close()
     watched.read(b"".join(pieces), answer)
-    writer.transport.abort() if abort else writer.close()
 
 
 async def speak(house: House, tenant: Tenant, watched: Watched, seed: int, goes_on: Callable[[int], bool]) -> None:
