@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is one that the OpenAPI document describes; nothing is our mistake."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ ids = st.sampled_from([SOME, "7", "%00", "💥", "..", "a" * 300])
 
 
 ROLES = sorted(set(Role) - {Role.SYSTEM})
-Callers = dict[str, str]
+Callers = Mapping[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,8 @@ def callers(house: House) -> Callers:
     """The keys of a workspace by role; one that may do everything, one that does not live, and none."""
     tenant = house.tenant()
     everything = house.key(tenant.workspace, *ROLES)
-    return {"everything": everything, "nobody": "", "dead": "drl_live_" + "0" * 46, **tenant.keys}
+    of_roles = {str(role): key for role, key in tenant.keys.items()}
+    return {"everything": everything, "nobody": "", "dead": "drl_live_" + "0" * 46, **of_roles}
 
 
 @pytest.fixture(scope="module")

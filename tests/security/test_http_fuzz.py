@@ -136,7 +136,8 @@ def watched(house: House) -> Iterator[Watched]:
     """Looks on while the house is spoken to."""
     made = Watched()
     ear, logger = Ear(made), logging.getLogger("uvicorn.error")
-    level, _ = logger.level, logger.setLevel(logging.ERROR)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     logger.addHandler(ear)
 
     def untended(_loop: Any, context: dict[str, Any]) -> None:
