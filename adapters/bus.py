@@ -60,6 +60,7 @@ PENDING_BYTES = 32 << 20
 PATIENCE = 10.0  # seconds for an answer from the server
 UNTOLD: tuple[type[Exception], ...] = (*OUTAGES, APIError)  # the server is away, or refuses
 LOOK_AGAIN = 5.0  # seconds
+RECONNECT = 0.5  # seconds between two tries to connect anew
 PING = 5  # seconds; a server that left two of these unanswered is connected to anew
 REFUSED = ("authorization violation", "authentication")  # the server's words for credentials that it does not know
 REFUSALS = 3  # in a row: one may come while the server reads its users anew
@@ -93,7 +94,7 @@ class Bus(Consuming):
                 url,
                 name=name,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=1,
+                reconnect_time_wait=RECONNECT,  # type: ignore[arg-type]  # it is slept for, so it may be a float
                 ping_interval=PING,
                 max_outstanding_pings=2,
                 pending_size=PENDING_BYTES,

@@ -49,7 +49,7 @@ class Limits:
 
     duplicate_window: float = 120.0
     ack_wait: float = 30.0  # after which an unanswered delivery is repeated
-    sends_ack_wait: float = 8.0  # the same for SENDS, whose workers say every few seconds that they are at it
+    sends_ack_wait: float = 5.0  # the same for SENDS, whose workers say each second that they are at it
     commands_bytes: int = CommandLimits().stream_bytes
     commands_waiting: int = CommandLimits().waiting  # on one subject: of one key's one command
     sends_bytes: int = 256 << 20

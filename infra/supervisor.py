@@ -13,8 +13,13 @@ from adapters.runtime.environment import PYTHON, allowed
 from infra.child import Child
 from infra.process.upkeep import keep_up, seen_through
 
-LONGEST_PAUSE = 10.0  # seconds between two starts of a process that keeps dying
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds between two starts of a process that keeps dying
 HEALTHY_AFTER = 30.0  # seconds after which a process is no longer one that keeps dying
+
+
+def pause(deaths: int) -> float:
+    """Seconds until a process that died so often lately is started again: the first time at once."""
+    return min(SHORTEST_PAUSE * 2 ** (deaths - 2), LONGEST_PAUSE) if deaths > 1 else 0.0
 
 
 @dataclass(slots=True)
@@ -92,9 +97,9 @@ class Supervisor:
         now = time.monotonic()
         if process.again_at is None:
             process.deaths = 1 if now - process.started > HEALTHY_AFTER else process.deaths + 1
-            process.again_at = now + min(0.25 * 2**process.deaths, LONGEST_PAUSE)
+            process.again_at = now + pause(process.deaths)
             self.on_death(process.name, process.child.how_it_ended())
-        elif now >= process.again_at:
+        if now >= process.again_at:
             if self.before_again is not None:
                 await self.before_again(process.child.code)
             await seen_through(process.start)

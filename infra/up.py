@@ -60,6 +60,9 @@ class House:
         self._workers = Supervisor(settings.data_dir / "run", self._tell_death, self._before_again, self._say)
         self._tending = asyncio.TaskGroup()  # who looks after servers and workers: if one fails, all ends
         self._tenders: list[asyncio.Task[None]] = []
+        self._down: set[Server] = set()  # servers that are being started again
+        self._all_up = asyncio.Event()
+        self._all_up.set()
         self._undeclared = False  # whether the bus was started again since its streams were declared
 
     async def __aenter__(self) -> Self:
@@ -166,12 +169,17 @@ class House:
     async def _look_after(self, server: Server) -> None:
         """Start a server again that ended though nobody stopped it."""
         if not server.alive():
+            self._down.add(server)
+            self._all_up.clear()
             self._say(f"{server.name} ended; starting it again")
             await seen_through(server.start)
+            self._down.discard(server)
             self._undeclared = self._undeclared or isinstance(server, EmbeddedNats)  # its directory may be a new one
         if self._undeclared and isinstance(server, EmbeddedNats):
             await self._declare()
             self._undeclared = False
+        if not (self._all_up.is_set() or self._down or self._servers.dead()):
+            self._all_up.set()
 
     async def _declare(self) -> None:
         """Make the streams and consumers that are gone."""
@@ -179,7 +187,10 @@ class House:
             await deploy.declare(self.settings)
 
     async def _before_again(self, code: int | None) -> None:
-        """Declare what a worker found missing; a bus that is away is no reason to start no worker."""
+        """Wait for our servers, without which a worker would only die again, and declare what one found missing."""
+        if self._servers.dead():
+            self._all_up.clear()
+        await self._all_up.wait()
         if code != UNDECLARED:
             return
         try:

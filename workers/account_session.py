@@ -34,7 +34,7 @@ from workers.session_tools import Tools
 NOT_NOW = 1.0  # seconds until a queue message that cannot be worked on comes again
 MUCH_LATER = 10.0  # the same when a decision of it failed
 PARTING = 5.0  # seconds for last words
-STILL_WORKING = 2.0  # seconds between words to the queue; it repeats a delivery after 8 of silence
+STILL_WORKING = 1.0  # seconds between words to the queue; it repeats a delivery after 5 of silence
 LEAVING = 20.0  # seconds for WhatsApp to be told that an account leaves; its profile is destroyed in any case
 OVER = (SessionState.DEAD, SessionState.LOGGED_OUT)  # opened anew, it may be linked again
 SETTLED = (SessionState.READY, SessionState.QR, *OVER)

@@ -15,7 +15,7 @@ from workers.sending import LeaseLost
 from workers.session_tools import Tools
 
 LOOK_AGAIN = 2.0  # seconds; a nudge tells of a new account earlier
-NOT_HERE = (0.2, 3.0)  # seconds until a message comes again whose account another worker may hold: first, at most
+NOT_HERE = (0.2, 1.0)  # seconds until a message comes again whose account another worker may hold: first, at most
 RENEWAL = 3.0  # seconds between two renewals of the leases; see adapters.leases.TTL
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a session that ended is opened again
 log = logging.getLogger(__name__)
@@ -95,7 +95,9 @@ class SessionWorker:
             del self._held[account]
             pause = FIRST_PAUSE if session.at_once else self._pauses.get(account, FIRST_PAUSE)
             self._pauses[account] = min(pause * 2, LONGEST_PAUSE)
-            self._not_before[account] = asyncio.get_running_loop().time() + pause
+            loop = asyncio.get_running_loop()
+            self._not_before[account] = loop.time() + pause
+            loop.call_later(pause, self._nudged.set)
 
     async def _renew(self) -> None:
         """Hold the leases of all sessions; one that was lost ends its session."""

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from infra.child import wait_until
-from infra.supervisor import Supervisor
+from infra.supervisor import Supervisor, pause
 
 WAIT = 20.0
 
@@ -30,3 +30,7 @@ async def test_a_death_is_told_as_it_was(scratch: Path) -> None:
         assert said == "killed: killed by signal 9"
     finally:
         await supervisor.stop()
+
+
+def test_who_dies_once_is_started_again_at_once_and_who_keeps_dying_ever_more_seldom() -> None:
+    assert [pause(deaths) for deaths in range(1, 9)] == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]

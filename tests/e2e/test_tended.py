@@ -108,6 +108,25 @@ async def test_an_error_of_its_own_comes_out_of_a_running_drumline_as_it_was(tmp
             raise LookupError
 
 
+async def test_a_worker_is_started_again_once_the_servers_are_up(tmp_path: Path) -> None:
+    class Dead:
+        name, up = "NATS", False
+
+        def alive(self) -> bool:
+            return self.up
+
+        def start(self) -> None:
+            self.up = True
+
+    server, house = Dead(), House(read(data_dir=tmp_path), print)
+    house._servers.started = [server]  # type: ignore[list-item]  # all that is asked of it
+    starting = asyncio.create_task(house._before_again(None))
+    await asyncio.sleep(QUICK)
+    assert not starting.done()
+    await house._look_after(server)  # type: ignore[arg-type]  # the same
+    await asyncio.wait_for(starting, WAIT)
+
+
 async def test_a_terminal_that_is_gone_ends_no_watching(tmp_path: Path) -> None:
     def gone(_sentence: str) -> None:
         raise BrokenPipeError
