@@ -48,7 +48,7 @@ class Limits:
     """How much the streams hold and how long: bytes on disk, messages, seconds."""
 
     duplicate_window: float = 120.0
-    ack_wait: float = 30.0  # after which an unanswered delivery is repeated
+    ack_wait: float = 6.0  # after which an unanswered delivery is repeated; the intake says every 2 s that it is at it
     sends_ack_wait: float = 5.0  # the same for SENDS, whose workers say each second that they are at it
     commands_bytes: int = CommandLimits().stream_bytes
     commands_waiting: int = CommandLimits().waiting  # on one subject: of one key's one command

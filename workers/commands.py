@@ -178,6 +178,7 @@ class Intake:
             tries = TOGETHER + await through_outages(partial(self._inbox.trying, stored_as(message)), loop="intake")
         if not (tries <= TRIES and await self._survives(batch, partial(self._both, batch))):
             if tries < TRIES:
+                self._arrivals.done([message])
                 await self._bus.again(message, self._retry * 2 ** (tries - 1))
                 return
             await self._survives(batch, partial(self._crash, message))
@@ -263,6 +264,7 @@ class Intake:
         metrics.answered([command.counted() for command in batch.commands])
 
     async def _ack(self, messages: Sequence[Msg]) -> None:
+        self._arrivals.done(messages)
         await self._trimming.acknowledge(messages)
 
     async def _crash(self, message: Msg) -> None:

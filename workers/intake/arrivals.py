@@ -22,7 +22,7 @@ READ_AHEAD = 10_000  # messages: whoever has many waiting is read past up to her
 READ_TOGETHER = 2_000  # by one pull: reading is to be faster than deciding, or nobody would be read past
 READ_AHEAD_BYTES = 64 << 20
 BATCH_BYTES = 4 << 20  # of bodies that are decided together
-HOLD = 10.0  # seconds, a third of what the server waits for an acknowledgement
+HOLD = 2.0  # seconds, a third of what the server waits for an acknowledgement
 IDLE = 5.0  # seconds
 SOON = 0.1  # seconds
 RECORD = 1_024  # bytes that a message takes beside its body
@@ -45,6 +45,8 @@ class Arrivals:
         self._over = OverRate(bus, inbox, clock, acknowledge)
         self._waiting: FairQueue[Msg] = FairQueue(READ_AHEAD, READ_AHEAD_BYTES, size)
         self._behind = 0  # that the server had not handed out when it handed out the last one
+        self._in_hand: dict[str, Msg] = {}  # taken and not done with, by their reply subjects
+        self._long_in_hand: set[str] = set()
         self._came = asyncio.Event()
         self._left = asyncio.Event()
 
@@ -75,19 +77,29 @@ class Arrivals:
                 async with asyncio.timeout(SOON):
                     await self._came.wait()
         taken = self._waiting.take(most, BATCH_BYTES)
+        self._in_hand.update((message.reply, message) for message in taken)
         self._left.set()
         return taken
 
+    def done(self, messages: Sequence[Msg]) -> None:
+        """These were answered, or are to be delivered again."""
+        for message in messages:
+            self._in_hand.pop(message.reply, None)
+
     async def hold(self) -> None:
-        """Tell the server of what waits here that it is seen to, or it would deliver it again; until cancelled."""
+        """Tell the server of what waits or is decided here that it is seen to, or it would deliver it again; until
+        cancelled."""
         while True:
             await asyncio.sleep(HOLD)
-            held = list(self._waiting.waited())
+            held = [message for reply, message in self._in_hand.items() if reply in self._long_in_hand]
+            self._long_in_hand = set(self._in_hand)
+            held += self._waiting.waited()
             if held:
                 await through_outages(lambda: self._bus.all_working(held))  # noqa: B023  # done before the next round
 
     async def give_back(self) -> None:
-        """What is left is for another reader to have at once."""
+        """What is left is for another reader to have at once, what was in hand once nobody has spoken for it."""
+        self._in_hand.clear()
         await self._bus.not_taken(self._waiting.drain())
 
     async def _admit(self, messages: Sequence[Msg]) -> None:
