@@ -68,6 +68,7 @@ from workers.session_tools import Tools
 from workers.sweeper import Sweeper
 from workers.timers import Timers
 
+START_PATIENCE = 20.0  # seconds for which a process waits for a server at its start, before it ends
 POOL = 12  # connections of one process, beside those of the log and of leaders
 
 
@@ -104,7 +105,7 @@ def clock() -> datetime:
 @asynccontextmanager
 async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
     """Connect and build the adapters; everything is closed in the reverse order."""
-    database_url, nats_url = addresses(settings)
+    database_url, nats_url = await addresses(settings, START_PATIENCE)
     set_json_loads(orjson.loads)
     async with AsyncExitStack() as stack:
         pool = AsyncConnectionPool(

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.bench_cli import bench_app
-from infra.settings import Settings, SettingsError, read
+from infra.settings import Settings, read
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -130,7 +130,7 @@ def revoke_key(key_id: str, data_dir: DataDir = None, workspace: Workspace = "de
 
 @keys_app.command("nats-users")
 def nats_users(data_dir: DataDir = None) -> None:
-    """Print the users that an external NATS needs in its configuration."""
+    """Print the live keys as the file of users that an external NATS includes."""
     from infra.commands import nats_users as run
 
     asyncio.run(run(read(data_dir=data_dir)))
@@ -230,18 +230,18 @@ def settings() -> None:
 
 
 @app.command()
-def doctor(data_dir: DataDir = None) -> None:
-    """Say what drumline would use here, and what is missing."""
-    from infra.commands import doctor as run
+def doctor(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
+) -> None:
+    """Try everything that drumline needs here, and say what to do about what is wrong; exit code 2 if it cannot run."""
+    from infra.doctor import doctor as run
 
-    raise typer.Exit(run(read(data_dir=data_dir)))
+    raise typer.Exit(asyncio.run(run(read(data_dir=data_dir), as_json=as_json)))
 
 
 def main() -> None:
     """Run the command line; what a person can mend is one sentence on stderr, and exit code 2."""
-    from infra.child import ServerError
-    from infra.migrate import MigrationRefused
-
     try:
         sys.exit(app(standalone_mode=False))
     except UsageError as error:
@@ -250,8 +250,12 @@ def main() -> None:
         sys.exit(2)
     except typer.Abort:
         sys.exit(1)
-    except (SettingsError, ServerError, MigrationRefused) as error:
-        print(f"drumline: {error}", file=sys.stderr)
+    except Exception as error:
+        from infra.mendable import mendable
+
+        if not (sentence := mendable(error)):
+            raise
+        print(f"drumline: {sentence}", file=sys.stderr)
         sys.exit(2)
 
 

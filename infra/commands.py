@@ -1,6 +1,5 @@
 """What the smaller commands of the command line do."""
 
-import json
 import sys
 from typing import Any
 
@@ -9,11 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.keys import BadKey, Keys
-from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
 from domain.message import PrincipalId, Role, WorkspaceId
-from infra import deploy
-from infra.embedded import EmbeddedServers
-from infra.embedded_nats import listed
+from infra import bus_users, deploy
 from infra.erasures import erase_again
 from infra.settings import Settings, SettingsError
 
@@ -24,7 +20,7 @@ console = Console()
 
 async def migrate(settings: Settings, workspace: str) -> None:
     """Tables and streams up to date; on a database without keys, an admin's."""
-    await deploy.prepare(settings)
+    await bus_users.prepare(settings)
     console.print("Tables, streams and consumers are up to date.")
     if said := await erase_again(settings):
         console.print(said)
@@ -33,8 +29,8 @@ async def migrate(settings: Settings, workspace: str) -> None:
             first = await keys_of(settings, pool).first(workspace, [Role.ADMIN], "first")
         except BadKey as error:
             raise SettingsError(str(error)) from None
+    await tell_bus(settings, first.secret if first else "")
     if first is not None:
-        await let_in(settings)
         print(f"The first key of workspace {workspace}, an admin's, shown this one time:\n{first.secret}")
 
 
@@ -51,7 +47,7 @@ async def create_key(settings: Settings, workspace: str, roles: list[str], label
             await warn_of(workspace, pool)
     except BadKey as error:
         raise SettingsError(str(error)) from None
-    await let_in(settings)
+    await tell_bus(settings, key.secret)
     print(key.secret)
 
 
@@ -88,37 +84,16 @@ async def revoke_key(settings: Settings, workspace: str, key_id: str) -> None:
         ended = await Keys(pool, settings.pepper()).revoke(WorkspaceId(workspace), PrincipalId(key_id))
     if not ended:
         raise SettingsError(f"Workspace {workspace} has no live key {key_id}.")
-    await let_in(settings)
+    await tell_bus(settings)
     print(f"{key_id} is revoked.")
 
 
 async def nats_users(settings: Settings) -> None:
-    """Print the broker's users with their permissions, as the JSON its configuration takes."""
-    async with deploy.pool_of(settings) as pool:
-        print(json.dumps([listed(user) for user in await deploy.users(Keys(pool, settings.pepper()))], indent=1))
+    """Print the broker's users with their permissions, as a file that its configuration includes."""
+    print(await bus_users.current(settings), end="")
 
 
-def doctor(settings: Settings) -> int:
-    """Print what would be used; 1 when something needed is missing."""
-    missing = 0
-    try:
-        browser = find_chromium(settings.chromium)
-        console.print(f"browser     {browser.path}")
-    except ChromiumMissing as error:
-        missing = 1
-        console.print(f"browser     {error}", style="red")
-    console.print(f"data        {settings.data_dir}")
-    for name, external in (("PostgreSQL", settings.database_url), ("NATS", settings.nats_url)):
-        console.print(f"{name:<11} {'external' if external else 'embedded'}")
-    console.print(f"API         {settings.api_url}/docs")
-    console.print(f"sandbox     {settings.sandbox_url if settings.whatsapp_url is None else 'not used'}")
-    return missing
-
-
-async def let_in(settings: Settings) -> None:
-    """Let the live keys onto the embedded bus, if it is ours and was ever started."""
-    servers = EmbeddedServers(settings.data_dir)
-    if settings.nats_url is None and servers.nats.home.exists():
-        await deploy.reload_users(settings, servers)
-    elif settings.nats_url is not None:
-        print("Tell the external NATS of the change: `drumline keys nats-users` prints its users.", file=sys.stderr)
+async def tell_bus(settings: Settings, secret: str = "") -> None:
+    """Let exactly the live keys onto the bus, and say what a person has still to do."""
+    if said := await bus_users.let_in(settings, secret):
+        print(said, file=sys.stderr)

@@ -68,7 +68,7 @@ async def drop(settings: Settings, letter: UUID) -> None:
 async def letters(settings: Settings, *, publishing: bool = False) -> AsyncIterator[DeadLetters]:
     """The dead letters; a refusal becomes one sentence."""
     async with deploy.pool_of(settings) as pool:
-        bus = await Bus.connect(deploy.bus_of(settings), "drumline-dead") if publishing else None
+        bus = await Bus.connect(await deploy.bus_of(settings), "drumline-dead") if publishing else None
         try:
             yield DeadLetters(pool, Contents(pool, Sealing(settings.master_key(), settings.pepper())), bus, clock)
         except Refused as refused:

@@ -150,7 +150,7 @@ class Demo:
 
     async def _log(self) -> list[Recorded]:
         """The whole log, read from the start."""
-        store = EventStore(deploy.database_of(self.settings))
+        store = EventStore(await deploy.database_of(self.settings))
         store.start()
         try:
             log: list[Recorded] = []

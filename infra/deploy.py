@@ -1,40 +1,101 @@
-"""What surrounds the workers: where the servers are, their tables, streams and users."""
+"""What surrounds the workers: where the servers are, whether they can be used, their tables, streams and users."""
 
 import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
 from adapters.bus import Bus
 from adapters.keys import Keys
-from infra.embedded import EmbeddedServers, NatsUser, ServerError
+from infra.child import ServerError
+from infra.embedded import EmbeddedServers, NatsUser
 from infra.migrate import migrate
+from infra.servers import nats, postgres
+from infra.servers.faults import ServerAway
 from infra.settings import Settings, SettingsError
 
+log = logging.getLogger("drumline")
+LOOK_AGAIN = 0.5  # seconds between two looks at a server that is away
+Seen = TypeVar("Seen")
 
-def addresses(settings: Settings) -> tuple[str, str]:
-    """Where PostgreSQL and NATS are: as configured, else the embedded ones of the data directory."""
-    return database_of(settings), bus_of(settings)
+
+async def addresses(settings: Settings, patience: float = 0.0) -> tuple[str, str]:
+    """Where PostgreSQL and NATS are, once both can be used; one that is away is waited for so many seconds.
+
+    Raises ServerError, in one sentence, or SettingsError.
+    """
+    return await database_of(settings, patience=patience), await bus_of(settings, patience=patience)
 
 
-def database_of(settings: Settings) -> str:
-    """Where PostgreSQL is. Raises SettingsError when that is the embedded one and it does not run."""
+def database_address(settings: Settings) -> str:
+    """Where PostgreSQL is: as configured, else the embedded one. Raises SettingsError when that does not run."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    postgres = EmbeddedServers(settings.data_dir).postgres
-    if postgres.running() is None:
+    embedded = EmbeddedServers(settings.data_dir).postgres
+    if embedded.running() is None:
         raise not_running(settings, "DRUMLINE_DATABASE_URL")
-    return postgres.url
+    return embedded.url
 
 
-def bus_of(settings: Settings) -> str:
-    """Where NATS is. Raises SettingsError when that is the embedded one and it does not run."""
+def bus_address(settings: Settings) -> str:
+    """Where NATS is: as configured, else the embedded one. Raises SettingsError when that does not run."""
     if settings.nats_url is not None:
         return settings.nats_url.get_secret_value()
-    nats = EmbeddedServers(settings.data_dir).nats
-    if nats.running() is None:
+    embedded = EmbeddedServers(settings.data_dir).nats
+    if embedded.running() is None:
         raise not_running(settings, "DRUMLINE_NATS_URL")
-    return nats.url
+    return embedded.url
+
+
+def is_embedded(settings: Settings, url: str) -> bool:
+    """Whether this is the address of a server of ours: `up` gives it to the processes it starts."""
+    ours = EmbeddedServers(settings.data_dir)
+    return (ours.postgres.data.exists() and url == ours.postgres.url) or (
+        (ours.nats.home / "port").exists() and url == ours.nats.url
+    )
+
+
+async def database_of(settings: Settings, *, migrated: bool = True, patience: float = 0.0) -> str:
+    """Where PostgreSQL is, once it can be used; its tables too, but for who is about to make them.
+
+    Raises ServerError or SettingsError.
+    """
+    url = database_address(settings)
+    server = postgres.named(url, embedded=is_embedded(settings, url))
+    seen = await patiently(lambda: postgres.look(url, server), patience)
+    if migrated and seen.lacks:
+        raise ServerError(
+            f"The database's tables are older than this drumline (it lacks {seen.lacks[0]}): run `drumline migrate`."
+        )
+    return url
+
+
+async def bus_of(settings: Settings, *, patience: float = 0.0) -> str:
+    """Where NATS is, once it can be used. Raises ServerError or SettingsError."""
+    url = bus_address(settings)
+    server = nats.named(url, embedded=is_embedded(settings, url))
+    await patiently(lambda: nats.look(url, server), patience)
+    return url
+
+
+async def patiently(look: Callable[[], Awaitable[Seen]], seconds: float) -> Seen:
+    """What a look at a server finds; one that is away is looked at again until the seconds are over."""
+    deadline, told = time.monotonic() + seconds, ""
+    while True:
+        try:
+            return await look()
+        except ServerAway as away:
+            if time.monotonic() >= deadline:
+                raise
+            if str(away) != told:
+                told = str(away)
+                log.warning("waiting for a server", extra={"fault": told})
+        await asyncio.sleep(LOOK_AGAIN)
 
 
 def not_running(settings: Settings, name: str) -> SettingsError:
@@ -42,16 +103,20 @@ def not_running(settings: Settings, name: str) -> SettingsError:
     return SettingsError(f"drumline does not run on {settings.data_dir}: start it by `drumline up`, or set {name}.")
 
 
+async def make_tables(settings: Settings) -> None:
+    """Bring the database's tables up to date."""
+    await asyncio.to_thread(migrate, await database_of(settings, migrated=False))
+
+
 async def prepare(settings: Settings) -> None:
-    """What a deploy does: tables, streams and consumers, brought up to date."""
-    database_url, _ = addresses(settings)
-    await asyncio.to_thread(migrate, database_url)
+    """What a deploy does on servers of our own: tables, streams and consumers, brought up to date."""
+    await make_tables(settings)
     await declare(settings)
 
 
 async def declare(settings: Settings) -> None:
     """Make the streams and consumers that are missing, and bring the others to their limits."""
-    bus = await Bus.connect(bus_of(settings), "drumline-deploy")
+    bus = await Bus.connect(await bus_of(settings), "drumline-deploy")
     try:
         limits = streams.Limits(
             duplicate_window=settings.duplicate_window,
@@ -65,9 +130,12 @@ async def declare(settings: Settings) -> None:
         await bus.close()
 
 
-def pool_of(settings: Settings) -> AsyncConnectionPool:
-    """A small pool on the database of these settings, to be opened by `async with`."""
-    return AsyncConnectionPool(database_of(settings), min_size=1, max_size=2, open=False, kwargs={"autocommit": True})
+@asynccontextmanager
+async def pool_of(settings: Settings, *, migrated: bool = True) -> AsyncIterator[AsyncConnectionPool]:
+    """A small pool on the database of these settings. Raises ServerError or SettingsError."""
+    url = await database_of(settings, migrated=migrated)
+    async with AsyncConnectionPool(url, min_size=1, max_size=2, open=False, kwargs={"autocommit": True}) as pool:
+        yield pool
 
 
 async def users(keys: Keys) -> list[NatsUser]:

@@ -28,7 +28,7 @@ async def run(settings: Settings, name: str, *, check: bool, as_json: bool) -> i
     arm(settings.crashpoint)
     try:
         with told() as tell:
-            rebuilt = await rebuild(deploy.database_of(settings), chosen, tell, swap=not check)
+            rebuilt = await rebuild(await deploy.database_of(settings), chosen, tell, swap=not check)
     except RebuildRefused as refused:
         raise SettingsError(str(refused)) from None
     except OUTAGES as error:

@@ -25,7 +25,7 @@ HEAD = f"{'log':>6} {'v':>4}  {'UTC':<12}  {'by':<15} {'event':<26} state"
 async def run(settings: Settings, stream: str, version: int | None, at: int | None, as_of: str) -> None:
     """Print a stream's history up to a version of it, a position of the log, a time: the first that is reached."""
     until = moment(as_of) if as_of else None
-    store = EventStore(deploy.database_of(settings))
+    store = EventStore(await deploy.database_of(settings))
     store.start()
     try:
         whole, head = await store.history(StreamId(stream)), await store.head()

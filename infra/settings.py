@@ -35,6 +35,12 @@ class Settings(BaseSettings):
         None, description="An external PostgreSQL (postgresql://…); unset: the embedded one."
     )
     nats_url: SecretStr | None = Field(None, description="An external NATS (nats://…); unset: the embedded one.")
+    nats_users_file: Path | None = Field(
+        None, description="The file of keys' users that an external NATS includes; unset: nats-users.conf of the data."
+    )
+    nats_system_url: SecretStr | None = Field(
+        None, description="A user of the external NATS's system account, to reload it by; unset: you are told when to."
+    )
     http_host: str = Field("127.0.0.1", description="The address the REST API listens on.")
     http_port: Port = Field(8180, description="The port the REST API listens on.")
     connections_max: Most = Field(1_000, description="Connections the REST API has open at most.")
@@ -124,11 +130,11 @@ class Settings(BaseSettings):
     )
     crashpoint: str = Field("", description="For fault tests: the step before or after which a worker kills itself.")
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "nats_users_file")
     @classmethod
-    def absolute(cls, path: Path) -> Path:
+    def absolute(cls, path: Path | None) -> Path | None:
         """Children run in other directories."""
-        return path.absolute()
+        return path and path.absolute()
 
     @property
     def secrets_dir(self) -> Path:
@@ -138,6 +144,11 @@ class Settings(BaseSettings):
     def keys_file(self) -> Path:
         """The API keys `up` and `demo` made for their people: 0600."""
         return self.data_dir / "keys.json"
+
+    @property
+    def users_file(self) -> Path:
+        """Where the users of an external NATS are written."""
+        return self.nats_users_file or self.data_dir / "nats-users.conf"
 
     @property
     def erasures_file(self) -> Path:
@@ -190,7 +201,8 @@ class Settings(BaseSettings):
     def _secret(self, name: str) -> bytes:
         path = self.secrets_dir / name
         if not path.exists():
-            self.secrets_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for directory in (self.data_dir, self.secrets_dir):
+                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             make_once(path, secrets.token_hex(KEY_BYTES))
         try:
             key = bytes.fromhex(path.read_text())

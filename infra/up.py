@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from adapters.keys import Keys
 from domain.quota import LONGEST_ACT
-from infra import deploy, logs
+from infra import bus_users, deploy, logs
 from infra.child import ServerError, usable
 from infra.client import Api, until
 from infra.embedded import EmbeddedNats, EmbeddedServers, Server, refuse_in_use
@@ -90,17 +90,13 @@ class House:
             why = reason(first(failed))
             raise NotTended(f"What looks after servers and workers failed, and all was ended: {why}.") from failed
 
-    async def let_in(self) -> None:
-        """Let the live keys onto the bus, where the bus is ours."""
-        if self.settings_given.nats_url is None:
-            await deploy.reload_users(self.settings, self._servers)
-
     async def welcome(self, workspace: str) -> People:
         """The workspace's people, with keys; the workspace itself when it does not exist yet."""
         async with deploy.pool_of(self.settings) as pool:
             keys = Keys(pool, self.settings.pepper(), limits=self.settings.command_limits)
             team = await people(keys, self.settings.keys_file, workspace)
-        await self.let_in()
+        if said := await bus_users.let_in(self.settings, team.keys["author"]):
+            self._say(said)
         async with Api(self.settings.api_url, team.keys["admin"]) as admin:
             await admin.post("/v1/workspace")
         return team
@@ -126,10 +122,10 @@ class House:
                 "nats_url": given.nats_url or SecretStr(self._servers.nats_url),
             }
         )
-        await deploy.prepare(self.settings)
+        await bus_users.prepare(self.settings)
         if said := await erase_again(self.settings):
             self._say(said)
-        await self.let_in()
+        await bus_users.let_in(self.settings)  # what is left for people to do is said in the welcome
         self.settings = announced(self.settings)
         self._plan()
         await self._workers.start()

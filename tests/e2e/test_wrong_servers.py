@@ -1,0 +1,307 @@
+"""A server that is away, wrong or too old: one sentence that says what to do, and exit code 2, for every command."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import bcrypt
+import psycopg
+import pytest
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from infra import cli
+from infra.child import ServerError
+from infra.embedded import EmbeddedNats, EmbeddedPostgres
+from infra.ports import free_port
+from infra.servers import nats as nats_checks
+from infra.servers import postgres as postgres_checks
+from tests.e2e import servers, terminal
+from tests.e2e.terminal import Ran
+
+SECRET = "s3cret-nobody-may-see"
+LETTER = "00000000-0000-0000-0000-000000000001"
+# What each command needs to get as far as its servers; a command that is not named here gets nothing.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "work": ("core",),
+    "keys create": ("--role", "author"),
+    "keys revoke": ("abcdefgh",),
+    "audience import": ("list.csv", "--key", "none"),
+    "dead show": (LETTER,),
+    "dead replay": (LETTER,),
+    "dead drop": (LETTER,),
+    "audit replay": ("workspace-demo",),
+    "rebuild": ("all", "--check"),
+}
+ALONE = {"settings", "bench pipeline", "bench reads", "bench imports"}  # these ask no server that is configured
+OWN_PROCESS = {"up", "demo", "work"}  # they keep the log for themselves, and may run on
+WITHOUT_NATS = {
+    "keys create",
+    "keys list",
+    "keys nats-users",
+    "dead list",
+    "dead show",
+    "dead drop",
+    "audit replay",
+    "rebuild",
+}
+
+
+def leaves() -> list[str]:
+    """Every command of the command line, by the words that call it."""
+    root = typer.main.get_command(cli.app)
+    found = []
+    for name, one in getattr(root, "commands").items():  # noqa: B009  # of a group, which typer does not export
+        below = getattr(one, "commands", {})
+        found += [f"{name} {word}" for word in below] or [name]
+    return sorted(found)
+
+
+COMMANDS = [words for words in leaves() if words not in ALONE]
+
+
+def drumline(data_dir: Path, words: str, **settings: str) -> Ran | subprocess.CompletedProcess[str]:
+    """Run a command until it has ended."""
+    (data_dir / "list.csv").write_text("number\n+12025550111\n")
+    line = [*words.split(), *ARGUMENTS.get(words, ()), "--data-dir", str(data_dir / "data")]
+    line = [str(data_dir / word) if word == "list.csv" else word for word in line]
+    settings |= {"HTTP_PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+    if words not in OWN_PROCESS:
+        return terminal.drumline(*line, settings=settings)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DRUMLINE_")}
+    environment |= {f"DRUMLINE_{name}": value for name, value in settings.items()}
+    whole = [sys.executable, "-m", "infra.cli", *line]
+    return subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=90, check=False)
+
+
+def said(run: Ran | subprocess.CompletedProcess[str]) -> str:
+    """What a command that could not do its work said: one sentence, and nothing secret."""
+    assert run.returncode == 2, run.stdout + run.stderr
+    assert SECRET not in run.stdout + run.stderr
+    *logged, last = run.stderr.splitlines()
+    assert last.startswith("drumline: "), run.stderr
+    assert last.endswith("."), last
+    assert not [line for line in logged if "waiting for a server" not in line], run.stderr
+    return last.removeprefix("drumline: ")
+
+
+def long_if_alone(words: str) -> object:
+    return pytest.param(words, marks=pytest.mark.long) if words in OWN_PROCESS else words
+
+
+@pytest.mark.parametrize("words", [long_if_alone(words) for words in COMMANDS if words != "audience import"])
+def test_servers_that_are_away_are_said_in_one_sentence(scratch: Path, words: str) -> None:
+    dead = free_port()
+    away = {
+        "DATABASE_URL": f"postgresql://drumline:{SECRET}@127.0.0.1:{dead}/drumline",
+        "NATS_URL": f"nats://core:{SECRET}@127.0.0.1:{dead}",
+    }
+    run = drumline(scratch, words, **away)
+    if words == "doctor":
+        assert run.returncode == 2
+        assert SECRET not in run.stdout + run.stderr
+        assert run.stdout.count("connection refused") == 2, run.stdout
+    else:
+        assert said(run) == (
+            f"PostgreSQL at 127.0.0.1:{dead} does not answer (connection refused): "
+            "start it, or correct DRUMLINE_DATABASE_URL."
+        )
+
+
+@pytest.mark.parametrize("words", [long_if_alone(words) for words in COMMANDS if words != "audience import"])
+def test_a_bus_that_is_away_stops_only_who_needs_it(scratch: Path, database_url: str, words: str) -> None:
+    dead = free_port()
+    run = drumline(scratch, words, DATABASE_URL=database_url, NATS_URL=f"nats://core:{SECRET}@127.0.0.1:{dead}")
+    sentence = f"NATS at 127.0.0.1:{dead} does not answer (connection refused): start it, or correct DRUMLINE_NATS_URL."
+    if words in ("doctor", *WITHOUT_NATS):
+        assert "Traceback" not in run.stdout + run.stderr
+        assert SECRET not in run.stdout + run.stderr
+        assert "does not answer" not in run.stderr
+        assert run.returncode in ((2,) if words == "doctor" else (0, 2))
+    else:
+        asked = said(run)
+        assert asked in (sentence, "Workspace demo has no live key abcdefgh.", "There is no such dead letter.")
+
+
+def test_the_table_of_commands_names_only_what_there_is() -> None:
+    assert (ARGUMENTS.keys() | ALONE | OWN_PROCESS | WITHOUT_NATS) - set(leaves()) == set()
+
+
+@contextmanager
+def strangers(postgres: EmbeddedPostgres) -> Iterator[None]:
+    """Users whom the server of the tests lets in under conditions, or not at all."""
+    rules = postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    lines = ["local all drl_password scram-sha-256", "local all drl_outside reject"]
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        for name in ("drl_password", "drl_outside", "drl_poor"):
+            connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{SECRET}'")
+        connection.execute("CREATE ROLE drl_many LOGIN CONNECTION LIMIT 0")
+        connection.execute("CREATE DATABASE drl_latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+        rules.write_text("\n".join([*lines, before]))
+        connection.execute("SELECT pg_reload_conf()")
+        yield
+        rules.write_text(before)
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("DROP DATABASE drl_latin")
+        for name in ("drl_password", "drl_outside", "drl_poor", "drl_many"):
+            connection.execute(f"DROP ROLE {name}")
+
+
+async def fault_of(url: str) -> str:
+    """The sentence that a database's address comes to."""
+    with pytest.raises(ServerError) as caught:
+        await postgres_checks.look(url, postgres_checks.named(url))
+    assert SECRET not in str(caught.value)
+    return str(caught.value).partition(" at ")[2].partition(" ")[2] or str(caught.value)
+
+
+async def test_each_fault_of_postgresql_has_its_sentence(
+    postgres: EmbeddedPostgres, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_checks, "CONNECT_SECONDS", 1)
+    correct = ": correct DRUMLINE_DATABASE_URL."
+
+    def by(user: str, url: str = database_url) -> str:
+        return url.replace("drumline@", f"{user}@")
+
+    with strangers(postgres):
+        assert await fault_of(by("drl_password:wrong")) == f"refuses the user's name or password{correct}"
+        assert await fault_of(by("nobody_here")) == f"knows no such user{correct}"
+        assert await fault_of(postgres.url_of("nothing")) == f"has no database of this name{correct}"
+        outside = await fault_of(by("drl_outside"))
+        assert outside.startswith("refuses the connection (pg_hba.conf rejects connection for host"), outside
+        assert (await fault_of(by("drl_many"))).startswith("has no connection left: raise its max_connections")
+        assert (await fault_of(by("drl_poor"))).startswith("gives the user drl_poor no right to drumline's tables in")
+        assert (await fault_of(postgres.url_of("drl_latin"))).startswith("keeps the database drl_latin in LATIN1: make")
+    unreadable = await unreadable_of("postgresql://u:%s@127.0.0.1:port/x", "mysql://u:%s@127.0.0.1/x")
+    assert unreadable == {"postgresql://user:password@host:5432/database."}
+    with servers.greeter(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        assert await fault_of(f"postgresql://u:{SECRET}@127.0.0.1:{port}/x") == f"is not PostgreSQL{correct}"
+    with servers.greeter(b"") as port:
+        assert (await fault_of(f"postgresql://u:{SECRET}@127.0.0.1:{port}/x")).startswith("does not answer (not within")
+    assert (await fault_of(f"postgresql://u:{SECRET}@nowhere.invalid/x")).startswith("does not answer (its name is not")
+    monkeypatch.setattr(postgres_checks, "OLDEST", 99)
+    assert (await fault_of(database_url)).endswith("and drumline needs 99 or newer: upgrade it.")
+
+
+async def unreadable_of(*urls: str) -> set[str]:
+    return {(await fault_of(url % SECRET)).rpartition("write ")[2] for url in urls}
+
+
+def test_tables_that_are_missing_or_older_are_said_with_what_to_run(scratch: Path, postgres: EmbeddedPostgres) -> None:
+    name = f"empty_{uuid4().hex}"
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        run = drumline(scratch, "keys list", DATABASE_URL=postgres.url_of(name))
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    assert said(run) == (
+        "The database's tables are older than this drumline (it lacks 0001_log): run `drumline migrate`."
+    )
+
+
+ACCOUNTS = """
+accounts {{
+  APP {{ jetstream: enabled, users: [
+    {{user: core, password: "{hash}"}}
+    {{user: poor, password: "{hash}", permissions: {{publish: "nothing.here", subscribe: "_INBOX.>"}}}}
+  ]}}
+  OTHER {{ users: [{{user: other, password: "{hash}"}}] }}
+}}
+"""
+
+
+async def broker_fault(url: str) -> str:
+    """The sentence that a broker's address comes to."""
+    with pytest.raises(ServerError) as caught:
+        await nats_checks.look(url, nats_checks.named(url))
+    assert SECRET not in str(caught.value)
+    return str(caught.value).partition(" at ")[2].partition(" ")[2] or str(caught.value)
+
+
+async def test_each_fault_of_nats_has_its_sentence(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_checks, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(nats_checks, "API_SECONDS", 0.5)
+    correct = ": correct DRUMLINE_NATS_URL."
+    accounts = ACCOUNTS.format(hash=bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(4)).decode())
+    stored = f'jetstream {{ store_dir: "{scratch}/js" }}\n'
+    with ExitStack() as stack:
+        rich = stack.enter_context(servers.nats(scratch / "rich", stored + accounts))
+        bare = stack.enter_context(servers.nats(scratch / "bare", ""))
+        small = stack.enter_context(servers.nats(scratch / "small", stored.replace("/js", "/s") + "max_payload: 65536"))
+        http = stack.enter_context(servers.greeter(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+        mute = stack.enter_context(servers.greeter(b""))
+        old = json.dumps({"server_id": "X", "version": "2.11.9", "jetstream": True, "max_payload": 1_048_576})
+        older = stack.enter_context(servers.greeter(f"INFO {old}\r\n".encode()))
+
+        assert (
+            await broker_fault(f"nats://core:wrong@127.0.0.1:{rich}") == f"refuses the user's name or password{correct}"
+        )
+        assert await broker_fault(f"nats://127.0.0.1:{rich}") == f"refuses the user's name or password{correct}"
+        assert (await broker_fault(f"nats://other:{SECRET}@127.0.0.1:{rich}")).startswith(
+            "gives this user's account no JetStream: name a user of the account that has it"
+        )
+        assert (await broker_fault(f"nats://poor:{SECRET}@127.0.0.1:{rich}")).startswith(
+            "gives this user no right to JetStream: name a user of every right"
+        )
+        assert (await broker_fault(f"nats://127.0.0.1:{bare}")).startswith("has JetStream off: add a `jetstream` block")
+        assert (await broker_fault(f"nats://127.0.0.1:{small}")).startswith(
+            "takes 65536 bytes a message: set max_payload"
+        )
+        assert await broker_fault(f"nats://127.0.0.1:{http}") == f"is not NATS{correct}"
+        assert (await broker_fault(f"nats://127.0.0.1:{mute}")).startswith("does not answer (not within 1 s)")
+        assert await broker_fault(f"nats://127.0.0.1:{older}") == (
+            "is version 2.11.9, and drumline needs 2.12 or newer: upgrade it."
+        )
+        assert (await broker_fault(f"tls://core:{SECRET}@127.0.0.1:{rich}")).startswith(
+            "does not speak TLS: write nats://"
+        )
+    for wrong in ("http://127.0.0.1:4222", "nats://127.0.0.1:port", "4222", "nats://"):
+        with pytest.raises(ServerError, match="is no address of NATS: write nats://user:password@host:4222"):
+            nats_checks.named(wrong)
+
+
+async def test_a_nats_whose_certificate_nobody_trusts_is_said_in_one_sentence(scratch: Path) -> None:
+    certificate(scratch)
+    tls = f'tls {{ cert_file: "{scratch}/cert.pem", key_file: "{scratch}/key.pem" }}\njetstream {{ store_dir: "js" }}'
+    with servers.nats(scratch / "tls", tls) as port:
+        assert await broker_fault(f"nats://127.0.0.1:{port}") == (
+            "cannot be reached by TLS (self-signed certificate): let this machine trust its certificate."
+        )
+
+
+def certificate(home: Path) -> None:
+    """A key, and a certificate that only itself vouches for."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    (home / "cert.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    kinds = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (home / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *kinds))
+
+
+def test_doctor_tries_the_servers_and_tells_each_in_a_line(
+    scratch: Path, database_url: str, nats_server: EmbeddedNats
+) -> None:
+    given = {"DATABASE_URL": database_url, "NATS_URL": nats_server.url, "NATS_SYSTEM_URL": nats_server.system_url}
+    before = drumline(scratch, "doctor", **given)
+    assert before.returncode == 2, before.stdout
+    assert "run `drumline migrate`" in before.stdout
+    assert drumline(scratch, "migrate", **given).returncode == 0
+    run = drumline(scratch, "doctor --json", **given)
+    document = json.loads(run.stdout)
+    assert (run.returncode, document["ok"]) == (0, True), run.stdout
+    found = {(one["check"], one["status"]) for one in document["checks"]}
+    assert found >= {(name, "ok") for name in ("data", "disk", "browser", "API", "tables", "NATS", "streams", "clock")}
+    assert ("bus users", "ok") in found, run.stdout
+    for secret in (nats_server.password, (scratch / "data" / "secrets" / "pepper.key").read_text()):
+        assert secret not in run.stdout
