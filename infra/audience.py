@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +18,11 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from domain.audience import LARGEST_LIST
 from infra.client import Problem, read, until
 from infra.settings import Settings, SettingsError
+from infra.targets import api_elsewhere
 
 PATIENCE = 30.0  # seconds without a word from the API
 AGAIN = 0.5  # seconds after which a stream that was cut is followed again
+AWAY_WITHIN = 300.0  # seconds without a word about the import
 SHOWN = 20  # bad rows
 VISIBLE_WITHIN = 60.0  # seconds for the finished list to be found
 ENDED = {"done", "checked", "refused", "crashed"}
@@ -53,16 +56,21 @@ class List:
         return answer.headers["location"]
 
     async def follow(self, path: str) -> dict[str, Any]:
-        """Show how far it is until it has ended; what became of it."""
-        while True:
+        """Show how far it is until it has ended; what became of it. Raises SettingsError when nobody says so."""
+        heard = time.monotonic()
+        while time.monotonic() - heard < AWAY_WITHIN:
             try:
                 async for told in self._states(path):
+                    heard = time.monotonic()
                     self._show(told)
                     if told["state"] in ENDED:
                         return told
             except httpx.TransportError:
                 pass  # the API is away; the import goes on
             await asyncio.sleep(AGAIN)
+        raise SettingsError(
+            f"{self._url} has not answered for {AWAY_WITHIN:.0f} s. The import goes on: GET {path} says how far it is."
+        )
 
     async def _states(self, path: str) -> AsyncIterator[dict[str, Any]]:
         async with self.http.stream("GET", f"{path}/events") as stream:
@@ -131,7 +139,7 @@ async def import_list(settings: Settings, file: Path, key: str, options: Options
                 told = await one.follow(path)
                 await tell(one, path, told, options.bad_rows)
     except httpx.ConnectError:
-        raise SettingsError(f"{settings.api_url} does not answer: is `drumline up` running?") from None
+        raise not_there(settings) from None
     except httpx.TransportError:
         raise SettingsError(f"{settings.api_url} broke off; nothing is imported of what was not taken.") from None
     except json.JSONDecodeError:
@@ -140,6 +148,21 @@ async def import_list(settings: Settings, file: Path, key: str, options: Options
         if not problem.rule:
             raise SettingsError(f"What answers at {settings.api_url} is no drumline API.") from None
         raise SettingsError(f"{problem.field}: {problem.document.get('detail', problem.rule)}") from None
+
+
+def not_there(settings: Settings) -> SettingsError:
+    """What to do when nobody listens where the API should be."""
+    if address := api_elsewhere(settings):
+        host, _, port = address.rpartition(":")
+        given = f"DRUMLINE_HTTP_PORT={port}" if host == settings.http_host else f"DRUMLINE_HTTP_HOST={host}"
+        return SettingsError(
+            f"{settings.api_url} does not answer; the `drumline up` of {settings.data_dir} serves {address}: "
+            f"set {given}."
+        )
+    return SettingsError(
+        f"{settings.api_url} does not answer: start `drumline up`, or set DRUMLINE_HTTP_HOST and DRUMLINE_HTTP_PORT to "
+        "where it serves."
+    )
 
 
 async def tell(one: List, path: str, told: dict[str, Any], bad_rows: Path | None) -> None:

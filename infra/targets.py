@@ -30,6 +30,16 @@ def announced(settings: Settings) -> Settings:
     return settings
 
 
+def api_elsewhere(settings: Settings) -> str:
+    """Where the `up` that this data directory knows of serves its API, if these settings look elsewhere; or ""."""
+    try:
+        lists = json.loads(settings.targets_file.read_text())
+        (address,) = (one["targets"][0] for one in lists if one["labels"]["instance"] == "api")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return "" if address == f"{settings.http_host}:{settings.http_port}" else str(address)
+
+
 def free_ports() -> int:
     """The first of as many free ports in a row as are needed."""
     while True:

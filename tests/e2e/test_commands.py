@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from infra.ports import free_port
+from infra.settings import read
+from infra.targets import announced
 from tests.e2e import terminal
+from tests.e2e.doc_shell import blocks
 from tests.e2e.terminal import Ran
 
 COMMAND = [sys.executable, "-m", "infra.cli"]
@@ -87,7 +90,34 @@ def test_an_api_that_does_not_answer_is_said_in_one_sentence(scratch: Path) -> N
     (scratch / "list.csv").write_text("number\n+12025550111\n")
     run = drumline(scratch / "data", "audience", "import", str(scratch / "list.csv"), "--key", "none")
     assert run.returncode == 2
-    assert run.stderr.endswith("does not answer: is `drumline up` running?\n")
+    said = (
+        "does not answer: start `drumline up`, or set DRUMLINE_HTTP_HOST and DRUMLINE_HTTP_PORT to where it serves.\n"
+    )
+    assert run.stderr.endswith(said)
+
+
+def test_an_api_that_runs_elsewhere_is_said_with_the_setting(scratch: Path) -> None:
+    (scratch / "list.csv").write_text("number\n+12025550111\n")
+    announced(read(data_dir=scratch, http_port=9180))
+    run = drumline(scratch, "audience", "import", str(scratch / "list.csv"), "--key", "none")
+    assert run.returncode == 2
+    assert run.stderr.endswith(f"of {scratch} serves 127.0.0.1:9180: set DRUMLINE_HTTP_PORT=9180.\n")
+
+
+def test_a_helper_of_the_tutorial_ends_with_a_sentence() -> None:
+    (helpers,) = (block for block in blocks("tutorial") if "wait_for()" in block)
+    script = (
+        f"{helpers}\nkey() {{ echo key; }}; sleep() {{ :; }}; seq() {{ echo 1 2; }}\nwait_for author /jobs completed"
+    )
+    environment = {"PATH": os.environ["PATH"], "DRUMLINE_HTTP_PORT": str(free_port())}
+    run = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=20
+    )
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"http://127.0.0.1:{environment['DRUMLINE_HTTP_PORT']}/v1/jobs has not shown completed in two minutes: "
+        "does `drumline up` run, and serve there (DRUMLINE_HTTP_PORT)?\n"
+    )
 
 
 def test_a_role_that_does_not_exist_is_answered_with_those_that_do(scratch: Path) -> None:
