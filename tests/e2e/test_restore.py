@@ -15,12 +15,11 @@ import pytest
 from adapters.sandbox.client import SandboxControl
 from adapters.sandbox.ledger import recount
 from infra.client import Api, Problem
+from infra.embedded import EmbeddedServers, take
 from infra.ports import free_port
 from tests.e2e.doc_shell import BLOCK, ROOT
 from tests.e2e.test_up import up
 from tests.waiting import until
-
-pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 ACCOUNT, ANA, BO, CY = "+12025550190", "+12025550111", "+12025550112", "+12025550113"
 LIST = "\n".join(["number,name,consent", *(f"{number},Somebody,yes" for number in (ANA, BO, CY))])
@@ -68,8 +67,25 @@ async def shell(script: str, where: Path) -> None:
     assert await ended.wait() == 0
 
 
+async def test_a_copy_is_restored_though_nobody_was_ever_erased_or_linked(scratch: Path) -> None:
+    save, restore, *_ = commands()
+    servers = EmbeddedServers(scratch / ".drumline")
+    (servers.nats.home / "jetstream").mkdir(parents=True)
+    held = take(servers.data_dir)
+    with pytest.raises(AssertionError):  # it runs still
+        await shell(save, scratch)
+    assert not (scratch / "back-up").exists()
+    held.close()
+    await shell(save, scratch)
+    await shell(restore, scratch)
+    assert sorted(path.name for path in (scratch / ".drumline").iterdir()) == ["lock", "nats"]
+    assert not (servers.nats.home / "jetstream").exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
 async def test_an_older_copy_is_restored_and_nothing_that_people_wanted_since_is_undone(scratch: Path) -> None:
-    save, restore = commands()
+    save, restore, *_ = commands()
     sandbox = free_port()
     async with drumline(scratch, sandbox) as run:
         account = await linked(run)

@@ -24,12 +24,12 @@ WAIT = 60.0
 
 
 @contextmanager
-def up(data_dir: Path, **settings: str) -> Iterator[tuple[str, str]]:
+def up(data_dir: Path, workspace: str = "demo", **settings: str) -> Iterator[tuple[str, str]]:
     """A running `up`: its API's address, and what it printed until it was ready."""
     port = str(free_port())
     given = {"DRUMLINE_HTTP_PORT": port, "DRUMLINE_SANDBOX_PORT": str(free_port())}
     given |= {f"DRUMLINE_{name.upper()}": value for name, value in settings.items()}
-    line = [*COMMAND, "up", "--data-dir", str(data_dir)]
+    line = [*COMMAND, "up", "--data-dir", str(data_dir), "--workspace", workspace]
     with subprocess.Popen(line, env={**os.environ, **given}, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         printed = ""
