@@ -103,6 +103,8 @@ POOL_WAITING = gauge("pool_waiting", "Pieces of work that wait for a thread of a
 IMPORTS = counter("imports_total", "Imports that have ended, by how.", "state")
 IMPORT_TIME = histogram("import_duration_seconds", "One import, from its upload until it has ended.", IMPORT_SECONDS)
 IMPORT_ROWS = counter("import_rows_total", "Rows of lists that were imported, by what became of them.", "outcome")
+DISK_FREE = gauge("disk_free_bytes", "Room on the fullest disk under the data directory, as this process saw it last.")
+DISK_RESERVE = gauge("disk_reserve_bytes", "Below so much room new work is refused.")
 IMPORT_PROGRESS = gauge("import_progress_rows", "Rows of the import that is under way, by how far they are.", "step")
 
 _rules: set[str] = set()

@@ -1,7 +1,7 @@
 """What endpoints are given: services, a connection to the read models, opened texts."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from adapters.audience_import import AudienceImport
 from adapters.bus import Bus
 from adapters.contents import Contents
 from adapters.dead_letters import DeadLetters
+from adapters.disk import Disk
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.imports import Imports
@@ -58,6 +59,7 @@ class Services:
     inbound: Inbound
     quotas: Quotas
     rates: Rates  # of commands, by key
+    disk: Disk = field(default_factory=Disk)
 
 
 async def services_of(connection: HTTPConnection) -> Services:

@@ -25,7 +25,7 @@ LAG_ALLOWED = 30.0  # seconds that commands, the read models and EVENTS may be b
 PROCESSES = ("core", "sessions", "imports")
 WINDOW = timedelta(seconds=Limits().events_age)
 
-Word = Literal["ok", "away", "missing", "behind", "stalled", "silent"]
+Word = Literal["ok", "away", "missing", "behind", "stalled", "silent", "full"]
 
 
 class Check(BaseModel):
@@ -53,7 +53,7 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
-NAMED = ("database", "bus", "streams", "commands", "projections", "relay", *PROCESSES)
+NAMED = ("database", "bus", "streams", "commands", "projections", "relay", "disk", *PROCESSES)
 FINE = dict.fromkeys(NAMED, OK)
 READY = Readiness(status="ok", checks=FINE).model_dump()
 LATE = Check(status="behind", seconds=41.7)
@@ -92,6 +92,7 @@ async def readyz(services: Given, response: Response) -> Readiness:
         "commands": commands,
         "projections": projections,
         "relay": relay,
+        "disk": disk,
     }
     found = await asyncio.gather(
         *(patiently(check, services) for check in asked.values()), *(process(services, role) for role in PROCESSES)
@@ -150,6 +151,11 @@ async def relay(services: Services) -> Check:
     newest = await services.store.page(await services.store.head() - 1, 1)
     time = newest[0].envelope.time if newest else None
     return OK if time is None or services.clock() - time > WINDOW else behind(services, time)
+
+
+async def disk(services: Services) -> Check:
+    """Whether there is room for new work."""
+    return Check(status="full") if services.disk.full else OK
 
 
 async def since(services: Services, position: int) -> Check:

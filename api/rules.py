@@ -20,6 +20,7 @@ SENTENCES = {
     "too_much_since": "More than {maximum} of the job's deliveries changed since then: ask for them page by page.",
     "not_with_at": "There is no such filter for a list of the past.",
     "unavailable": "A server that drumline needs is away for the moment. Nothing was done; try again.",
+    "disk_full": "The disk is nearly full: only what stops or protects is taken. Nothing was done; try again later.",
     "internal_error": "drumline made a mistake. It was logged.",
     "unknown_topic": "A topic is an aggregate (`job`), an event (`job.approved`), or a stream (`job-<id>`).",
     "bad_position": "A position is a whole number, as in an event's id, or `latest`.",

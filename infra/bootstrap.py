@@ -18,6 +18,7 @@ from adapters.connecting import ALIVE, RECONNECT
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.dead_letters import DeadLetters
+from adapters.disk import Disk
 from adapters.erasure_ledger import ErasureLedger
 from adapters.erasures import Erasures
 from adapters.event_feed import Feed
@@ -45,6 +46,7 @@ from adapters.whatsapp_web.driver import WhatsAppWeb
 from domain.rates import Rates
 from infra.child import ServerError
 from infra.deploy import addresses
+from infra.disk import disk_of
 from infra.media import MediaParts, media_parts
 from infra.profiles import Profiles
 from infra.quotas import limits_of, quotas_of
@@ -92,6 +94,7 @@ class Parts:
     imports: AudienceImport
     models: ReadModels
     decisions: Decisions
+    disk: Disk
 
     def leader(self, task: str) -> Leader:
         return Leader(self.database_url, task)
@@ -149,6 +152,7 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             imports=AudienceImport(pool, vault, sealing, clock),
             models=ReadModels(pool),
             decisions=Decisions(store, SubmissionFacts(audiences, contents), clock, files=media.media),
+            disk=disk_of(settings),
         )
 
 
@@ -159,8 +163,8 @@ def core(parts: Parts) -> dict[str, Run]:
     """The loops of `work core`, by name."""
     sends = Sends(parts.bus)
     timers = Timers(TimerTable(parts.pool), parts.decisions, clock)
-    limits = parts.settings.command_limits
-    intake = Intake(parts.bus, parts.decisions, parts.inbox, parts.keys, parts.contents, clock, limits=limits)
+    limits, given = parts.settings.command_limits, (parts.bus, parts.decisions, parts.inbox, parts.keys, parts.contents)
+    intake = Intake(*given, clock, disk=parts.disk, limits=limits)
     dispatch = Dispatch(
         parts.store,
         parts.decisions,
@@ -170,6 +174,7 @@ def core(parts: Parts) -> dict[str, Run]:
         sends,
         parts.leader("dispatch"),
         clock,
+        parts.disk,
     )
     reactors = Reactors(
         parts.store,
@@ -191,6 +196,7 @@ def core(parts: Parts) -> dict[str, Run]:
         "dispatch": dispatch.run,
         "forgetting": forgetting(parts).run,
         "filling": Filling(Segments(parts.pool, parts.vault, parts.sealing, clock)).run,
+        "disk": parts.disk.run,
         "media": Remover(parts.media.removal, parts.store, parts.models).run,
         "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
         "log-signal": parts.signal.watch,
@@ -204,6 +210,11 @@ def forgetting(parts: Parts) -> Forgetting:
     return Forgetting(parts.vault, Erasures(parts.pool), dead, ledger, parts.decisions)
 
 
+def watches(parts: Parts) -> dict[str, Run]:
+    """The loops that look after what a worker stands on."""
+    return {"bus": parts.bus.watch, "log-signal": parts.signal.watch, "disk": parts.disk.run}
+
+
 def imports(parts: Parts) -> dict[str, Run]:
     """The loops of `work imports`, by name."""
     worker = ImportWorker(
@@ -213,8 +224,9 @@ def imports(parts: Parts) -> dict[str, Run]:
         parts.contents,
         parts.models,
         parts.leader("imports"),
+        disk=parts.disk,
     )
-    return {"imports": worker.run, "bus": parts.bus.watch, "log-signal": parts.signal.watch}
+    return {"imports": worker.run} | watches(parts)
 
 
 def api(parts: Parts) -> dict[str, Run]:
@@ -247,6 +259,7 @@ def api(parts: Parts) -> dict[str, Run]:
         media_uploads=parts.media.uploads,
         fetcher=Fetcher(),
         quotas=quotas,
+        disk=parts.disk,
     )
     config = configured(
         rest.create(services),
@@ -255,12 +268,7 @@ def api(parts: Parts) -> dict[str, Run]:
         port=parts.settings.http_port,
         timeout_graceful_shutdown=3,
     )
-    return {
-        "api": Server(config).run_until_cancelled,
-        "feed": feed.run,
-        "bus": parts.bus.watch,
-        "log-signal": parts.signal.watch,
-    }
+    return {"api": Server(config).run_until_cancelled, "feed": feed.run} | watches(parts)
 
 
 @asynccontextmanager

@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     media_grace: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         86_400.0, description="Seconds after which media that nothing refers to, and uploads left alone, are removed."
     )
+    disk_reserve: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        500, description="MB that stay free under the data directory: with less, new work is refused; 0: never."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How: lines for people, or JSON.")
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = Field(

@@ -18,6 +18,7 @@ from adapters.bus import Bus, deliveries, stored_as
 from adapters.cancellation import heeding
 from adapters.command_limits import CommandLimits
 from adapters.contents import Contents
+from adapters.disk import Disk
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
 from adapters.keys import Keys
@@ -84,6 +85,7 @@ class Intake:
         contents: Contents,
         clock: Callable[[], datetime],
         *,
+        disk: Disk | None = None,
         retry: float = 1.0,  # seconds before a failed message is tried again; doubled each time
         limits: CommandLimits | None = None,  # of each key; without them nobody gives too many
     ) -> None:
@@ -93,6 +95,7 @@ class Intake:
         self._keys = keys
         self._contents = contents
         self._clock = clock
+        self._disk = disk or Disk()
         self._retry = retry
         self._burial = Burial(bus, inbox, keys, contents, clock)
         self._trimming = Trimming(bus, (limits or CommandLimits()).waiting)
@@ -202,11 +205,12 @@ class Intake:
         for command in batch.commands:
             command.belongs_to(actors[command.address.principal])
         # The append tells what was answered before; but what crashed, and comes again, must not be tried again.
-        keys = [command.key for command in batch.commands] if batch.alone else []
+        keys = [command.key for command in batch.commands] if batch.alone or self._disk.full else []
         rows = await self._inbox.find(keys) if keys else {}
         drafts: list[tuple[Received, wire.Draft]] = []
         for command in batch.commands:
-            if not command.answered_by(rows.get(command.key)):
+            row = rows.get(command.key)
+            if not command.answered_by(row) and not (row is None and self._disk.full and command.put_off()):
                 try:
                     drafts.append((command, command.checked()))
                 except Refused as refused:

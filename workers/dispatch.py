@@ -9,6 +9,7 @@ from uuid import UUID
 from adapters import tracing
 from adapters.audiences import Audiences
 from adapters.cursors import Cursor, Cursors, RunningJob
+from adapters.disk import Disk
 from adapters.event_store import EventStore, Lease, Loaded
 from adapters.heartbeats import beat
 from adapters.leader import Leader
@@ -67,6 +68,7 @@ class Dispatch:
         sends: Sends,
         leader: Leader,
         clock: Callable[[], datetime],
+        disk: Disk | None = None,
     ) -> None:
         self._store = store
         self._decisions = decisions
@@ -76,6 +78,7 @@ class Dispatch:
         self._sends = sends
         self._leader = leader
         self._clock = clock
+        self._disk = disk or Disk()
         self._nudged = asyncio.Event()
         self._served: dict[UUID, int] = {}  # account -> the number of the job whose turn was last
         self._not_before: dict[Turn, datetime] = {}  # when a job's own pace lets it go on
@@ -102,7 +105,7 @@ class Dispatch:
         now = self._clock()
         self._not_before = {turn: at for turn, at in self._not_before.items() if now < at}
         running = await self._running()
-        if not running:
+        if not running or self._disk.full:  # what is queued is sent; its outcomes are what the reserve is for
             return IDLE
         busy = await self._sends.waiting()
         free = sorted({account for job in running for account in job.accounts} - busy)

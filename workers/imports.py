@@ -12,6 +12,7 @@ from adapters.audience_staging import Consent
 from adapters.audience_stream import StagedImport, Work
 from adapters.cancellation import heeding
 from adapters.contents import Contents
+from adapters.disk import Disk
 from adapters.heartbeats import beat
 from adapters.imports import Import, Imports, State, Tally
 from adapters.leader import Leader, NotLeading
@@ -48,6 +49,7 @@ class ImportWorker:
         leader: Leader,
         *,
         poll: float = POLL,
+        disk: Disk | None = None,
     ) -> None:
         self._imports = imports
         self._staged = staged
@@ -56,6 +58,7 @@ class ImportWorker:
         self._models = models
         self._leader = leader
         self._poll = poll
+        self._disk = disk or Disk()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -72,7 +75,7 @@ class ImportWorker:
             if swept is None or clock() - swept > SWEEPS:
                 await self._imports.sweep()
                 swept = clock()
-            claimed = await self._imports.claim()
+            claimed = None if self._disk.full else await self._imports.claim()
             if claimed is None:
                 await asyncio.sleep(self._poll)
             else:

@@ -9,8 +9,9 @@ from adapters import cloudevents, wire
 from adapters.bus import Told
 from adapters.cloudevents import Address, Answer
 from adapters.inbox import CommandRow, Pending
+from domain.essential import ESSENTIAL
 from domain.message import Actor, Refused
-from workers.requests import Outcome, Request, Turned, command_key
+from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key
 
 
 class Unreadable(Exception):
@@ -72,6 +73,13 @@ class Received:
         wire.check_role(self.address.name, self.actor.roles)
         cloudevents.check_headers(self.address, self.message.headers or {})
         return wire.parse(self.address.name, self.message.data)
+
+    def put_off(self) -> bool:
+        """Refuse it, if it can wait, for want of room: not recorded, so that it may be given again under its id."""
+        if self.address.name in ESSENTIAL:
+            return False
+        self.outcome = Outcome("refused", NO_STREAM, 0, rule="disk_full", field="server")
+        return True
 
     def turn_away(self, refused: Refused) -> None:
         """It will be recorded as refused."""

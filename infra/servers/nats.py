@@ -126,7 +126,7 @@ async def connected(url: str, server: Server, **how: Any) -> AsyncIterator[tuple
         if "permissions violation" in str(error).lower():
             forbidden.append("permissions violation")
 
-    once = {"allow_reconnect": False, "max_reconnect_attempts": 0, "connect_timeout": CONNECT_SECONDS}
+    once: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 0, "connect_timeout": CONNECT_SECONDS}
     try:
         async with asyncio.timeout(3 * CONNECT_SECONDS):
             client = LeanClient()  # the library's own leaves connections open that were refused

@@ -21,7 +21,7 @@ def nats(home: Path, configuration: str, port: int | None = None) -> Iterator[in
     port = port or free_port()
     home.mkdir(parents=True, exist_ok=True)
     (home / "nats.conf").write_text(f"listen: 127.0.0.1:{port}\n{configuration}\n")
-    line = [NATS, "-c", "nats.conf", "--pid", str(home / "pid")]
+    line = [str(NATS), "-c", "nats.conf", "--pid", str(home / "pid")]
     with (home / "log").open("ab") as log, subprocess.Popen(line, cwd=home, stdout=log, stderr=log) as server:
         try:
             assert wait_until(lambda: answers(port) or server.poll() is not None, 20)

@@ -95,10 +95,20 @@ def cluster(home: Path, port: int) -> Iterator[Path]:
         programs = binaries()
     home.mkdir()
     user = pwd.getpwnam("nobody")
-    us = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if os.geteuid() == 0 else []
+    us: list[str | Path] = (
+        ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if os.geteuid() == 0 else []
+    )
     if us:
         os.chown(home, user.pw_uid, user.pw_gid)
-    made = [programs / "initdb", "-D", home / "data", "-U", "admin", "--auth-local=trust", "--auth-host=scram-sha-256"]
+    made: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        home / "data",
+        "-U",
+        "admin",
+        "--auth-local=trust",
+        "--auth-host=scram-sha-256",
+    ]
     subprocess.run([*us, *made, "--no-sync", "-E", "UTF8", "--locale=C"], cwd=home, check=True, capture_output=True)
     line = [*us, programs / "postgres", "-D", home / "data", "-k", home, "-p", str(port), "-h", "127.0.0.1"]
     with (home / "log").open("wb") as out, subprocess.Popen(line, cwd=home, stdout=out, stderr=out) as server:

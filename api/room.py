@@ -1,0 +1,43 @@
+"""While the disk is nearly full: what would take room is refused before a byte of it is kept."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapters.disk import Disk
+from api.errors import ApiError
+from api.middleware import discard
+
+RETRY_AFTER = "30"  # seconds
+# Besides commands: the requests that keep what they bring.
+KEEPING = (
+    ("POST", "/v1/media"),
+    ("PATCH", "/v1/media"),
+    ("POST", "/v1/audiences"),
+    ("PUT", "/v1/people"),
+    ("PUT", "/v1/attributes"),
+)
+KEEPING_EXACTLY = (("POST", "/v1/people"),)  # what lies below asks
+
+
+def no_room() -> ApiError:
+    return ApiError(507, "disk_full", "server", headers={"Retry-After": RETRY_AFTER})
+
+
+class WhenFull:
+    """Refuses requests that keep what they bring, while the disk is nearly full."""
+
+    def __init__(self, app: ASGIApp, disk: Disk) -> None:
+        self._app = app
+        self._disk = disk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not (self._disk.full and scope["type"] == "http" and keeps(scope["method"], scope["path"])):
+            await self._app(scope, receive, send)
+            return
+        await discard(receive)
+        await no_room().response()(scope, receive, send)
+
+
+def keeps(method: str, path: str) -> bool:
+    """Whether a request is one that keeps what it brings."""
+    below = any(method == one and f"{path}/".startswith(f"{prefix}/") for one, prefix in KEEPING)
+    return below or (method, path) in KEEPING_EXACTLY
