@@ -22,6 +22,7 @@ class Disk:
         self._directories = directories
         self._reserve = reserve
         self.full = False
+        self.free = reserve
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -32,7 +33,7 @@ class Disk:
 
     def look(self) -> None:
         """Look at the disks now, and tell when that changes what is refused."""
-        free = min((free_under(directory) for directory in self._directories), default=self._reserve)
+        self.free = free = min((free_under(directory) for directory in self._directories), default=self._reserve)
         metrics.DISK_FREE.set(free)
         metrics.DISK_RESERVE.set(self._reserve)
         full = free < self._reserve

@@ -25,7 +25,7 @@ from api.auth import Caller
 from api.bodies import whole
 from api.deps import Given, Services
 from api.errors import ApiError
-from api.room import no_room
+from api.room import disk_full
 from domain.essential import ESSENTIAL
 from domain.message import Actor, Refused, derive
 from domain.rates import Rates
@@ -83,7 +83,7 @@ class Accept:
         services, actor, now = self.services, self.actor, self.services.clock()
         key = derive("command", actor.workspace, actor.id, command_id)
         if services.disk.full and name not in ESSENTIAL and key not in await services.inbox.find([key]):
-            raise no_room()
+            raise disk_full()
         sealed = services.contents.seal(actor.workspace, key, raw)
         trace = tracing.traceparent()
         pending = Pending(

@@ -224,7 +224,7 @@ def declared(example: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
         "response_model": model,
         "dependencies": [Depends(Giver(COMMAND)), Depends(Giver(CONSENT)), UPLOADING],
         "max_body_size": LARGEST_IMPORT,
-        "responses": {202: accepted, **problems(401, 403, 409, 413, 415, 422, 503)},
+        "responses": {202: accepted, **problems(401, 403, 409, 413, 415, 422, 503, 507)},
         "openapi_extra": {
             "requestBody": {
                 "required": True,

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/media", tags=["media"])
 
 LARGEST = 2_000_000_000  # bytes of a body, whatever the settings say
 ANY = "application/octet-stream"
-PUTTING = (401, 403, 409, 413, 415, 422, 503)
+PUTTING = (401, 403, 409, 413, 415, 422, 503, 507)
 Putting = Annotated[Actor, Depends(Giver("campaign.create"))]
 MediaId = Annotated[Digest, Path(pattern=r"^[0-9a-f]{64}$", description="The media's id.")]
 

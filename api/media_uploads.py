@@ -107,7 +107,7 @@ async def get_upload(upload_id: UUID, actor: Putting, services: Given, response:
     status_code=204,
     dependencies=[Depends(Giver("campaign.create")), UPLOADING],
     max_body_size=LARGEST,
-    responses=TAKEN | problems(401, 403, 404, 409, 412, 413, 415, 422, 503),
+    responses=TAKEN | problems(401, 403, 404, 409, 412, 413, 415, 422, 503, 507),
     openapi_extra={
         "requestBody": {"required": True, "content": {CHUNK: {"schema": {"type": "string", "format": "binary"}}}}
     },

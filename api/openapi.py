@@ -35,10 +35,11 @@ SAYS = {
         "Too much at once: try again after `Retry-After` seconds.",
         ApiError(429, "too_many_requests", "Authorization", params={"maximum": 100}),
     ),
+    507: ("The disk is nearly full.", ApiError(507, "disk_full", "server")),
     503: ("Something is away for the moment.", ApiError(503, "unavailable", "server")),
 }
 READING = (401, 422, 503)
-COMMANDING = (401, 403, 409, 413, 415, 422, 429, 503)
+COMMANDING = (401, 403, 409, 413, 415, 422, 429, 503, 507)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -18,7 +18,8 @@ KEEPING = (
 KEEPING_EXACTLY = (("POST", "/v1/people"),)  # what lies below asks
 
 
-def no_room() -> ApiError:
+def disk_full() -> ApiError:
+    """What is answered meanwhile."""
     return ApiError(507, "disk_full", "server", headers={"Retry-After": RETRY_AFTER})
 
 
@@ -34,7 +35,7 @@ class WhenFull:
             await self._app(scope, receive, send)
             return
         await discard(receive)
-        await no_room().response()(scope, receive, send)
+        await disk_full().response()(scope, receive, send)
 
 
 def keeps(method: str, path: str) -> bool:

@@ -129,7 +129,7 @@ async def list_attributes(actor: Seeing, services: Given) -> Attributes:
 Name = Annotated[str, Path(description="The variable's name.", examples=["spent"], max_length=100)]
 
 
-@attributes.put("/{name}", **takes(Declaration, {"kind": "number"}, {"items": [SPENT]}))
+@attributes.put("/{name}", **takes(Declaration, {"kind": "number"}, {"items": [SPENT]}, 507))
 async def declare_attribute(
     name: Name, actor: Writing, services: Given, said: Annotated[Declaration, Depends(body(Declaration))]
 ) -> Attributes:

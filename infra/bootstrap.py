@@ -165,16 +165,9 @@ def core(parts: Parts) -> dict[str, Run]:
     timers = Timers(TimerTable(parts.pool), parts.decisions, clock)
     limits, given = parts.settings.command_limits, (parts.bus, parts.decisions, parts.inbox, parts.keys, parts.contents)
     intake = Intake(*given, clock, disk=parts.disk, limits=limits)
+    leases, lead = Leases(parts.pool, Owner.here()), parts.leader("dispatch")
     dispatch = Dispatch(
-        parts.store,
-        parts.decisions,
-        Cursors(parts.pool),
-        parts.audiences,
-        Leases(parts.pool, Owner.here()),
-        sends,
-        parts.leader("dispatch"),
-        clock,
-        parts.disk,
+        parts.store, parts.decisions, Cursors(parts.pool), parts.audiences, leases, sends, lead, clock, parts.disk
     )
     reactors = Reactors(
         parts.store,

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ from adapters.media_store import SegmentMissing, StoreUnavailable
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
 from infra import bus_users, deploy
 from infra.child import ServerError
+from infra.disk import disk_of
 from infra.media import store_of
 from infra.people import kept
 from infra.ports import in_use
@@ -82,8 +82,13 @@ async def data(settings: Settings) -> Findings:
     for secret in (settings.secrets_dir / "master.key", settings.secrets_dir / "pepper.key"):
         if secret.exists() and stat.S_IMODE(secret.stat().st_mode) & 0o077:
             yield Finding("secrets", "wrong", f"{secret} can be read by others: chmod 600 {secret}")
-    free = shutil.disk_usage(existing).free
-    yield Finding("disk", "ok", f"{free / 1e9:.1f} GB are free at {existing}.")
+    disk = disk_of(settings)
+    disk.look()
+    if disk.full:
+        why = f"Less than {settings.disk_reserve} MB are free under {place}: drumline takes no new work. Make room."
+        yield Finding("disk", "wrong", why)
+    else:
+        yield Finding("disk", "ok", f"{disk.free / 1e9:.1f} GB are free under {place}.")
 
 
 async def browser(settings: Settings) -> Findings:
@@ -152,6 +157,8 @@ async def database(settings: Settings) -> Findings:
         return
     middle = before + (datetime.now(UTC) - before) / 2
     yield Finding(name, "ok", f"{server.title} answers, version {seen.version}.")
+    if server.setting:
+        yield Finding("disk", "note", "How full PostgreSQL's disk is cannot be seen from here: watch it there.")
     if seen.strange:
         yield Finding("tables", "note", seen.strange)
     elif seen.lacks:

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import socket
 import sysconfig
@@ -19,6 +20,9 @@ from infra.child import Child, ServerError, wait_until, write_private
 PORTS = range(20000, 32768)  # above them the kernel lends ports to whoever connects
 MAX_PAYLOAD = 1_048_576
 HOST = "127.0.0.1"
+
+OUT_OF_DISK = b"no space left on device"
+ROOM = 32_000_000  # bytes that must be free before a new start is worth it
 
 RELOADED, REFUSED = "Reloaded server configuration", "Failed to reload"  # what the server logs
 
@@ -83,6 +87,7 @@ class EmbeddedNats:
         self._wanted = port
         self._child = Child("nats-server", self.home, self.home / "nats.log")
         self.version = ""
+        self._ran_out, self._read_to = False, 0
 
     @property
     def port(self) -> int:
@@ -104,6 +109,8 @@ class EmbeddedNats:
         """Start it with the users it had; returns when it answers."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._child.end_leftover(signal.SIGTERM, 10)
+        log = self._child.log
+        self._ran_out, self._read_to = False, log.stat().st_size if log.exists() else 0
         if not (self.home / "password").exists():
             write_private(self.home / "password", secrets.token_urlsafe(32))
         if not (self.home / "store-key").exists():
@@ -135,6 +142,19 @@ class EmbeddedNats:
     def running(self) -> int | None:
         """The server's pid while it runs, whoever started it."""
         return self._child.running()
+
+    def starved(self) -> bool:
+        """Whether it ran out of disk and could go on by now: it stores nothing more until it is started again."""
+        with self._child.log.open("rb") as log:
+            log.seek(self._read_to)
+            self._ran_out = self._ran_out or OUT_OF_DISK in log.read()
+            self._read_to = log.tell()
+        return self._ran_out and shutil.disk_usage(self.home).free > ROOM
+
+    def restart(self) -> None:
+        """Stop it cleanly, and start it."""
+        self.stop()
+        self.start()
 
     def reload_users(self, users: Sequence[NatsUser]) -> None:
         """Let exactly these users connect (besides our own); also from another process than the supervisor.

@@ -171,6 +171,9 @@ class House:
             await seen_through(server.start)
             self._down.discard(server)
             self._undeclared = self._undeclared or isinstance(server, EmbeddedNats)  # its directory may be a new one
+        elif isinstance(server, EmbeddedNats) and await asyncio.to_thread(server.starved):
+            self._say("NATS ran out of disk, and there is room again; starting it again")
+            await seen_through(server.restart)
         if self._undeclared and isinstance(server, EmbeddedNats):
             await self._declare()
             self._undeclared = False

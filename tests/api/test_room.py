@@ -1,0 +1,96 @@
+"""A disk nearly full: new work is refused, what stops or protects is taken, and it passes by itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from adapters.disk import Disk
+from api.app import create
+from api.openapi import COMMAND
+from api.room import keeps
+from domain import catalog
+from domain.essential import ESSENTIAL
+from domain.message import Role
+from tests.api.house import House, Tenant, csv_of, people, problem_in
+from tests.small_disk import SmallDisk, needs_root, small_disk
+
+NEW = {"title": "Hello", "parts": [{"text": "Hello"}]}
+MEGABYTE = 1_000_000
+Ask = Callable[..., httpx.Response]
+
+
+@contextmanager
+def served(house: House, tenant: Tenant, path: Path) -> Iterator[tuple[Ask, SmallDisk, Disk]]:
+    """The API on a disk of 8 MB, of which 2 are to stay free."""
+    with small_disk(path, 8) as small:
+        disk = Disk([small.path / "data" / "media"], 2 * MEGABYTE)
+        app = create(replace(house.services, disk=disk))
+
+        def ask(method: str, path: str, role: Role = Role.AUTHOR, **options: Any) -> httpx.Response:
+            async def asked() -> httpx.Response:
+                transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+                headers = {"Authorization": f"Bearer {tenant.keys[role]}", "Prefer": "wait=20"}
+                async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client:
+                    return await client.request(method, path, headers=headers | options.pop("headers", {}), **options)
+
+            disk.look()
+            return house.run(asked())
+
+        yield ask, small, disk
+
+
+@needs_root
+def test_a_disk_nearly_full_refuses_new_work_until_it_has_room(house: House, tenant: Tenant, scratch: Path) -> None:
+    key = {"Idempotency-Key": uuid4().hex}
+    other = {"Idempotency-Key": uuid4().hex}
+    with served(house, tenant, scratch / "disk") as (ask, small, disk):
+        assert ask("POST", "/v1/campaigns", json=NEW, headers=key).status_code == 200
+        small.fill(MEGABYTE)
+        for refused in (
+            ask("POST", "/v1/campaigns", json=NEW, headers=other),
+            ask("POST", "/v1/audiences/import", files=csv_of(people(1))),
+            ask("POST", "/v1/audiences", files=csv_of(people(1)), data={"title": "Customers"}),
+            ask("POST", "/v1/media", content=b"\x89PNG"),
+            ask("POST", "/v1/people", json={"number": "+12025550111", "name": "Ada"}),
+        ):
+            problem = problem_in(refused)
+            assert (refused.status_code, problem["rule"]) == (507, "disk_full")
+            assert refused.headers["retry-after"] == "30"
+        assert ask("POST", "/v1/campaigns", json=NEW, headers=key).status_code == 200  # it was accepted
+        assert ask("POST", "/v1/people/search", json={"name": "ada"}).status_code == 200
+        stop = ask("POST", f"/v1/jobs/{uuid4()}/stop", Role.OPERATOR)
+        assert problem_in(stop)["rule"] == "unknown_job"  # it was decided
+        unready = ask("GET", "/readyz")
+        assert (unready.status_code, unready.json()["checks"]["disk"]["status"]) == (503, "full")
+        small.empty()
+        assert ask("POST", "/v1/campaigns", json=NEW, headers=other).status_code == 200
+        assert ask("GET", "/readyz").json()["checks"]["disk"]["status"] == "ok"
+        assert not disk.full
+
+
+def test_what_is_always_taken_are_commands_that_there_are() -> None:
+    assert set(catalog.COMMANDS) >= ESSENTIAL
+
+
+def test_every_address_that_keeps_a_body_is_refused_by_one_way_or_the_other(house: House) -> None:
+    """A new route that stores what it is sent, and is no command, is to be named in api/room.py, or here."""
+    asking = {"look-up", "search", "count", "preview", "contacts", "groups", "link-code"}
+    small = {"/v1/segments", "/v1/dead-letters", "/v1/accounts", "/v1/search"}
+    loose = []
+    for path, operations in house.http.get(f"{house.url}/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            given = COMMAND in operation or method in ("get", "delete", "head", "options")
+            asks = bool(asking & set(path.split("/"))) or any(path.startswith(one) for one in small)
+            if not (given or asks or keeps(method.upper(), path)):
+                loose.append((method, path))
+    assert loose == []
+
+
+def test_the_problem_is_said_in_the_documents(house: House) -> None:
+    document = house.http.get(f"{house.url}/openapi.json").json()
+    assert "507" in document["paths"]["/v1/campaigns"]["post"]["responses"]
