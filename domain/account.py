@@ -222,7 +222,9 @@ def decide(account: Account, command: Command, facts: Facts) -> Sequence[Event]:
         case GrantAllowance():
             if not account.may_send:
                 raise Refused("account_not_ready", field="account_id", status=account.status)
-            return allowance.grant(account.allowance, command, ws.rules(facts), facts.now)
+            if not facts.settled:
+                raise Refused("clock_jumped", field="now")
+            return allowance.grant(account.allowance, command, ws.rules(facts), facts.now, facts.steady_since)
     raise TypeError(type(command))
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain import quota
 from domain.message import Command, Event, Refused, derive
 from domain.quota import NOTHING, Used, Window
+from domain.steady import TOLERANCE
 from domain.workspace import Workspace, within
 
 
@@ -27,6 +28,7 @@ class AllowanceGranted(Event):
     permits: int
     since: datetime
     until: datetime
+    jumped: datetime | None = None  # when the host's clock jumped, if it did since the block before
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +59,60 @@ class Allowance:
     deferred_until: datetime | None = None
     deferred_by: Window | None = None
     used: Used = NOTHING
+    jumped: datetime | None = None  # the last jump of the clock that `used` knows of
 
 
 NO_ALLOWANCE = Allowance()
 
 
-def grant(allowance: Allowance, command: GrantAllowance, rules: Workspace, now: datetime) -> Sequence[Event]:
-    """The next block, never while the last one runs; what is left of that one is given back in the same breath."""
+def grant(
+    allowance: Allowance, command: GrantAllowance, rules: Workspace, now: datetime, jumped: datetime | None = None
+) -> Sequence[Event]:
+    """The next block, never while the last one runs; what is left of that one is given back in the same breath.
+
+    `jumped` is when the clock last did: what was granted before counts anew from then on.
+    """
     within(command.left, 0, allowance.permits, "left")
-    if allowance.since is not None and now < ends(allowance, rules):  # so is every time before it began
+    if runs(allowance, rules, now, jumped):
         raise Refused("allowance_running", field="account_id")
     closed: list[Event] = []
     if allowance.block and command.left:
         closed.append(AllowanceClosed(allowance.block, allowance.permits - command.left))
         allowance = evolve(allowance, closed[0])
-    room = quota.room(allowance.used, rules.caps, now)
+    room = quota.room(quota.recounted(allowance.used, jumped, now), rules.caps, now)
     if room.until is not None and room.window is not None:
         if (allowance.deferred_until, allowance.deferred_by) == (room.until, room.window):
             return closed  # it was told
         return [*closed, AllowanceDeferred(room.until, room.window)]
     permits = min(room.permits, quota.block_size(rules.messages, rules.seconds))
     block = derive("allowance", command.account_id, allowance.blocks + 1)
-    return [*closed, AllowanceGranted(block, permits, now, now + quota.lasts(permits, rules.messages, rules.seconds))]
+    until = now + quota.lasts(permits, rules.messages, rules.seconds)
+    return [*closed, AllowanceGranted(block, permits, now, until, jumped if jumped != allowance.jumped else None)]
 
 
-def wait(allowance: Allowance, rules: Workspace, left: int, now: datetime) -> timedelta | None:
+def wait(
+    allowance: Allowance, rules: Workspace, left: int, now: datetime, jumped: datetime | None = None
+) -> timedelta | None:
     """How long a grant would come to nothing new; None when one is due."""
-    if allowance.since is not None and now < (end := ends(allowance, rules)):
-        return end - now
+    if runs(allowance, rules, now, jumped):
+        return ends(allowance, rules) - now
     if allowance.deferred_until is None or left or now >= allowance.deferred_until:
         return None
-    room = quota.room(allowance.used, rules.caps, now)
+    room = quota.room(quota.recounted(allowance.used, jumped, now), rules.caps, now)
     told = (room.until, room.window) == (allowance.deferred_until, allowance.deferred_by)
     return allowance.deferred_until - now if told else None
+
+
+def runs(allowance: Allowance, rules: Workspace, now: datetime, jumped: datetime | None = None) -> bool:
+    """Whether the last block is not over: so it is at every time before it began, unless the clock was put back."""
+    if allowance.since is None or (jumped is not None and ahead(allowance, now)):
+        return False
+    return now < ends(allowance, rules)
+
+
+def ahead(allowance: Allowance, now: datetime) -> bool:
+    """Whether the last block is from the future: the clock was ahead when it was granted, or is behind now."""
+    return allowance.since is not None and allowance.since > now + TOLERANCE
 
 
 def ends(allowance: Allowance, rules: Workspace) -> datetime:
@@ -101,9 +124,10 @@ def ends(allowance: Allowance, rules: Workspace) -> datetime:
 
 def evolve(allowance: Allowance, event: Event) -> Allowance:
     match event:
-        case AllowanceGranted(block=block, permits=permits, since=since, until=until):
-            used = quota.granted(allowance.used, permits, since, until)
-            return Allowance(block, allowance.blocks + 1, permits, since, until, used=used)
+        case AllowanceGranted(block=block, permits=permits, since=since, until=until, jumped=jumped):
+            used = quota.granted(quota.recounted(allowance.used, jumped, since), permits, since, until)
+            jumped = jumped or allowance.jumped
+            return Allowance(block, allowance.blocks + 1, permits, since, until, used=used, jumped=jumped)
         case AllowanceClosed(spent=spent):
             used = quota.given_back(allowance.used, max(allowance.permits - spent, 0))
             return replace(allowance, block=None, permits=0, used=used)

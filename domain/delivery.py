@@ -13,6 +13,7 @@ from uuid import UUID
 from domain import account as accounts
 from domain import job as jobs
 from domain import recipient as recipients
+from domain.allowance import ahead
 from domain.message import Command, Decider, Event, Facts, Refused, StreamId, WaId, WorkspaceId
 from domain.send import (
     MOST_TRIES,
@@ -139,7 +140,7 @@ def intend(delivery: Delivery, command: IntendSend, facts: Facts) -> Sequence[Ev
     if not account.may_send:
         raise Refused("account_not_ready", field="account_id", status=account.status)
     block, until = account.allowance.block, account.allowance.until
-    if block is None or until is None or facts.now >= until:
+    if block is None or until is None or facts.now >= until or ahead(account.allowance, facts.now):
         raise Refused("allowance_over", field="account_id")
     return [
         SendIntended(

@@ -92,6 +92,8 @@ class Facts:
     now: datetime
     states: Mapping[StreamId, Any] = field(default_factory=dict)  # other streams' states, as read
     versions: Mapping[StreamId, int] = field(default_factory=dict)  # and their versions
+    steady_since: datetime | None = None  # when the clock last jumped, by its own time after it
+    settled: bool = True  # whether it may be believed again
     frozen: Frozen | None = None  # only for a submission
     imported: Digest | None = None  # only for an import or a choice: the digest of the rows that lie in the vault
     held: bool = (

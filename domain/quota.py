@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.steady import TOLERANCE
+
 LONGEST_ACT = timedelta(seconds=90)  # a send that was begun reaches the wire within it, or never
 USUAL_ACT = timedelta(seconds=30)  # what has no file takes no longer
 CELLS = 20  # a window
@@ -73,6 +75,20 @@ def block_size(messages: int, seconds: int) -> int:
 def lasts(permits: int, messages: int, seconds: int) -> timedelta:
     """How long so many permits must last at a pace."""
     return timedelta(microseconds=math.ceil(permits * seconds * 1_000_000 / messages))
+
+
+def recounted(used: Used, jumped: datetime | None, now: datetime) -> Used:
+    """As it counts once the clock has jumped: nobody can tell how long ago the blocks before that were, so they count
+    from the jump on, for their whole windows. A block from the future is one from before."""
+    if jumped is None:
+        return used
+    return Used(*(tuple(recount(cell, jumped, now) for cell in used.of(window)) for window in Window))
+
+
+def recount(cell: Cell, jumped: datetime, now: datetime) -> Cell:
+    if cell.since > now + TOLERANCE:
+        return Cell(jumped, jumped + max(cell.until - cell.since, timedelta()), cell.permits)
+    return replace(cell, until=max(cell.until, jumped)) if cell.since < jumped else cell
 
 
 def room(used: Used, caps: Caps, now: datetime) -> Room:

@@ -24,6 +24,7 @@ from adapters.erasures import Erasures
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.forgotten_chats import ForgottenChats
+from adapters.host_clock import HostClock
 from adapters.imports import Imports
 from adapters.inbound import Inbound
 from adapters.inbox import Inbox
@@ -95,6 +96,7 @@ class Parts:
     models: ReadModels
     decisions: Decisions
     disk: Disk
+    host_clock: HostClock
 
     def leader(self, task: str) -> Leader:
         return Leader(self.database_url, task)
@@ -133,7 +135,8 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
         stack.push_async_callback(store.stop)
         sealing = Sealing(settings.master_key(), settings.pepper())
         contents, vault, audiences = Contents(pool, sealing), Vault(pool, sealing), Audiences(pool)
-        media = media_parts(settings, pool, sealing)
+        media, host_clock = media_parts(settings, pool, sealing), HostClock(pool)
+        await host_clock.load()
         stack.callback(media.opened.close)
         yield Parts(
             settings=settings,
@@ -151,8 +154,11 @@ async def connected(settings: Settings, name: str) -> AsyncIterator[Parts]:
             audiences=audiences,
             imports=AudienceImport(pool, vault, sealing, clock),
             models=ReadModels(pool),
-            decisions=Decisions(store, SubmissionFacts(audiences, contents), clock, files=media.media),
+            decisions=Decisions(
+                store, SubmissionFacts(audiences, contents), clock, files=media.media, steady=host_clock.look
+            ),
             disk=disk_of(settings),
+            host_clock=host_clock,
         )
 
 
@@ -162,13 +168,12 @@ Run = Callable[[], Awaitable[None]]
 def core(parts: Parts) -> dict[str, Run]:
     """The loops of `work core`, by name."""
     sends = Sends(parts.bus)
-    timers = Timers(TimerTable(parts.pool), parts.decisions, clock)
-    limits, given = parts.settings.command_limits, (parts.bus, parts.decisions, parts.inbox, parts.keys, parts.contents)
-    intake = Intake(*given, clock, disk=parts.disk, limits=limits)
+    timers = Timers(TimerTable(parts.pool), parts.decisions, clock, parts.host_clock.look)
+    bus, decisions, limits = parts.bus, parts.decisions, parts.settings.command_limits
+    intake = Intake(bus, decisions, parts.inbox, parts.keys, parts.contents, clock, disk=parts.disk, limits=limits)
     leases, lead = Leases(parts.pool, Owner.here()), parts.leader("dispatch")
-    dispatch = Dispatch(
-        parts.store, parts.decisions, Cursors(parts.pool), parts.audiences, leases, sends, lead, clock, parts.disk
-    )
+    given = parts.store, parts.decisions, Cursors(parts.pool), parts.audiences, leases, sends, lead, clock
+    dispatch = Dispatch(*given, parts.disk, parts.host_clock.look)
     reactors = Reactors(
         parts.store,
         Progress(parts.pool),
@@ -179,7 +184,7 @@ def core(parts: Parts) -> dict[str, Run]:
         clock,
         timedelta(seconds=parts.settings.unknown_after),
     )
-    return {
+    return watches(parts) | {
         "intake": intake.run,
         "relay": Relay(parts.bus, parts.store, parts.signal, parts.leader("relay")).run,
         "sweeper": Sweeper(parts.bus, parts.inbox, parts.contents, clock, parts.settings.sweep_after).run,
@@ -189,10 +194,8 @@ def core(parts: Parts) -> dict[str, Run]:
         "dispatch": dispatch.run,
         "forgetting": forgetting(parts).run,
         "filling": Filling(Segments(parts.pool, parts.vault, parts.sealing, clock)).run,
-        "disk": parts.disk.run,
         "media": Remover(parts.media.removal, parts.store, parts.models).run,
         "bus": partial(parts.bus.watch, COMMANDS, SENDS, EVENTS, DEAD),
-        "log-signal": parts.signal.watch,
     }
 
 
@@ -205,7 +208,12 @@ def forgetting(parts: Parts) -> Forgetting:
 
 def watches(parts: Parts) -> dict[str, Run]:
     """The loops that look after what a worker stands on."""
-    return {"bus": parts.bus.watch, "log-signal": parts.signal.watch, "disk": parts.disk.run}
+    return {
+        "bus": parts.bus.watch,
+        "log-signal": parts.signal.watch,
+        "disk": parts.disk.run,
+        "clock": parts.host_clock.run,
+    }
 
 
 def imports(parts: Parts) -> dict[str, Run]:
@@ -291,9 +299,8 @@ async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
             browser_memory=parts.settings.browser_memory << 20,
             typing=parts.settings.typing_longest,
         )
-        yield {
+        yield watches(parts) | {
             "sessions": SessionWorker(tools, most=parts.settings.sessions_max).run,
             "opened-media": parts.media.opened.run,
             "bus": partial(parts.bus.watch, SENDS),
-            "log-signal": parts.signal.watch,
         }

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from adapters.event_store import EventStore, Item, Loaded, Verdict
 from domain import catalog, content
+from domain.allowance import GrantAllowance
 from domain.audience import ChooseAudience, ImportAudience
 from domain.direct import SubmitMessage
 from domain.message import Event, Facts, Refused, Role, StreamId
 from domain.ports import Files, Gather
+from domain.steady import Steady
 from domain.submission import ReviseJob, SubmitJob
 from workers.cases import Case, cases_of, item_of, known
 from workers.requests import NO_STREAM, Outcome, Request, Turned, command_key, refusal
@@ -40,13 +42,16 @@ class Decisions:
         clock: Callable[[], datetime],
         cache: StateCache | None = None,
         files: Files | None = None,
+        steady: Callable[[], Steady] | None = None,
     ) -> None:
-        """`files`: without them no media is looked for, as where nobody gives commands that name some."""
+        """`files`: without them no media is looked for, as where nobody gives commands that name some. `steady`: what
+        is known of the host's clock; without it, it is believed."""
         self._store = store
         self._gather = gather
         self._clock = clock
         self._cache = cache or StateCache()
         self._files = files
+        self._steady = steady
 
     async def one(self, request: Request) -> Outcome:
         """Make one decision."""
@@ -188,6 +193,9 @@ class Decisions:
         states = known(case)
         facts = Facts(request.actor, now, states, case.versions, held=case.held or bool(case.own_version))
         keep = None
+        if self._steady and isinstance(command, GrantAllowance):
+            steady = self._steady()  # after `now`: a jump between the two is known here
+            facts = replace(facts, steady_since=steady.since, settled=steady.settled)
         if isinstance(command, GATHERED):
             gathered = await self._gather(command, request.actor, {**states, case.target: case.own_state()})
             facts = replace(facts, frozen=gathered.frozen, imported=gathered.imported)

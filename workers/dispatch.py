@@ -26,6 +26,7 @@ from domain.allowance import Allowance, AllowanceGranted, GrantAllowance
 from domain.content import at_once
 from domain.message import Actor, PrincipalId, Role, StreamId, WorkspaceId, derive
 from domain.send import delivery_id
+from domain.steady import Steady
 from domain.workspace import Workspace
 from workers.batches import Batch
 from workers.crashpoints import crashpoint
@@ -69,7 +70,9 @@ class Dispatch:
         leader: Leader,
         clock: Callable[[], datetime],
         disk: Disk | None = None,
+        steady: Callable[[], Steady] | None = None,
     ) -> None:
+        """`steady`: what is known of the host's clock; without it, it is believed."""
         self._store = store
         self._decisions = decisions
         self._cursors = cursors
@@ -79,6 +82,7 @@ class Dispatch:
         self._leader = leader
         self._clock = clock
         self._disk = disk or Disk()
+        self._steady = steady
         self._nudged = asyncio.Event()
         self._served: dict[UUID, int] = {}  # account -> the number of the job whose turn was last
         self._not_before: dict[Turn, datetime] = {}  # when a job's own pace lets it go on
@@ -103,6 +107,9 @@ class Dispatch:
     async def tick(self) -> float:
         """Queue what may be queued now; seconds until more may be, unless a nudge tells earlier."""
         now = self._clock()
+        if self._steady and not self._steady().settled:
+            self._not_before.clear()  # by another clock
+            return IDLE
         self._not_before = {turn: at for turn, at in self._not_before.items() if now < at}
         running = await self._running()
         if not running or self._disk.full:  # what is queued is sent; its outcomes are what the reserve is for
@@ -147,9 +154,9 @@ class Dispatch:
         now, account = self._clock(), loaded.state
         if not account.may_send:
             return None
-        allowance: Allowance = account.allowance
-        block = allowance.block if permits and allowance.until is not None and now < allowance.until else None
-        if block is None and (pause := allowances.wait(allowance, rules, permits, now)):
+        allowance, jumped = account.allowance, self._steady().since if self._steady else None
+        block = allowance.block if permits and lives(allowance, now) else None
+        if block is None and (pause := allowances.wait(allowance, rules, permits, now, jumped)):
             return pause.total_seconds()
         work = await self._next(account_id, running, rules)
         if work is None:
@@ -234,6 +241,11 @@ class Dispatch:
             for ordinal, stream in sorted(streams.items())
             if (one := loaded.get(stream)) is None or not one.version or one.state.may_go_on(self._clock())
         ]
+
+
+def lives(allowance: Allowance, now: datetime) -> bool:
+    """Whether sends may still be begun in the last block."""
+    return allowance.until is not None and now < allowance.until and not allowances.ahead(allowance, now)
 
 
 def turn(account: UUID, job: RunningJob) -> Turn:

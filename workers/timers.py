@@ -13,6 +13,7 @@ from adapters.timers import DueTimer, TimerTable
 from domain import catalog
 from domain.message import Actor, PrincipalId, Role, derive
 from domain.reactors import DECISIONS, Kind
+from domain.steady import Steady
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
@@ -25,10 +26,18 @@ log = logging.getLogger(__name__)
 class Timers:
     """Makes the decisions whose time has come. `fire` may be called at any time, from any number of processes."""
 
-    def __init__(self, table: TimerTable, decisions: Decisions, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        table: TimerTable,
+        decisions: Decisions,
+        clock: Callable[[], datetime],
+        steady: Callable[[], Steady] | None = None,
+    ) -> None:
+        """`steady`: what is known of the host's clock; without it, it is believed."""
         self._table = table
         self._decisions = decisions
         self._clock = clock
+        self._steady = steady
         self._changed = asyncio.Event()
         self._firing = asyncio.Lock()
 
@@ -56,7 +65,7 @@ class Timers:
 
     async def _fire(self) -> None:
         async with self._firing:
-            while due := await self._table.due(self._clock()):
+            while (self._steady is None or self._steady().settled) and (due := await self._table.due(self._clock())):
                 crashpoint("before_fire")
                 await self._make(due)
 
