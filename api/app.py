@@ -129,7 +129,7 @@ def create(services: Services) -> FastAPI:
     errors.install(app)
     docs.install(app)
     openapi.install(app, DESCRIPTION)
-    app.add_middleware(WhenFull, disk=services.disk)
+    app.add_middleware(WhenFull)
     app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special=LARGER, below={media.router.prefix: media.LARGEST})
     app.add_middleware(SafeHeaders)
     app.add_middleware(Observed)

@@ -26,16 +26,21 @@ def disk_full() -> ApiError:
 class WhenFull:
     """Refuses requests that keep what they bring, while the disk is nearly full."""
 
-    def __init__(self, app: ASGIApp, disk: Disk) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._disk = disk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not (self._disk.full and scope["type"] == "http" and keeps(scope["method"], scope["path"])):
+        if scope["type"] != "http" or not (disk_of(scope).full and keeps(scope["method"], scope["path"])):
             await self._app(scope, receive, send)
             return
         await discard(receive)
         await disk_full().response()(scope, receive, send)
+
+
+def disk_of(scope: Scope) -> Disk:
+    """The disk of the application that is asked."""
+    disk: Disk = scope["app"].state.services.disk
+    return disk
 
 
 def keeps(method: str, path: str) -> bool:

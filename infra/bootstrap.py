@@ -174,15 +174,9 @@ def core(parts: Parts) -> dict[str, Run]:
     leases, lead = Leases(parts.pool, Owner.here()), parts.leader("dispatch")
     given = parts.store, parts.decisions, Cursors(parts.pool), parts.audiences, leases, sends, lead, clock
     dispatch = Dispatch(*given, parts.disk, parts.host_clock.look)
+    patience = timedelta(seconds=parts.settings.unknown_after)
     reactors = Reactors(
-        parts.store,
-        Progress(parts.pool),
-        timers,
-        parts.signal,
-        sends,
-        parts.leader("reactors"),
-        clock,
-        timedelta(seconds=parts.settings.unknown_after),
+        parts.store, Progress(parts.pool), timers, parts.signal, sends, parts.leader("reactors"), clock, patience
     )
     return watches(parts) | {
         "intake": intake.run,

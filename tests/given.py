@@ -35,8 +35,16 @@ class Given:
         """What a stream's events lead to."""
         return catalog.DECIDERS[stream.partition("-")[0]].fold(self.history.get(stream, ()))
 
-    def when(self, command: Command, by: Actor = AUTHOR, at: datetime = NOW) -> "Outcome":
-        """Let the command's decider decide, on nothing but the streams it reads."""
+    def when(
+        self,
+        command: Command,
+        by: Actor = AUTHOR,
+        at: datetime = NOW,
+        *,
+        jumped: datetime | None = None,
+        settled: bool = True,
+    ) -> "Outcome":
+        """Let the command's decider decide, on nothing but the streams it reads; the clock jumped, if it did, then."""
         decider = catalog.decider_of(command)
         target = decider.target(command, by.workspace)
         read = [stream for stream in decider.reads(command, by.workspace) if stream in self.history]
@@ -48,6 +56,8 @@ class Given:
             frozen=self.frozen,
             imported=self.imported,
             held=self.held,
+            steady_since=jumped,
+            settled=settled,
         )
         try:
             events = decider.decide(self.state(target), command, facts)

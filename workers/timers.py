@@ -51,7 +51,7 @@ class Timers:
             self._changed.clear()
             await self._fire()
             due = await self._table.next_due()
-            sleep = LONGEST_SLEEP if due is None else (due - self._clock()).total_seconds()
+            sleep = LONGEST_SLEEP if due is None or not self._settled() else (due - self._clock()).total_seconds()
             try:
                 async with asyncio.timeout(min(max(sleep, 0.0), LONGEST_SLEEP)):
                     await self._changed.wait()
@@ -65,9 +65,13 @@ class Timers:
 
     async def _fire(self) -> None:
         async with self._firing:
-            while (self._steady is None or self._steady().settled) and (due := await self._table.due(self._clock())):
+            while self._settled() and (due := await self._table.due(self._clock())):
                 crashpoint("before_fire")
                 await self._make(due)
+
+    def _settled(self) -> bool:
+        """Whether the clock is believed."""
+        return self._steady is None or self._steady().settled
 
     async def _make(self, due: Sequence[DueTimer]) -> None:
         """Make the decisions; one that fails is put off, and the others are made."""

@@ -15,6 +15,7 @@ INSIDE = {
     "account_not_ready",
     "allowance_over",
     "allowance_running",
+    "clock_jumped",
     "already_acted_on",
     "job_not_running",
     "never_intended",

@@ -1,5 +1,7 @@
 """An account: linked by a phone, ready or in trouble, paused by people, and sending in blocks of permits."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.account import (
@@ -26,7 +28,7 @@ from domain.account import (
 )
 from domain.allowance import AllowanceClosed, AllowanceDeferred, AllowanceGranted, GrantAllowance
 from domain.message import Command, Event, derive
-from domain.quota import Window
+from domain.quota import LONGEST_ACT, Window
 from domain.workspace import SendingPolicySet
 from tests.builders import (
     CREATED,
@@ -274,6 +276,30 @@ def test_a_clock_that_was_put_back_makes_no_room() -> None:
     first.when(GrantAllowance(NORTH), by=SYSTEM, at=NOW - DAY).then_refused("allowance_running", "account_id")
     given_back = first.on(NORTH_STREAM, AllowanceClosed(granted().block, 0))
     given_back.when(GrantAllowance(NORTH), by=SYSTEM, at=NOW - DAY).then_refused("allowance_running", "account_id")
+
+
+def test_a_clock_that_is_known_to_have_been_put_back_lets_the_next_block_come() -> None:
+    back = NOW - DAY
+    first = IS_READY.when(GrantAllowance(NORTH), by=SYSTEM).then(granted())
+    told = replace(granted(back, block=2), jumped=back)
+    second = first.when(GrantAllowance(NORTH), by=SYSTEM, at=back, jumped=back).then(told)
+    later = back + 30 * SECOND  # the jump is known by now
+    second.when(GrantAllowance(NORTH), by=SYSTEM, at=later, jumped=back).then(granted(later, block=3))
+
+
+def test_what_was_granted_before_the_clock_jumped_ahead_counts_for_its_whole_window_from_the_jump_on() -> None:
+    rules = IS_READY.on(RULES_STREAM, SendingPolicySet(1, 30, per_day=1))
+    first = rules.when(GrantAllowance(NORTH), by=SYSTEM).then(granted())
+    ahead = NOW + 2 * DAY
+    waits = first.when(GrantAllowance(NORTH), by=SYSTEM, at=ahead + SECOND, jumped=ahead)
+    free_at = ahead + DAY + LONGEST_ACT
+    waits.then(AllowanceDeferred(free_at, Window.DAY))
+    again = waits.after.when(GrantAllowance(NORTH), by=SYSTEM, at=free_at, jumped=ahead)
+    again.then(replace(granted(free_at, block=2), jumped=ahead))
+
+
+def test_nothing_is_granted_until_a_clock_that_jumped_is_believed() -> None:
+    IS_READY.when(GrantAllowance(NORTH), by=SYSTEM, settled=False).then_refused("clock_jumped", "now")
 
 
 def test_without_a_workspace_there_are_no_permits() -> None:

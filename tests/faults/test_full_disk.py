@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from adapters.bus import Bus
+from adapters.outages import OUTAGES
 from adapters.sandbox.ledger import recount
+from adapters.streams import COMMANDS, declare
 from infra.client import Api, Problem
+from infra.embedded import EmbeddedNats
 from infra.ports import free_port
 from tests.e2e.test_restore import Run, approved, drumline, linked
 from tests.small_disk import needs_root, small_disk
@@ -117,3 +121,28 @@ async def over(run: Run, job: str) -> bool:
         return bool((await run.team["author"].get(f"/v1/jobs/{job}"))["status"] == "completed")
     except Problem:
         return False
+
+
+async def test_a_nats_whose_disk_was_full_is_known_and_stores_again_after_a_new_start(scratch: Path) -> None:
+    with small_disk(scratch / "disk", 80) as disk:
+        server = EmbeddedNats(disk.path / "nats")
+        server.start()
+        try:
+            bus = await Bus.connect(server.url, "test")
+            await declare(bus.js)
+            await bus.js.publish("cmd.a.b.c.d", b"before", stream=COMMANDS)
+            disk.fill()
+            with pytest.raises(OUTAGES):
+                await bus.js.publish("cmd.a.b.c.d", b"x" * 60_000, stream=COMMANDS, timeout=2)
+            assert not server.starved()  # there is no room yet
+            disk.empty()
+            assert server.starved()
+            await asyncio.to_thread(server.restart)
+            assert not server.starved()
+            await until(lambda: bus.nc.is_connected, 30)
+            await bus.js.publish("cmd.a.b.c.d", b"after", stream=COMMANDS)
+            first, last = [await bus.js.get_msg(COMMANDS, number) for number in (1, 2)]
+            assert (first.data, last.data) == (b"before", b"after")
+            await bus.close()
+        finally:
+            server.stop()
