@@ -34,8 +34,8 @@ STATEMENTS = {
         "adapters/cursors.py": {"RUNNING"},
         "adapters/imports.py": {"SWEEP"},
         "adapters/import_uploads.py": {"SWEEP_UPLOADS"},
-        "adapters/inbox.py": {"PENDING", "OLDEST", "EXPIRE"},
-        "adapters/keys.py": {"NATS_USERS"},
+        "adapters/inbox.py": {"OLDEST", "EXPIRE"},
+        "adapters/keys.py": {"NATS_USERS", "LIVE_ROLES"},
         "adapters/media_removal.py": {"CANDIDATES", "IDLE"},
         "adapters/sessions.py": {"NO_ROOM"},
         "adapters/timers.py": {"DUE", "NEXT"},
@@ -43,10 +43,10 @@ STATEMENTS = {
     },
     "by a key that the workspace is hashed into": {
         "adapters/append_sql.py": {"OLD_ANSWERS"},
-        "adapters/inbox.py": {"FIND"},
+        "adapters/inbox.py": {"FIND", "WAITING"},
     },
     "after the row was found under its workspace, in the same transaction or by who made it": {
-        "adapters/dead_letters.py": {"BODY", "REOPEN", "REPLAYED", "WAITS", "DROPPED"},
+        "adapters/dead_letters.py": {"BODY", "BODY_SIZE", "REOPEN", "REPLAYED", "WAITS", "DROPPED"},
         "adapters/import_uploads.py": {"ADD_PIECE", "ARRIVED"},
         "adapters/imports.py": {"PROGRESS", "END"},
         "adapters/media_uploads.py": {"GROW", "SIZE", "BECAME", "FORGET"},
