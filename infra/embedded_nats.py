@@ -139,6 +139,10 @@ class EmbeddedNats:
         """Whether the server started here runs."""
         return self._child.alive()
 
+    def how_it_ended(self) -> str:
+        """Of the server started here: by which signal, or what it complained of."""
+        return self._child.how_it_ended()
+
     def running(self) -> int | None:
         """The server's pid while it runs, whoever started it."""
         return self._child.running()

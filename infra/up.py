@@ -165,9 +165,10 @@ class House:
     async def _look_after(self, server: Server) -> None:
         """Start a server again that ended though nobody stopped it."""
         if not server.alive():
+            if server not in self._down:
+                self._say(f"{server.name} ended ({server.how_it_ended()}); starting it again")
             self._down.add(server)
             self._all_up.clear()
-            self._say(f"{server.name} ended; starting it again")
             await seen_through(server.start)
             self._down.discard(server)
             self._undeclared = self._undeclared or isinstance(server, EmbeddedNats)  # its directory may be a new one

@@ -118,13 +118,18 @@ async def test_a_worker_is_started_again_once_the_servers_are_up(tmp_path: Path)
         def start(self) -> None:
             self.up = True
 
-    server, house = Dead(), House(read(data_dir=tmp_path), print)
+        def how_it_ended(self) -> str:
+            return "killed by signal 9"
+
+    said: list[str] = []
+    server, house = Dead(), House(read(data_dir=tmp_path), said.append)
     house._servers.started = [server]  # type: ignore[list-item]  # all that is asked of it
     starting = asyncio.create_task(house._before_again(None))
     await asyncio.sleep(QUICK)
     assert not starting.done()
     await house._look_after(server)  # type: ignore[arg-type]  # the same
     await asyncio.wait_for(starting, WAIT)
+    assert said == ["NATS ended (killed by signal 9); starting it again"]
 
 
 async def test_a_terminal_that_is_gone_ends_no_watching(tmp_path: Path) -> None:

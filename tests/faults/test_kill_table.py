@@ -179,6 +179,17 @@ def test_whoever_is_killed_nobody_is_written_to_twice_and_nobody_is_lost(run: Ru
     assert said["unknown"] == 0 or victim in ("sessions", "sandbox", "supervisor", "everything")
 
 
+@pytest.mark.long
+@COLUMNS
+def test_what_was_stopped_when_the_supervisor_was_killed_is_ended_and_the_run_resumed(run: Run, share: int) -> None:
+    def stop_and_kill(process: subprocess.Popen[bytes]) -> None:
+        for name in PROCESSES:
+            os.kill(run.pid(name), signal.SIGSTOP)
+        run.kill("supervisor", process)
+
+    check(interrupted(run, share, stop_and_kill), run)
+
+
 def wipe(run: Run) -> None:
     shutil.rmtree(run.data / "nats" / "jetstream")
 
