@@ -94,10 +94,13 @@ def check_role(name: str, roles: frozenset[Role]) -> None:
 
 
 def digest(name: str, raw: bytes) -> bytes:
-    """What a command id stands for: SHA-256 of the name and the body, the order of keys and white space aside."""
+    """What a command id stands for: SHA-256 of the name and the body, the order of keys and white space aside.
+
+    A body that cannot be read, or is nested too deep to be written again, stands for its bytes.
+    """
     try:
         canonical = orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         canonical = raw
     return hashlib.sha256(name.encode() + b"\0" + canonical).digest()
 

@@ -70,7 +70,7 @@ class Accept:
         self, name: str, command_id: UUID, body: dict[str, Any], about: UUID | None, **members: Any
     ) -> Response:
         """Accept one command `about` an aggregate; `members` are added to the answer."""
-        raw = orjson.dumps(body)
+        raw = written(body)
         require_size(raw)
         wire.parse(name, raw)
         row = await self.pending(name, command_id, raw)
@@ -176,6 +176,14 @@ def require_size(raw: bytes) -> None:
     """Raise ApiError when a body is larger than the bus takes one."""
     if len(raw) > MAX_BODY:
         raise ApiError(413, "too_large", "body", params={"maximum": MAX_BODY})
+
+
+def written(body: dict[str, Any]) -> bytes:
+    """The body as it goes on the bus. Raises Refused for one nested deeper than can be written."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        raise Refused("not_json", field="body") from None
 
 
 def unreadable(raw: bytes) -> Refused:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,7 +38,7 @@ def body(model: type[B]) -> Callable[..., Awaitable[B]]:
             return model.model_validate(given)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            raise refusal(first, orjson.dumps(given)) from None
+            raise refusal(first, b"") from None
 
     return read
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from nats.aio.msg import Msg
 
 from adapters import metrics, tracing, wire
-from adapters.bus import Bus, deliveries, stored_as
+from adapters.bus import Bus
 from adapters.cancellation import heeding
 from adapters.command_limits import CommandLimits
 from adapters.contents import Contents
@@ -32,17 +32,15 @@ from workers.cases import Case, cases_of
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
 from workers.intake.arrivals import READ_TOGETHER, Arrivals
+from workers.intake.retries import LOOP, Retries, key_of
 from workers.intake.trimming import Trimming
 from workers.memory import collecting_seldom
-from workers.persevering import through_outages
 from workers.received import Received, Unreadable
 from workers.requests import Request
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-TRIES = 5  # of one message; after the last it has crashed
-TOGETHER = 2  # deliveries at which a message is still taken together with others
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
 SIDE_BY_SIDE = 2  # batches being decided or stored at once
 IDLE = 5.0  # seconds without a command after which it says that it goes round
@@ -59,8 +57,8 @@ class Batch:
     cases: list[Case] = field(default_factory=list)  # in the same order
     writes: set[StreamId] = field(default_factory=set)
     reads: set[StreamId] = field(default_factory=set)
-    failed: bool = False  # to be taken one by one
-    alone: bool = False  # one of those
+    failed: bool = False  # to be taken by key
+    alone: bool = False  # one message by itself
 
     def meets(self, other: "Batch") -> bool:
         """Whether one of them may write what the other reads or writes: then the later one must wait."""
@@ -96,10 +94,10 @@ class Intake:
         self._contents = contents
         self._clock = clock
         self._disk = disk or Disk()
-        self._retry = retry
         self._burial = Burial(bus, inbox, keys, contents, clock)
         self._trimming = Trimming(bus, (limits or CommandLimits()).waiting)
         self._arrivals = Arrivals(bus, inbox, clock, Rates(limits.rate) if limits else None, self._ack)
+        self._retries = Retries(bus, inbox, self._alone, self._crash, self._arrivals.done, pause=retry)
 
     async def run(self) -> None:
         """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""
@@ -112,6 +110,7 @@ class Intake:
         finally:
             await pulls.stop()
             await self._arrivals.give_back()
+            await self._retries.give_back()
 
     async def _loops(self, pulls: Pulls, prepared: asyncio.Queue[Batch]) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -120,20 +119,14 @@ class Intake:
             tasks.create_task(self._read(prepared), name="intake-read")
             tasks.create_task(self._handle(prepared, tasks), name="intake-handle")
             tasks.create_task(self._trimming.run(), name="intake-trim")
+            tasks.create_task(self._retries.run(), name="intake-retries")
 
     async def _read(self, prepared: asyncio.Queue[Batch]) -> None:
         while True:
-            messages = await self._arrivals.take(BATCH)
-            # One that brought us down twice must not do it to others again.
-            suspects = [message for message in messages if deliveries(message) > TOGETHER]
-            if suspects:
-                messages = [message for message in messages if deliveries(message) <= TOGETHER]
-            batch = Batch(messages)
+            batch = Batch(self._retries.divert(await self._arrivals.take(BATCH)))
             if batch.messages:
                 batch.failed = not await self._survives(batch, partial(self._prepare, batch))
                 await prepared.put(batch)
-            if suspects:
-                await prepared.put(Batch(suspects, failed=True))
 
     async def _handle(self, prepared: asyncio.Queue[Batch], tasks: asyncio.TaskGroup) -> None:
         """Finish batches in order; those that do not meet side by side, so that one is decided while one is stored."""
@@ -151,8 +144,17 @@ class Intake:
 
     async def _settle(self, batch: Batch) -> None:
         if batch.failed or not await self._survives(batch, partial(self._finish, batch)):
-            for message in batch.messages:
-                await self._alone(message)
+            await self._by_key(batch)
+
+    async def _by_key(self, batch: Batch) -> None:
+        """Those of one key together, so that no key waits for the one at fault; what fails then is handled alone."""
+        by_key: dict[str, list[Msg]] = defaultdict(list)
+        for message in batch.messages:
+            by_key[key_of(message)].append(message)
+        for messages in by_key.values():
+            ours = Batch(messages)
+            if len(by_key) == 1 or not await self._survives(ours, partial(self._both, ours)):
+                self._retries.add(messages)
 
     async def _survives(self, batch: Batch, work: Callable[[], Awaitable[None]]) -> bool:
         """Do the work, waiting for as long as a server is away; whether it went through."""
@@ -163,7 +165,7 @@ class Intake:
                     await work()
             except OUTAGES as error:
                 log.warning("intake waits: %s", type(error).__name__)
-                beat("intake")
+                beat(LOOP if batch.alone else "intake")
                 await self._wait(batch.messages, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001  # one message's fault must not stop the others
@@ -173,20 +175,9 @@ class Intake:
             else:
                 return True
 
-    async def _alone(self, message: Msg) -> None:
-        """One message by itself: answered, or to be delivered again, or crashed."""
-        tries, counted = deliveries(message), deliveries(message) > TOGETHER
+    async def _alone(self, message: Msg) -> bool:
         batch = Batch([message], alone=True)
-        if counted:  # a delivery is no try: this one may have waited behind another that killed us
-            tries = TOGETHER + await through_outages(partial(self._inbox.trying, stored_as(message)), loop="intake")
-        if not (tries <= TRIES and await self._survives(batch, partial(self._both, batch))):
-            if tries < TRIES:
-                self._arrivals.done([message])
-                await self._bus.again(message, self._retry * 2 ** (tries - 1))
-                return
-            await self._survives(batch, partial(self._crash, message))
-        if counted:
-            await through_outages(partial(self._inbox.tried, stored_as(message)), loop="intake")
+        return await self._survives(batch, partial(self._both, batch))
 
     async def _both(self, batch: Batch) -> None:
         await self._prepare(batch)
@@ -271,7 +262,10 @@ class Intake:
         self._arrivals.done(messages)
         await self._trimming.acknowledge(messages)
 
-    async def _crash(self, message: Msg) -> None:
+    async def _crash(self, message: Msg) -> bool:
+        return await self._survives(Batch([message], alone=True), partial(self._bury, message))
+
+    async def _bury(self, message: Msg) -> None:
         await self._burial.crash(message)
         crashpoint("after_burial")
         await self._ack([message])

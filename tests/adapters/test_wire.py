@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters import wire
 from domain.campaign import CreateCampaign
@@ -171,3 +173,16 @@ def test_json_types_are_taken_as_they_are() -> None:
 
 def test_an_unknown_command_is_refused_by_its_subject() -> None:
     assert (refused("campaign.launch", {}).rule, refused("campaign.launch", {}).field) == ("unknown_command", "subject")
+
+
+@given(st.binary(max_size=40) | st.integers(1, 2_000).map(lambda depth: b'{"b":1,"a":' * depth + b"1" + b"}" * depth))
+def test_every_body_has_a_digest(raw: bytes) -> None:
+    assert len(wire.digest("job.approve", raw)) == 32
+
+
+def test_a_digest_does_not_heed_the_order_of_keys_nor_white_space() -> None:
+    assert (
+        wire.digest("a", b'{"b": 1, "a": 2}')
+        == wire.digest("a", b'{"a":2,"b":1}')
+        != wire.digest("b", b'{"a":2,"b":1}')
+    )

@@ -1,5 +1,6 @@
 """What bad input gets: a problem that names the field and the rule, neighbours untouched, nothing half done."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -78,6 +79,32 @@ def test_bytes_that_are_no_json(house: House, tenant: Tenant, raw: bytes, rule: 
     with nothing_happens(house, tenant):
         response = tenant.ask("POST", "/v1/campaigns", content=raw, headers=JSON)
     assert asked(problem_in(response)) == (422, rule, "body")
+
+
+def test_no_route_stumbles_over_json_nested_deeper_than_can_be_written(house: House, tenant: Tenant) -> None:
+    """Alone, and within a field that each body has."""
+    key = house.key(tenant.workspace, *(set(Role) - {Role.SYSTEM}))
+    headers = JSON | {"Authorization": f"Bearer {key}"}
+    documents = house.http.get(f"{house.url}/openapi.json").json()
+    asked = 0
+    for path, methods in documents["paths"].items():
+        for method, route in methods.items():
+            content = route.get("requestBody", {}).get("content", {})
+            if "application/json" not in content:
+                continue
+            schema = content["application/json"]["schema"]
+            known = schema.get("properties") or documents["components"]["schemas"][schema["$ref"].split("/")[-1]].get(
+                "properties", {}
+            )
+            deep = b"[" * 300 + b"]" * 300
+            for name in ["x", *list(known)[:1]]:
+                where = house.url + re.sub("{[^}]+}", str(uuid4()), path)
+                response = house.http.request(
+                    method, where, headers=headers, content=b'{"%b": %b}' % (name.encode(), deep)
+                )
+                assert 400 <= response.status_code < 500, (method, path, response.text)
+                asked += 1
+    assert asked > 30
 
 
 def test_a_body_of_another_type(house: House, tenant: Tenant) -> None:

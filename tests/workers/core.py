@@ -28,8 +28,9 @@ from adapters.sealing import Sealing
 from domain.message import Actor, PrincipalId, Role, WorkspaceId
 from domain.workspace import CreateWorkspace
 from tests.waiting import until as until
-from workers.commands import TOGETHER, TRIES, Intake
+from workers.commands import Intake
 from workers.decisions import Decisions, Request
+from workers.intake.retries import TOGETHER, TRIES
 from workers.relay import Relay
 
 HERE = WorkspaceId("here")

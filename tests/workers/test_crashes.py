@@ -1,13 +1,16 @@
 """A message that brings its handler down is tried five times, then kept for a person; the others go through."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import orjson
 import pytest
+from nats.aio.msg import Msg
 
 from adapters import streams, wire
 from adapters.event_store import LogUnavailable
+from domain.message import Role
 from tests.workers.core import HERE, QUICK, Client, Core, campaign, clock, until
 from workers.sweeper import Sweeper
 
@@ -146,3 +149,57 @@ async def test_while_the_log_is_away_nothing_is_given_up(
 
 async def drained(house: Core) -> bool:
     return await house.bus.length(streams.COMMANDS) == 0
+
+
+async def test_a_keys_failing_commands_hold_up_no_other_key(
+    house: Core, author: Client, poisoned: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here: for good, in putting them aside."""
+    other = await Client(house, await house.principal(Role.AUTHOR)).listen()
+    intake, stuck = house.intake(), asyncio.Event()
+
+    async def never(_message: object) -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(intake._burial, "crash", never)
+    async with house.running(intake.run):
+        for _ in range(3):
+            await author.give("campaign.create", {**campaign(), "title": POISON})
+        async with asyncio.timeout(30):
+            await stuck.wait()
+        for _ in range(3):
+            assert (await other.ask("campaign.create", campaign()))["state"] == "applied"
+
+
+async def test_a_key_has_but_so_many_tries_at_a_time(
+    house: Core, author: Client, poisoned: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.intake.retries.MOST_FAILING", 2)
+    ids = {str(await author.give("campaign.create", {**campaign(), "title": POISON})) for _ in range(12)}
+    async with house.running(house.intake().run):
+        outcomes = [await author.outcome() for _ in ids]
+        await until(lambda: drained(house))
+    assert {outcome["command_id"] for outcome in outcomes if outcome["state"] == "crashed"} == ids
+    assert len(poisoned) <= 2 * 7 + 10 * 2  # those beyond the bound: once in the batch, once alone
+
+
+async def test_a_key_without_a_fault_in_a_batch_that_failed_is_answered_together(
+    house: Core, author: Client, poisoned: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await Client(house, await house.principal(Role.AUTHOR)).listen()
+    intake, alone = house.intake(), list[str]()
+    put = intake._retries.add
+
+    def added(messages: Sequence[Msg]) -> None:
+        alone.extend(message.subject for message in messages)
+        put(messages)
+
+    monkeypatch.setattr(intake._retries, "add", added)
+    await author.give("campaign.create", {**campaign(), "title": POISON})
+    for _ in range(5):
+        await other.give("campaign.create", campaign())
+    async with house.running(intake.run):
+        assert {(await other.outcome())["state"] for _ in range(5)} == {"applied"}
+        assert (await author.outcome())["state"] == "crashed"
+    assert alone == [author.actor_address("campaign.create").subject]

@@ -1,0 +1,169 @@
+"""Commands that cannot be handled together with others: each by itself, beside the batches, each key in its turn."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from nats.aio.msg import Msg
+
+from adapters import metrics
+from adapters.bus import Bus, deliveries, stored_as
+from adapters.cloudevents import Address
+from adapters.heartbeats import beat
+from adapters.inbox import Inbox
+from adapters.outages import OUTAGES
+from workers.persevering import through_outages
+
+TRIES = 5  # of one message; after the last it has crashed
+TOGETHER = 2  # deliveries at which a message is still taken together with others
+MOST_FAILING = 20  # messages of one key that are tried again at a time; a further one that fails has crashed
+MOST_WAITING = 1_000  # messages of one key; further ones are given back for a while
+GIVEN_BACK = 10.0  # seconds
+LOOK = 5.0  # seconds
+FORGET = 120.0  # seconds after which what failed and did not come again went to another reader
+LOOP = "intake-retries"
+log = logging.getLogger(__name__)
+
+
+class Retries:
+    """Takes what failed, and what brought its reader down, one by one; so nobody else waits for it.
+
+    While a key has some here, all that it gives is handled here: its next one could make a batch fail again.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        inbox: Inbox,
+        handle: Callable[[Msg], Awaitable[bool]],
+        crash: Callable[[Msg], Awaitable[bool]],
+        done: Callable[[Sequence[Msg]], None],
+        *,
+        pause: float = 1.0,  # seconds before a failed message is tried again; doubled each time
+    ) -> None:
+        """`handle` and `crash` wait for as long as a server is away, and return whether it went through; by `done` the
+        server is not told any more that messages are being seen to."""
+        self._bus = bus
+        self._inbox = inbox
+        self._handle = handle
+        self._crash = crash
+        self._done = done
+        self._pause = pause
+        self._waiting: dict[str, deque[Msg]] = {}  # by key, the one whose turn it is first
+        self._failing: dict[str, dict[str, float]] = defaultdict(dict)  # by key: what comes again, and since when
+        self._came = asyncio.Event()
+
+    def divert(self, messages: Sequence[Msg]) -> list[Msg]:
+        """Keep those that must not be taken together with others; returns the rest."""
+        if not self._waiting and not self._failing and all(deliveries(one) <= TOGETHER for one in messages):
+            return list(messages)
+        rest = []
+        for message in messages:
+            key = key_of(message)
+            if deliveries(message) > TOGETHER or key in self._waiting or key in self._failing:
+                self._put(key, message)
+            else:
+                rest.append(message)
+        return rest
+
+    def add(self, messages: Sequence[Msg]) -> None:
+        """Handle these by themselves."""
+        for message in messages:
+            self._put(key_of(message), message)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tidy())
+            while True:
+                beat(LOOP)
+                self._came.clear()
+                if not self._waiting:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LOOK):
+                            await self._came.wait()
+                    continue
+                await self.alone(self._next())
+
+    async def alone(self, message: Msg) -> None:
+        """One message by itself: answered, or to be delivered again, or crashed. Whatever happens, others go on."""
+        try:
+            await self._alone(message)
+        except Exception as error:  # noqa: BLE001  # the server brings it again
+            self._done([message])
+            log.error("intake: a message could not be put aside: %s", type(error).__name__)  # noqa: TRY400  # it may quote
+
+    async def give_back(self) -> None:
+        """Leave what waits to another reader."""
+        with contextlib.suppress(*OUTAGES):
+            for messages in self._waiting.values():
+                for message in messages:
+                    await self._bus.again(message, 0)
+        self._waiting.clear()
+
+    async def _alone(self, message: Msg) -> None:
+        tries, counted = deliveries(message), deliveries(message) > TOGETHER
+        if counted:  # a delivery is no try: this one may have waited behind another that killed us
+            tries = TOGETHER + await through_outages(partial(self._inbox.trying, stored_as(message)), loop=LOOP)
+        if not (tries <= TRIES and await self._handle(message)):
+            if tries < TRIES and self._may_fail(message):
+                delay = self._pause * 2 ** (tries - 1)
+                await self._again(message, delay)
+                return
+            if not await self._crash(message):
+                self._done([message])  # the server brings it again
+        self._settled(key_of(message), stored_as(message))
+        if counted:
+            await through_outages(partial(self._inbox.tried, stored_as(message)), loop=LOOP)
+
+    async def _again(self, message: Msg, seconds: float) -> None:
+        self._done([message])
+        await through_outages(partial(self._bus.again, message, seconds), loop=LOOP)
+
+    def _may_fail(self, message: Msg) -> bool:
+        """Whether it is tried again: a key has but so many tries at a time."""
+        failing = self._failing[key_of(message)]
+        if len(failing) < MOST_FAILING or stored_as(message) in failing:
+            failing[stored_as(message)] = time.monotonic()
+        return stored_as(message) in failing
+
+    def _settled(self, key: str, stored: str) -> None:
+        if key in self._failing:
+            self._failing[key].pop(stored, None)
+            if not self._failing[key]:
+                del self._failing[key]
+
+    def _put(self, key: str, message: Msg) -> None:
+        self._waiting.setdefault(key, deque()).append(message)
+        metrics.INTAKE_APART.inc()
+        self._came.set()
+
+    def _next(self) -> Msg:
+        key, messages = next(iter(self._waiting.items()))
+        del self._waiting[key]
+        message = messages.popleft()
+        if messages:
+            self._waiting[key] = messages  # behind the others
+        return message
+
+    async def _tidy(self) -> None:
+        """Give back what is too much to be kept here, and forget what went to another reader."""
+        while True:
+            await asyncio.sleep(LOOK)
+            for messages in list(self._waiting.values()):
+                for message in [messages.pop() for _ in range(len(messages) - MOST_WAITING)]:
+                    await self._again(message, GIVEN_BACK)
+            long_ago = time.monotonic() - FORGET
+            for key, failing in list(self._failing.items()):
+                for stored in [stored for stored, since in failing.items() if since < long_ago]:
+                    self._settled(key, stored)
+
+
+def key_of(message: Msg) -> str:
+    """Whose turn a message takes: its key's; all that name none share one."""
+    address = Address.read(message.subject)
+    return address.principal if address else ""
