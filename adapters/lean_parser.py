@@ -85,11 +85,7 @@ class LeanParser(Parser):
     def _hand_on(self, listener: Callable[[Msg], None], subject: bytes, reply: bytes, head: bytes, body: bytes) -> None:
         self.nc.stats["in_msgs"] += 1
         self.nc.stats["in_bytes"] += len(body)
-        try:
-            message = Msg(self.nc, decoded(subject), decoded(reply), body, headers_of(head) or None)
-        except Exception as error:  # noqa: BLE001  # then it has no subject and no headers: for its reader to refuse
-            log.error("bus: a message cannot be read: %s", type(error).__name__)  # noqa: TRY400  # it may quote somebody
-            message = Msg(self.nc, "", reply.decode("ascii", "replace"), body, None)
+        message = message_of(self.nc, subject, reply, head, body)
         try:
             listener(message)
         except Exception as error:  # noqa: BLE001  # one message's fault must not end the connection
@@ -122,6 +118,15 @@ def read_line(data: bytes, start: int, end: int) -> tuple[bytes, bytes, bytes, i
     except ValueError:
         raise ProtocolError("a message's line that no server says") from None
     return sid, subject, reply, block, body, over
+
+
+def message_of(nc: "LeanClient", subject: bytes, reply: bytes, head: bytes, body: bytes) -> Msg:
+    """A message from its bytes; one that cannot be read has no subject and no headers: for its reader to refuse."""
+    try:
+        return Msg(nc, decoded(subject), decoded(reply), body, headers_of(head) or None)
+    except Exception as error:  # noqa: BLE001  # one message's fault must not end the connection
+        log.error("bus: a message cannot be read: %s", type(error).__name__)  # noqa: TRY400  # it may quote somebody
+        return Msg(nc, "", reply.decode("ascii", "replace"), body, None)
 
 
 def headers_of(block: bytes) -> dict[str, str]:

@@ -65,6 +65,9 @@ COMMANDS = counter(
 INTAKE_ITEMS = histogram("intake_batch_commands", "Commands that were taken off the bus together.", ITEMS)
 INTAKE_SECONDS = histogram("intake_batch_duration_seconds", "Deciding and storing one batch of commands.", SECONDS)
 INTAKE_APART = counter("intake_apart_messages_total", "Messages that were handled by themselves, for others' sake.")
+INTAKE_STUCK = counter(
+    "intake_stuck_messages_total", "Messages that the queue brought in vain, and were read by themselves."
+)
 APPENDED = counter("append_items_total", "Decisions that the log's writer judged, by its verdict.", "verdict")
 APPEND_ITEMS = histogram("append_batch_items", "Decisions that shared one transaction of the log.", ITEMS)
 APPEND_SECONDS = histogram("append_batch_duration_seconds", "One transaction of the log, with its commit.", SECONDS)

@@ -33,8 +33,10 @@ from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
 from workers.intake.arrivals import READ_TOGETHER, Arrivals
 from workers.intake.retries import LOOP, Retries, key_of
+from workers.intake.stuck import Stuck
 from workers.intake.trimming import Trimming
 from workers.memory import collecting_seldom
+from workers.persevering import through_outages
 from workers.received import Received, Unreadable
 from workers.requests import Request
 
@@ -86,6 +88,7 @@ class Intake:
         disk: Disk | None = None,
         retry: float = 1.0,  # seconds before a failed message is tried again; doubled each time
         limits: CommandLimits | None = None,  # of each key; without them nobody gives too many
+        stuck: float = 60.0,  # seconds after which a message that the queue brings in vain is read by itself
     ) -> None:
         self._bus = bus
         self._decisions = decisions
@@ -98,10 +101,12 @@ class Intake:
         self._trimming = Trimming(bus, (limits or CommandLimits()).waiting)
         self._arrivals = Arrivals(bus, inbox, clock, Rates(limits.rate) if limits else None, self._ack)
         self._retries = Retries(bus, inbox, self._alone, self._crash, self._arrivals.done, pause=retry)
+        self._stuck = Stuck(bus, self._retries.alone, clock, stuck)
 
     async def run(self) -> None:
         """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""
         pulls = self._bus.pulls(COMMANDS, READ_TOGETHER)
+        await through_outages(self._stuck.look, loop="intake")  # before the queue is read, which may have killed us
         await pulls.start()
         prepared: asyncio.Queue[Batch] = asyncio.Queue(1)
         try:
@@ -120,6 +125,7 @@ class Intake:
             tasks.create_task(self._handle(prepared, tasks), name="intake-handle")
             tasks.create_task(self._trimming.run(), name="intake-trim")
             tasks.create_task(self._retries.run(), name="intake-retries")
+            tasks.create_task(self._stuck.run(), name="intake-stuck")
 
     async def _read(self, prepared: asyncio.Queue[Batch]) -> None:
         while True:
