@@ -20,8 +20,19 @@ async def main(url: str, key: str, workspace: str = "demo", title: str = "Spring
     headers |= {"Nats-Msg-Id": command_id, "Drl-Reply-To": inbox.subject}
     subject = f"cmd.{workspace}.{principal}.campaign.create"
     await client.jetstream().publish(subject, json.dumps(body).encode(), headers=headers)
-    print((await inbox.next_msg(timeout=10)).data.decode())  # noqa: T201  # what it is for
+    async with asyncio.timeout(10):
+        while not tells_of(command_id, outcome := (await inbox.next_msg(timeout=10)).data):
+            pass
+    print(outcome.decode())  # noqa: T201  # what it is for
     await client.close()
+
+
+def tells_of(command_id: str, outcome: bytes) -> bool:
+    """Whether it is this command's: the server's acknowledgement of somebody else's message may come there as well."""
+    try:
+        return bool(json.loads(outcome)["command_id"] == command_id)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 async def quiet(_error: Exception) -> None:
@@ -32,5 +43,5 @@ if not 3 <= len(sys.argv) <= 6:
     sys.exit("usage: create_campaign.py URL KEY [WORKSPACE [TITLE [ID]]]")
 try:
     asyncio.run(main(*sys.argv[1:]))
-except (nats.errors.Error, OSError) as error:
+except (nats.errors.Error, OSError) as error:  # a TimeoutError is one of these
     sys.exit(f"{sys.argv[1]}: {type(error).__name__}: is the address right, the key live, and the workspace its own?")

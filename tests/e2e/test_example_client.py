@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import bcrypt
 import httpx
+import nats
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.keys import Keys
 from domain.message import Role, WorkspaceId
 from infra import deploy
-from infra.embedded import EmbeddedServers
+from infra.embedded import EmbeddedNats, EmbeddedServers
+from infra.embedded_nats import NatsUser
 from infra.ports import free_port
 from infra.settings import Settings, read
 from infra.supervisor import Supervisor
@@ -120,6 +123,29 @@ async def test_a_client_of_ten_lines_creates_a_campaign_and_is_told(house: House
     other = await house.example("Summer", command_id)
     assert (other["state"], other["rule"], other["field"]) == ("refused", "id_reused", "command_id")
     assert (await campaigns(house)).count(command_id) == 1
+
+
+async def test_it_passes_over_what_others_have_the_server_send_to_its_inbox(nats_server: EmbeddedNats) -> None:
+    """An acknowledgement, an outcome of another command, and what nobody would expect."""
+    hashed = bcrypt.hashpw(b"drl_live_abcdefgh", bcrypt.gensalt(4)).decode()
+    nats_server.reload_users(
+        [NatsUser("abcdefgh", hashed, ["cmd.shop.abcdefgh.>", "$JS.API.INFO"], ["_INBOX.abcdefgh.>"])]
+    )
+    core = await nats.connect(nats_server.url)
+    await core.jetstream().add_stream(name="COMMANDS", subjects=["cmd.>"])
+    commands = await core.subscribe("cmd.>")
+    await core.flush()
+    line = [sys.executable, str(EXAMPLE), f"nats://127.0.0.1:{nats_server.port}", "drl_live_abcdefgh", SHOP]
+    process = await asyncio.create_subprocess_exec(*line, stdout=asyncio.subprocess.PIPE)
+    command = await commands.next_msg(timeout=30)
+    assert command.headers is not None
+    inbox, own = command.headers["Drl-Reply-To"], {"command_id": command.headers["ce-id"], "state": "applied"}
+    others = [{"stream": "COMMANDS", "seq": 7}, {"command_id": str(uuid4())}, ["command_id"], 7, None]
+    for said in (*map(json.dumps, others), "\xff", "[" * 10_000, json.dumps(own)):
+        await core.publish(inbox, said.encode("latin-1"))
+    printed, _ = await process.communicate()
+    assert json.loads(printed) == own
+    await core.close()
 
 
 def test_a_server_that_is_away_is_told_soon_in_one_line() -> None:
