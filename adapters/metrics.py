@@ -104,6 +104,7 @@ OVER_QUOTA = counter(
     "of",
 )
 POOL_WAITING = gauge("pool_waiting", "Pieces of work that wait for a thread of a pool.", "pool")
+LOST = counter("facts_lost_total", "Things that happened and are not recorded, by what and why.", "fact", "reason")
 IMPORTS = counter("imports_total", "Imports that have ended, by how.", "state")
 IMPORT_TIME = histogram("import_duration_seconds", "One import, from its upload until it has ended.", IMPORT_SECONDS)
 IMPORT_ROWS = counter("import_rows_total", "Rows of lists that were imported, by what became of them.", "outcome")
@@ -148,6 +149,11 @@ def buried(reason: str) -> None:
 def not_kept(reason: str) -> None:
     """A message was put aside without its body, or nothing of it was kept: a quota was reached."""
     NOT_KEPT.labels(reason if reason in _reasons else OTHER).inc()
+
+
+def lost(fact: str, reason: str) -> None:
+    """Something that happened could not be recorded: a rule refused it, or it could not be read or stored."""
+    LOST.labels(fact, reason if reason in _rules or reason in ("unreadable", "failed") else OTHER).inc()
 
 
 def outcomes(events: Iterable[Event]) -> None:

@@ -59,6 +59,7 @@ SESSION: Mapping[tuple[str, str], Advice] = {
         "Look at this host's network and names, and at `DRUMLINE_WHATSAPP_URL`.",
     ),
     (State.DEGRADED, "page_hung"): Advice("Its page does not answer.", RESTART),
+    (State.DEGRADED, "page_error"): Advice("Its page says what drumline cannot read.", RESTART),
     (State.DEGRADED, "needs_update"): Advice("WhatsApp wants its page loaded anew.", RESTART),
     (State.DEGRADED, "deprecated_version"): Advice(
         "WhatsApp no longer serves this version of its page or of the browser.",

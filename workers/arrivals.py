@@ -1,7 +1,6 @@
 """Messages that came in: each is kept sealed, then decided on once, however often it is told."""
 
 import asyncio
-import logging
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -9,17 +8,18 @@ from uuid import UUID
 
 from adapters import metrics
 from adapters.inbound import Inbound, moment
+from adapters.outages import OUTAGES
 from adapters.unplaced import Unplaced
 from domain.message import Actor, PrincipalId, Role, WaId, WorkspaceId, derive
 from domain.opting_out import opts_out
 from domain.ports import Arrived, MessageArrived
 from domain.recipient import ReceiveMessage
-from workers.decisions import Contended, Decisions, Request, Unstorable
+from workers import happened
+from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
 
 REMEMBERED = 10_000
 OURS = re.compile(r"3EB0[0-9A-F]{18}")
-log = logging.getLogger(__name__)
 
 
 class Arrivals:
@@ -59,8 +59,8 @@ class Arrivals:
         self._cut = arrived  # until it is recorded: we may be cancelled meanwhile
         try:
             await through_outages(partial(self._take, arrived))
-        except (Contended, Unstorable):
-            log.exception("a message that came in cannot be recorded", extra={"account_id": str(self._account)})
+        except Exception as error:  # noqa: BLE001  # one message must not end the session, nor those after it
+            happened.failed("message", error)
         else:
             self._recorded[arrived.wa_id] = None
             if len(self._recorded) > REMEMBERED:
@@ -73,8 +73,13 @@ class Arrivals:
 
     async def place(self, arrived: MessageArrived) -> None:
         """Take in what waited, if its sender is known by now."""
-        if await self._take(arrived):
-            await self._kept.drop(self._workspace, self._account, arrived)
+        try:
+            if await self._take(arrived):
+                await self._kept.drop(self._workspace, self._account, arrived)
+        except OUTAGES:
+            raise
+        except Exception as error:  # noqa: BLE001  # as above
+            happened.failed("message", error)
 
     async def _take(self, arrived: MessageArrived) -> bool:
         """Record a message; False when it waits for WhatsApp to tell whose it is."""
@@ -98,6 +103,7 @@ class Arrivals:
         )
         actor = Actor(PrincipalId("system-session"), self._workspace, frozenset({Role.SYSTEM}))
         outcome = await self._decisions.one(Request(command, actor, derive("receive", kept.message_id)))
-        heard = "opt_out" if len(outcome.events) > 1 else "kept"
+        happened.heed(command, outcome)
+        heard = "refused" if outcome.state != "applied" else "opt_out" if len(outcome.events) > 1 else "kept"
         metrics.ARRIVED.labels("repeated" if outcome.repeated else heard).inc()
         return True

@@ -11,6 +11,7 @@ from adapters.heartbeats import beat
 from adapters.vault import Vault
 from domain.message import Actor, PrincipalId, Role, WorkspaceId, derive
 from domain.recipient import EraseRecipient
+from workers import happened
 from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
 
@@ -71,7 +72,9 @@ class Forgetting:
         for one in unknown:
             actor = Actor(SELF, one.workspace, frozenset({Role.SYSTEM}))
             cause = derive("erase-again", one.workspace, one.recipient_id)
-            outcome = await self._decisions.one(Request(EraseRecipient(one.recipient_id), actor, cause))
+            command = EraseRecipient(one.recipient_id)
+            outcome = await self._decisions.one(Request(command, actor, cause))
+            happened.heed(command, outcome)
             if outcome.state != "applied":  # nobody is there, or not even the workspace
                 await self._erasures.rule_out(one)
         return len(unknown)

@@ -1,18 +1,19 @@
 """Receipts: what phones said of our messages, folded and reported in batches."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from adapters import metrics
+from adapters.outages import OUTAGES
 from adapters.progress import SentMessage
 from adapters.sessions import Sessions
 from domain.message import Actor, PrincipalId, Role, WorkspaceId, derive
 from domain.ports import Ack, AckChanged
 from domain.send import Receipt, ReportReceipt
-from workers.decisions import Contended, Decisions, Request, Unstorable
+from workers import happened
+from workers.decisions import Decisions, Request
 from workers.persevering import through_outages
 
 REMEMBERED = 20_000  # sends of this process whose receipts need no look-up
@@ -28,7 +29,6 @@ Arrived = tuple[
     WorkspaceId, str, Receipt, int
 ]  # whose page tells it, about which message, and how often it was looked up
 RANK = {Receipt.SENT: 0, Receipt.DELIVERED: 1, Receipt.READ: 2}
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -79,7 +79,10 @@ class Receipts:
             batch = [await self._arrived.get()]
             while len(batch) < BATCH and not self._arrived.empty():
                 batch.append(self._arrived.get_nowait())
-            await through_outages(partial(self._report, batch))
+            try:
+                await through_outages(partial(self._report, batch))
+            except Exception as error:  # noqa: BLE001  # what a page says must not end the worker
+                happened.failed("receipt", error)
 
     async def _report(self, batch: Sequence[Arrived]) -> None:
         latest: dict[tuple[WorkspaceId, str], Receipt] = {}
@@ -100,14 +103,19 @@ class Receipts:
     async def _make(self, requests: Sequence[Request]) -> None:
         """Make the decisions; one that fails for good is dropped, and the others are made."""
         try:
-            for outcome in await self._decisions.make(requests):
-                metrics.outcomes(outcome.events)
-        except (Contended, Unstorable):
+            outcomes = await self._decisions.make(requests)
+        except OUTAGES:
+            raise
+        except Exception as error:  # noqa: BLE001  # one receipt must not end the worker, nor the others
             if len(requests) == 1:
-                log.exception("a receipt cannot be taken in")
+                happened.failed("receipt", error)
                 return
             for one in requests:
                 await self._make([one])
+            return
+        for one, outcome in zip(requests, outcomes, strict=True):
+            happened.heed(one.command, outcome)
+            metrics.outcomes(outcome.events)
 
 
 def request(message: SentMessage, receipt: Receipt) -> Request:

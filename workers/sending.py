@@ -31,6 +31,7 @@ from domain.send import (
     SendUnknown,
 )
 from domain.send import SendRejected as Rejected
+from workers import happened
 from workers.batches import Batch, Batches, Recipient
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Outcome, Request
@@ -116,6 +117,7 @@ class Sender:
         request = Request(command, actor, derive(*cause), traceparent=tracing.traceparent(), lease=lease)
         outcome = await through_outages(lambda: self._decisions.one(request))
         metrics.outcomes(outcome.events)
+        happened.heed(command, outcome)
         if outcome.rule == "fence":
             raise LeaseLost
         if any(isinstance(event, SendUnknown) for event in outcome.events):

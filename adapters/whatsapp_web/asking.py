@@ -3,18 +3,22 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
+from adapters.whatsapp_web.notices import number_of
 from adapters.whatsapp_web.orders import E164
+from adapters.whatsapp_web.page_values import count, items, name, optional, text
 from adapters.whatsapp_web.states import ack_of
 from domain.directory import Group, Listed, Person
 from domain.ports import Ack, Unanswered
 
 ANSWER_WITHIN = 15.0
+LONGEST_NAME = 1_000  # characters
+T = TypeVar("T")
 
 
 class Asking(ABC):
@@ -29,40 +33,44 @@ class Asking(ABC):
 
     async def found(self, sent: Sequence[tuple[str, str]]) -> Mapping[str, Ack]:
         asked = [[number.removeprefix("+"), wa_id] for number, wa_id in sent]
-        return {wa_id: ack_of(ack) for wa_id, ack in (await self._told("found", asked)).items()}
+        ours = {wa_id for _, wa_id in sent}
+        return await self._told(
+            lambda told: {wa_id: ack_of(ack) for wa_id, ack in told.items() if wa_id in ours}, "found", asked
+        )
 
     async def exists(self, number: str) -> bool:
-        return bool(E164.fullmatch(number)) and bool(await self._told("exists", number.removeprefix("+")))
+        return bool(E164.fullmatch(number)) and await self._told(bool, "exists", number.removeprefix("+"))
 
     async def forget(self, number: str) -> None:
-        if not await self._told("forget", number.removeprefix("+")):
+        if not await self._told(bool, "forget", number.removeprefix("+")):
             raise Unanswered("refused")
 
     async def numbers(self, lids: Collection[str]) -> Mapping[str, str]:
-        told = await self._told("numbers", list(lids))
-        return {lid: f"+{number}" for lid, number in told.items()}
+        return await self._told(
+            lambda told: {lid: number_of(number) for lid, number in told.items() if lid in lids}, "numbers", list(lids)
+        )
 
     async def own(self) -> Person:
-        return _person(await self._told("own"))
+        return await self._told(_person, "own")
 
     async def contacts(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Person]:
-        listed = await self._told("contacts", search.removeprefix("+"), offset, limit)
-        return Listed(listed["total"], [_person(item) for item in listed["items"]])
+        return await self._told(partial(_listed, _person), "contacts", search.removeprefix("+"), offset, limit)
 
     async def groups(self, search: str = "", offset: int = 0, limit: int = 100) -> Listed[Group]:
-        listed = await self._told("groups", search, offset, limit)
-        return Listed(listed["total"], [Group(**item) for item in listed["items"]])
+        return await self._told(partial(_listed, _group), "groups", search, offset, limit)
 
     async def members(self, group: str, offset: int = 0, limit: int = 100) -> Listed[Person]:
-        listed = await self._told("members", group, offset, limit)
-        return Listed(listed["total"], [_person(item) for item in listed["items"]])
+        return await self._told(partial(_listed, _person), "members", group, offset, limit)
 
-    async def _told(self, question: str, *values: object) -> Any:
-        """An answer. The page says null when it is not ready."""
+    async def _told(self, read: Callable[[Any], T], question: str, *values: object) -> T:
+        """An answer, read. The page says null when it is not ready."""
         answer = await self._ask(question, *values)
         if answer is None:
             raise Unanswered("not_ready")
-        return answer
+        try:
+            return read(answer)
+        except (ValueError, TypeError, LookupError, AttributeError):  # what no page of ours says
+            raise Unanswered("page_error") from None
 
     async def _ask(self, question: str, *values: object, within: float = ANSWER_WITHIN) -> Any:
         page = self._ready_page()
@@ -73,10 +81,17 @@ class Asking(ABC):
                 return await page.evaluate("([question, values]) => drumline[question](...values)", [question, values])
         except TimeoutError:
             raise Unanswered("deadline") from None
-        except PlaywrightError:  # its message may quote what was asked
+        except Exception:  # noqa: BLE001  # what it says may be too deep to be read; its message may quote what was asked
             raise Unanswered("page_error") from None
 
 
-def _person(told: dict[str, str]) -> Person:
-    number = told["number"]
-    return Person(f"+{number}" if number else "", told["lid"], told.get("name", ""))
+def _person(told: Mapping[str, Any]) -> Person:
+    return Person(number_of(told["number"]), optional(told["lid"]), text(told.get("name") or "", LONGEST_NAME))
+
+
+def _group(told: Mapping[str, Any]) -> Group:
+    return Group(name(told["id"]), text(told["name"], LONGEST_NAME), count(told["members"]))
+
+
+def _listed(read: Callable[[Any], T], told: Mapping[str, Any]) -> Listed[T]:
+    return Listed(count(told["total"]), [read(item) for item in items(told["items"])])

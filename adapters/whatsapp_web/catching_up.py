@@ -11,7 +11,8 @@ from pathlib import Path
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from adapters.whatsapp_web.notices import told_of
+from adapters.whatsapp_web import page_values
+from adapters.whatsapp_web.notices import one_notice, told_of
 from domain.ports import Notice
 
 EVERY = 60.0
@@ -67,9 +68,10 @@ class CatchingUp:
             since = begun
         async with asyncio.timeout(WITHIN):
             missed = await page.evaluate("since => drumline.catchUp(since)", since)
-        for news in missed:
-            if (told := told_of(news)) is not None:
-                self._notify(told)
+        for news in page_values.items(missed):
+            with one_notice():
+                if (told := told_of(page_values.fields(news))) is not None:
+                    self._notify(told)
         self._heard.touch(mode=0o600)
         heard = max(since, begun - OVERLAP)
         os.utime(self._heard, (heard, heard))

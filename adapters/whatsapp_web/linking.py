@@ -2,13 +2,14 @@
 
 import asyncio
 
-from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from adapters.whatsapp_web.orders import digits
+from adapters.whatsapp_web.page_values import text
 from domain.ports import SendRejected, Unanswered
 
 WITHIN = 15.0
+LONGEST_CODE = 100  # characters
 
 
 async def link_code(page: Page | None, number: str) -> str:
@@ -20,7 +21,7 @@ async def link_code(page: Page | None, number: str) -> str:
     code = await _ask(page, "number => drumline.linkCode(number)", asked)
     if not isinstance(code, str):
         raise Unanswered("not_waiting")
-    return code
+    return text(code, LONGEST_CODE)
 
 
 async def log_out(page: Page | None) -> None:
@@ -37,6 +38,6 @@ async def _ask(page: Page | None, question: str, value: object) -> object:
             answer: object = await page.evaluate(question, value)
     except TimeoutError:
         raise Unanswered("deadline") from None
-    except PlaywrightError:  # its message may quote what was asked
+    except Exception:  # noqa: BLE001  # what it says may be too deep to be read; its message may quote what was asked
         raise Unanswered("page_error") from None
     return answer

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 from playwright.async_api import BrowserContext, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
-from adapters.whatsapp_web import linking
+from adapters.whatsapp_web import linking, page_values
 from adapters.whatsapp_web.asking import Asking
 from adapters.whatsapp_web.browser import kill_former, members_of, process_group_of
 from adapters.whatsapp_web.catching_up import CatchingUp
 from adapters.whatsapp_web.files import hand_over
-from adapters.whatsapp_web.notices import told_of
+from adapters.whatsapp_web.notices import one_notice, told_of
 from adapters.whatsapp_web.orders import WA_ID, digits, file_of, said
 from adapters.whatsapp_web.states import ack_of, judge
 from domain.outgoing import Outgoing
@@ -25,6 +25,7 @@ from domain.ports import Ack, Notice, SendRejected, SendUncertain, SessionState,
 POLL = 2.0
 LOOK_WITHIN = 10.0
 CLOSE_WITHIN = 5.0
+LONGEST_CODE, LONGEST_REASON = 1_000, 100  # characters
 log = logging.getLogger(__name__)
 
 Notify = Callable[[Notice], None]
@@ -65,7 +66,7 @@ class WhatsAppWebSession(Asking):
         self._wake = asyncio.Event()
         self._code: str | None = None
         self._bridge = ""
-        self._seen = 0
+        self._seen = 0.0
         self._was_linked = False
 
     @property
@@ -168,7 +169,7 @@ class WhatsAppWebSession(Asking):
                     await hand_over(self._protocol, wa_id, file)
         except TimeoutError:
             raise SendRejected("deadline") from None
-        except PlaywrightError:
+        except Exception:  # noqa: BLE001  # it is gone, or says what no page of ours says: nothing was asked of it yet
             raise SendRejected("page_gone") from None
         remaining = end - time.monotonic()
         if remaining <= 0:
@@ -178,13 +179,9 @@ class WhatsAppWebSession(Asking):
                 answer = await page.evaluate("order => drumline.send(order)", order)
         except TimeoutError:
             raise SendUncertain("deadline") from None
-        except PlaywrightError:
+        except Exception:  # noqa: BLE001  # it is gone, or what it says cannot be read
             raise SendUncertain("page_gone") from None
-        if "rejected" in answer:
-            raise SendRejected(answer["rejected"])
-        if "uncertain" in answer:
-            raise SendUncertain(answer["uncertain"])
-        return ack_of(answer["ack"])
+        return outcome_of(answer)
 
     def _ready_page(self) -> Page | None:
         return self._page if self._state is SessionState.READY else None
@@ -208,6 +205,9 @@ class WhatsAppWebSession(Asking):
             except PlaywrightError:
                 # The page navigates, or is gone: then its close event has told us already.
                 self._become(SessionState.LOADING, "page_loading")
+            except Exception as error:  # noqa: BLE001  # it says something of another kind than a page says
+                log.error("a page cannot be read", extra={"error": type(error).__name__})  # noqa: TRY400  # it may quote
+                self._become(SessionState.DEGRADED, "page_error")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL)
 
@@ -237,22 +237,29 @@ class WhatsAppWebSession(Asking):
             # Another page instance: its notices count from one, and the ring of the old one is gone.
             self._bridge, self._seen = look["bridge"], 0
             self._wake.set()
-        logged_out = False
-        for notice in [] if look is None else look["notices"]:
-            if notice["seq"] > self._seen:
-                self._seen = notice["seq"]
-                logged_out = logged_out or notice["kind"] == "logout"
-                if (told := told_of(notice)) is not None:
-                    self._notify(told)
+        logged_out = look is not None and self._hear(look["notices"])
         if logged_out or self._state is SessionState.LOGGED_OUT:
             self._code = None
             self._become(SessionState.LOGGED_OUT, "unlinked")
             return
         session, code = (None, None) if look is None else (look["session"], look["code"])
+        code = None if code is None else page_values.text(code, LONGEST_CODE)
         state, reason = judge(session, code=code is not None, was_linked=self._was_linked)
         self._was_linked = self._was_linked or state is SessionState.READY
         self._code = code if state is SessionState.QR else None
         self._become(state, reason)
+
+    def _hear(self, notices: object) -> bool:
+        """Tell what is new; whether the phone was unlinked."""
+        logged_out = False
+        for notice in page_values.items(notices):
+            with one_notice():
+                if (seq := page_values.number(page_values.fields(notice)["seq"])) > self._seen:
+                    self._seen = seq
+                    logged_out = logged_out or notice["kind"] == "logout"
+                    if (told := told_of(notice)) is not None:
+                        self._notify(told)
+        return logged_out
 
     def _die(self, reason: str) -> None:
         self._code = None
@@ -265,6 +272,19 @@ class WhatsAppWebSession(Asking):
         if (state, reason) != (self._state, self._reason):
             self._state, self._reason = state, reason
             self._notify(StateChanged(state, reason))
+
+
+def outcome_of(answer: object) -> Ack:
+    """What a page says of a send. Raises SendRejected or SendUncertain: that for all that says neither."""
+    match answer:
+        case {"rejected": str(reason)}:
+            raise SendRejected(page_values.text(reason, LONGEST_REASON))
+        case {"uncertain": str(reason)}:
+            raise SendUncertain(page_values.text(reason, LONGEST_REASON))
+        case {"ack": said}:
+            with contextlib.suppress(page_values.BadValue):
+                return ack_of(said)
+    raise SendUncertain("page_error")
 
 
 def _ignore(_notice: Notice) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from adapters.whatsapp_web import page_values
 from domain.ports import Ack, SessionState
 
 Judgement = tuple[SessionState, str]
@@ -46,8 +47,9 @@ def judge(session: Mapping[str, Any] | None, *, code: bool, was_linked: bool) ->
     return SessionState.SYNCING, "main_loading"
 
 
-def ack_of(number: int) -> Ack:
-    """WhatsApp's acknowledgement number in the domain's words."""
+def ack_of(said: object) -> Ack:
+    """WhatsApp's acknowledgement number in the domain's words. Raises BadValue for what is none."""
+    number = int(page_values.number(said))
     if number < 0:
         return Ack.FAILED
     return (Ack.PENDING, Ack.SENT, Ack.DELIVERED, Ack.READ)[min(number, 3)]
