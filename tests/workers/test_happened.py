@@ -91,11 +91,11 @@ async def test_one_message_that_cannot_be_kept_costs_no_other(house: Core) -> No
 async def test_one_receipt_that_is_refused_or_cannot_be_looked_up_costs_no_other(house: Core) -> None:
     receipts = Receipts(Sessions(house.pool), house.decisions)
     async with house.running(receipts.run):
-        receipts.take(AckChanged(("3EB0\0", "\ud800"), Ack.READ))
+        receipts.take(HERE, AckChanged(("3EB0\0", "\ud800"), Ack.READ))
         await until(lambda: counted("receipt", "failed"))
         ours = SentMessage(WaId("3EB0" + "A" * 18), uuid4(), 0, HERE)
         receipts.begin(ours).in_flight = False
-        receipts.take(AckChanged((ours.wa_id,), Ack.DELIVERED))
+        receipts.take(HERE, AckChanged((ours.wa_id,), Ack.DELIVERED))
         await until(lambda: counted("receipt", "never_intended"))
 
 
