@@ -79,10 +79,18 @@ class Receipts:
             batch = [await self._arrived.get()]
             while len(batch) < BATCH and not self._arrived.empty():
                 batch.append(self._arrived.get_nowait())
-            try:
-                await through_outages(partial(self._report, batch))
-            except Exception as error:  # noqa: BLE001  # what a page says must not end the worker
+            await self._take_in(batch)
+
+    async def _take_in(self, batch: Sequence[Arrived]) -> None:
+        """Report these; what cannot be looked up is dropped, and the others are reported."""
+        try:
+            await through_outages(partial(self._report, batch))
+        except Exception as error:  # noqa: BLE001  # what a page says must not end the worker
+            if len(batch) == 1:
                 happened.failed("receipt", error)
+                return
+            for one in batch:
+                await self._take_in([one])
 
     async def _report(self, batch: Sequence[Arrived]) -> None:
         latest: dict[tuple[WorkspaceId, str], Receipt] = {}
