@@ -32,10 +32,14 @@ class Rates:
 
     def take(self, key: str, now: float) -> bool:
         """Whether this one is within the rate; if so it is taken."""
+        return self.take_all(key, 1, now)
+
+    def take_all(self, key: str, count: int, now: float) -> bool:
+        """Whether so many at once are within the rate; if not, none is taken."""
         bucket = self._refilled(key, now)
-        if bucket.tokens < 1.0:
+        if bucket.tokens < count:
             return False
-        bucket.tokens -= 1.0
+        bucket.tokens -= count
         return True
 
     def seconds_until(self, key: str, now: float) -> float:

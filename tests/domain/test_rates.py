@@ -49,3 +49,10 @@ def test_of_too_many_keys_the_longest_away_is_forgotten() -> None:
         assert rates.take(str(number), float(number))
     assert len(rates) == 100
     assert not rates.take("999", 999.0)
+
+
+def test_many_at_once_are_taken_whole_or_not_at_all() -> None:
+    rates = Rates(5)
+    assert not rates.take_all("key", 6, 1.0)
+    assert rates.take_all("key", 5, 1.0)
+    assert not rates.take("key", 1.0)

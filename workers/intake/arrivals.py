@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import groupby
 
 from nats.aio.msg import Msg
 
@@ -13,6 +14,7 @@ from adapters.cloudevents import Address
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
 from adapters.pulls import Pulls
+from adapters.streams import COMMANDS, INTAKE
 from domain.rates import Rates
 from workers.intake.fair_queue import FairQueue
 from workers.intake.over_rate import Acknowledge, OverRate
@@ -27,6 +29,7 @@ IDLE = 5.0  # seconds
 SOON = 0.1  # seconds
 RECORD = 1_024  # bytes that a message takes beside its body
 NOBODY = ""
+FIRST_DELIVERY = f"$JS.ACK.{COMMANDS}.{INTAKE}.1."  # as the reply subject of a message begins
 READING = "intake-queue"  # the loop that looks at the queue, as `Pulls` names it
 
 
@@ -104,19 +107,21 @@ class Arrivals:
 
     async def _admit(self, messages: Sequence[Msg]) -> None:
         over: list[tuple[Address | None, Msg]] = []
-        for message in messages:
-            address = Address.read(message.subject)
-            deliveries, stored = delivered(message)
-            principal, workspace = (address.principal, address.workspace) if address else (NOBODY, NOBODY)
-            if self._rates is None or deliveries > 1 or self._rates.take(principal, stored):
-                self._waiting.put(workspace, message)
-            else:
-                over.append((address, message))
+        for (workspace, principal), run in groupby(messages, giver):
+            some = list(run)
+            if self._rates is None or all_within(self._rates, principal, some):
+                self._waiting.put(workspace, *some)
+                continue
+            for message in some:
+                deliveries, stored = delivered(message)
+                if deliveries > 1 or self._rates.take(principal, stored):
+                    self._waiting.put(workspace, message)
+                else:
+                    over.append((Address.read(message.subject), message))
         if over:
             assert self._rates is not None
             for message in await self._over.turn_away(over, self._rates.rate):
-                address = Address.read(message.subject)
-                self._waiting.put(address.workspace if address else NOBODY, message)
+                self._waiting.put(giver(message)[0], message)
         self._behind = left_behind(messages[-1])
         if self._waiting:
             self._came.set()
@@ -125,3 +130,16 @@ class Arrivals:
 def size(message: Msg) -> int:
     """The memory that a message takes, about."""
     return len(message.data) + RECORD
+
+
+def giver(message: Msg) -> tuple[str, str]:
+    """Whose a message is: workspace and key."""
+    address = Address.read(message.subject)
+    return (address.workspace, address.principal) if address else (NOBODY, NOBODY)
+
+
+def all_within(rates: Rates, principal: str, some: Sequence[Msg]) -> bool:
+    """Whether these, all delivered the first time, are within a key's rate: the usual case, and looked at at once."""
+    if not all(message.reply.startswith(FIRST_DELIVERY) for message in some):
+        return False
+    return rates.take_all(principal, len(some), delivered(some[0])[1])

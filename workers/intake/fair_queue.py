@@ -38,16 +38,16 @@ class FairQueue(Generic[T]):
     def full(self) -> bool:
         return self._count >= self._most or self._size >= self._most_size
 
-    def put(self, lane: str, item: T) -> None:
-        """Add an item behind those of its lane."""
+    def put(self, lane: str, *items: T) -> None:
+        """Add items behind those of their lane."""
         waiting = self._lanes.get(lane)
         if waiting is None:
             waiting = self._lanes[lane] = Lane()
             self._turns.append(lane)
-        waiting.items.append(item)
-        waiting.fresh += 1
-        self._count += 1
-        self._size += self._size_of(item)
+        waiting.items.extend(items)
+        waiting.fresh += len(items)
+        self._count += len(items)
+        self._size += sum(map(self._size_of, items))
 
     def take(self, most: int, most_size: int) -> list[T]:
         """The next items, one of each lane in turn: up to a number and (but for a single item) a size."""

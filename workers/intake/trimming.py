@@ -13,6 +13,7 @@ from adapters.outages import OUTAGES
 from adapters.streams import COMMANDS
 
 PAUSE = 0.5  # seconds
+Batch = list[tuple[str, str]]  # subject and reply of each message
 STUCK = 2  # looks without progress after which one message is seen to hold up the removal of those behind it
 
 
@@ -28,14 +29,15 @@ class Trimming:
         self._bus = bus
         self._many = max(waiting // 4, 1)
         self._acknowledged = asyncio.Event()
-        self._behind: deque[tuple[str, str]] = deque()  # (subject, reply) of what was acknowledged above the floor
+        self._behind: deque[Batch] = deque()  # what was acknowledged, as far as it is above the floor
         self._floor = 0
         self._looks = 0  # without progress
 
     async def acknowledge(self, messages: Sequence[Msg]) -> None:
         """These are done with, and to be removed."""
         await self._bus.ack(messages)
-        self._behind.extend([(message.subject, message.reply) for message in messages])
+        if messages:
+            self._behind.append([(message.subject, message.reply) for message in messages])
         self._acknowledged.set()
 
     async def run(self) -> None:
@@ -58,17 +60,18 @@ class Trimming:
             self._forget(floor)
             return
         by_subject: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for subject, reply in self._behind:
-            if (sequence := sequence_in(reply)) > floor:
-                by_subject[subject].append((sequence, reply))
+        for batch in self._behind:
+            for subject, reply in batch:
+                if (sequence := sequence_in(reply)) > floor:
+                    by_subject[subject].append((sequence, reply))
         self._behind.clear()
         for subject, several in by_subject.items():
             if len(several) >= self._many:
                 await self._bus.remove(COMMANDS, [sequence for sequence, _ in several])
             else:
-                self._behind.extend((subject, reply) for _, reply in several)
+                self._behind.append([(subject, reply) for _, reply in several])
 
     def _forget(self, floor: int) -> None:
-        """What came about in order is forgotten in order; a rest behind one that came late goes when that does."""
-        while self._behind and sequence_in(self._behind[0][1]) <= floor:
+        """What came about in order is forgotten in order, by the last one of each batch: looking at all would cost."""
+        while self._behind and sequence_in(self._behind[0][-1][1]) <= floor:
             self._behind.popleft()
