@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 import orjson
 from nats.aio.msg import Msg
@@ -15,6 +17,15 @@ PATIENCE = 10.0  # seconds for an answer from the server
 REMOVED_TOGETHER = 100  # requests under way at once
 
 
+class Trimmed(NamedTuple):
+    """Up to which sequence a queue was emptied, whether that was all that was handed out, and when its consumer was
+    made: one made anew counts anew."""
+
+    floor: int
+    whole: bool
+    made: datetime | None
+
+
 class Consuming:
     """The consumer's half of a bus client."""
 
@@ -25,17 +36,14 @@ class Consuming:
         """These messages are done with."""
         await self.nc.put([frame(message.reply, b"+ACK") for message in messages])
 
-    async def trim(self, stream: str) -> tuple[int, bool]:
-        """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here.
-
-        Up to which sequence, and whether that was all it was given.
-        """
+    async def trim(self, stream: str) -> "Trimmed":
+        """Remove what a queue's consumer has acknowledged without a gap; what it has not can never be removed here."""
         with streams.declared(stream):
             info = await self.js.consumer_info(stream, streams.CONSUMERS[stream])
             floor = (info.ack_floor and info.ack_floor.stream_seq) or 0
             if floor:
                 await self.js.purge_stream(stream, seq=floor + 1)
-        return floor, not info.num_ack_pending
+        return Trimmed(floor, not info.num_ack_pending, info.created)
 
     async def remove(self, stream: str, sequences: Sequence[int]) -> None:
         """Remove single messages that were acknowledged, some at a time; one that is gone already is none."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from datetime import datetime
 
 from nats.aio.msg import Msg
 
@@ -30,6 +31,7 @@ class Trimming:
         self._many = max(waiting // 4, 1)
         self._acknowledged = asyncio.Event()
         self._behind: deque[Batch] = deque()  # what was acknowledged, as far as it is above the floor
+        self._made: datetime | None = None  # the consumer
         self._floor = 0
         self._looks = 0  # without progress
 
@@ -47,7 +49,10 @@ class Trimming:
             self._acknowledged.clear()
             whole = False
             with contextlib.suppress(*OUTAGES):
-                floor, whole = await self._bus.trim(COMMANDS)
+                floor, whole, made = await self._bus.trim(COMMANDS)
+                if self._made not in (None, made):  # of a queue that was made anew: its sequences are others
+                    self._behind.clear()
+                self._made = made
                 await self._remove_behind(floor, whole)
             if not whole:
                 self._acknowledged.set()
