@@ -9,12 +9,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters import cloudevents, metrics, tracing
-from api.errors import ApiError
+from api.errors import RETRY_AFTER, ApiError
 
 HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 MOST_DISCARDED = 32 << 20  # bytes
 PATIENCE = 5.0  # seconds
+LONGEST_ANSWER = 180.0  # seconds without a piece of the body until the answer begins: more than any statement may take
 
 
 class Observed:
@@ -32,14 +33,30 @@ class Observed:
             metrics.requested(scope["method"], route, status, time.monotonic() - began)
             tracing.answered(scope["method"], route, status)
 
+        deadline = asyncio.timeout(LONGEST_ANSWER)
+
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if not deadline.expired():
+                    deadline.reschedule(None)  # whoever takes it slowly is the connection's business
                 answered(message["status"])
             await send(message)
 
+        async def receive_waited_for() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and deadline.when() is not None and not deadline.expired():
+                deadline.reschedule(asyncio.get_running_loop().time() + LONGEST_ANSWER)
+            return message
+
         async def served() -> None:
             try:
-                await self._app(scope, receive, send_counted)
+                async with deadline:
+                    await self._app(scope, receive_waited_for, send_counted)
+            except TimeoutError:  # a server that hangs: whoever waits for it is not to wait for ever
+                if not deadline.expired():
+                    raise
+                problem = ApiError(503, "unavailable", "server", headers={"Retry-After": RETRY_AFTER})
+                await problem.response()(scope, receive, send_counted)
             except Exception:  # the framework answers it, outside of all that is added here
                 answered(500)
                 raise

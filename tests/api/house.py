@@ -50,7 +50,6 @@ from domain.account import ReportReady
 from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
 from domain.rates import Rates
-from infra.connections import Limits as ConnectionLimits
 from infra.serving import Server as Serving
 from infra.serving import configured
 from projections.apply import ReadModels
@@ -67,7 +66,6 @@ PORTS = range(20_000, 32_768)
 SWEEP = 0.5  # seconds
 LARGEST = {kind: 200_000 if kind is MediaKind.IMAGE else 10_000_000 for kind in MediaKind}  # bytes
 QUOTA = 40_000_000
-LIMITS = ConnectionLimits(connections=300, per_address=250, head=2.0, body=2.0, unread=1.0, answer=3.0)
 
 T = TypeVar("T")
 
@@ -289,7 +287,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         )
         port, listening = free_port()
         app = create(services)
-        server = Server(configured(app, LIMITS, log_level="critical"))
+        server = Server(configured(app, log_level="critical"))
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "imports": ImportWorker(uploads, staged, decisions, contents, models, leader, poll=0.05).run,
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
