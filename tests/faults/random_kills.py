@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 PLACES = {"core": "run/core", "sessions": "run/sessions", "api": "run/api", "nats": "nats", "postgres": "postgres"}
 VICTIMS = (*PLACES, "browser", "everything")
 STOPPED = 0.2  # the share of blows that stop and let go on, where the others kill
-PACE = {"messages": 2, "seconds": 1}  # an account
+PACE = {"messages": 1, "seconds": 1}  # an account
 PATIENCE = 90.0  # seconds after which a blow counts as not got over
 CAMPAIGN = {"title": "Hello", "parts": [{"text": "Hello"}]}
 
@@ -119,7 +119,7 @@ def send(pids: list[int], sign: signal.Signals) -> None:
 
 @asynccontextmanager
 async def target(scratch: Path, recipients: int) -> AsyncIterator[Target]:
-    """All of it, with two accounts that send to so many people, two messages a second each."""
+    """All of it, with two accounts that send to so many people, a message a second each."""
     contacts = scratch / "contacts.csv"
     with contacts.open("w", newline="") as file:
         rows = csv.writer(file)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 async def test_nine_of_ten_random_kills_are_got_over_within_ten_seconds(scratch: Path) -> None:
     seed = random.randrange(1_000_000)
-    async with target(scratch, 2_000) as struck:
+    async with target(scratch, 1_000) as struck:
         found = await blows(struck, KILLS, SECONDS, seed)
         wire = recount(struck.ledger)
     log.warning("seed %s\n%s", seed, "\n".join(table(found)))
