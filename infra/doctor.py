@@ -17,6 +17,7 @@ from rich.text import Text
 
 from adapters.keys import id_of
 from adapters.media_store import SegmentMissing, StoreUnavailable
+from adapters.runtime.environment import PLAIN, allowed
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
 from infra import bus_users, deploy
 from infra.child import ServerError
@@ -101,7 +102,9 @@ async def browser(settings: Settings) -> Findings:
     try:
         line = [str(found), "--version"]
         said = await asyncio.to_thread(
-            lambda: subprocess.run(line, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+            lambda: subprocess.run(
+                line, env=allowed(PLAIN), capture_output=True, text=True, timeout=30, check=True
+            ).stdout.strip()
         )
     except (OSError, subprocess.SubprocessError):
         yield Finding("browser", "wrong", f"{found} does not start: run it by hand, or set DRUMLINE_CHROMIUM.")

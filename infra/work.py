@@ -117,7 +117,8 @@ async def until_told(
     try:
         ended, _ = await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         for loop in ended - {stop}:
-            failure = LoopEnded(running[loop], loop.exception())
+            error = asyncio.CancelledError() if loop.cancelled() else loop.exception()
+            failure = LoopEnded(running[loop], error)
             log.critical("%s", failure)  # before the others end, which may take its time
             raise failure
     finally:

@@ -36,6 +36,14 @@ async def test_a_loop_that_fails_ends_all_with_its_name_and_reason() -> None:
     assert ended.is_set()
 
 
+async def test_a_loop_that_was_cancelled_by_nobody_of_ours_is_an_end_too_and_named() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(LoopEnded, match="timers ended: CancelledError"):
+        await until_told({"timers": cancelled, "intake": forever})
+
+
 async def test_a_loop_that_just_returns_is_an_end_too() -> None:
     async def returning() -> None:
         await asyncio.sleep(0)
