@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -129,9 +129,13 @@ async def target(scratch: Path, recipients: int) -> AsyncIterator[Target]:
         )
     data, told = scratch / "data", list[str]()
     settings = Settings(data_dir=data, http_port=free_port(), sandbox_port=free_port())
-    async with House(settings, told.append) as house, SandboxControl(settings.sandbox_url) as phone:
-        keys = (await house.welcome("demo")).keys
-        apis = {name: Api(settings.api_url, key, patience=PATIENCE) for name, key in keys.items()}
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(House(settings, told.append))
+        phone = await stack.enter_async_context(SandboxControl(settings.sandbox_url))
+        apis = {
+            name: await stack.enter_async_context(Api(settings.api_url, key, patience=PATIENCE))
+            for name, key in (await house.welcome("demo")).keys.items()
+        }
         story = demo_story.Story(Screen(Console(quiet=True)), Journal(scratch / "journal"), apis, phone)
         await apis["admin"].put("/v1/workspace/sending-policy", PACE)
         accounts = await story.accounts()
