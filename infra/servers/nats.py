@@ -149,7 +149,7 @@ async def lets_in(url: str, key_id: str, secret: str) -> bool:
     """Whether the server of this address knows a key's user."""
     server = named(url)
     said = urlsplit(url)
-    bare = f"{said.scheme}://{said.hostname}:{said.port or 4222}"
+    bare = f"{said.scheme}://{said.netloc.rpartition('@')[2]}"
     try:
         async with connected(bare, server, user=key_id, password=secret):
             return True

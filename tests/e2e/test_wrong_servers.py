@@ -42,7 +42,6 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "audit replay": ("workspace-demo",),
     "rebuild": ("all", "--check"),
 }
-ALONE = {"settings", "bench pipeline", "bench reads", "bench imports"}  # these ask no server that is configured
 OWN_PROCESS = {"up", "demo", "work"}  # they keep the log for themselves, and may run on
 WITHOUT_NATS = {
     "keys create",
@@ -66,6 +65,7 @@ def leaves() -> list[str]:
     return sorted(found)
 
 
+ALONE = {"settings", *(words for words in leaves() if words.startswith("bench "))}  # no configured server is asked
 COMMANDS = [words for words in leaves() if words not in ALONE]
 
 
@@ -117,19 +117,24 @@ def test_servers_that_are_away_are_said_in_one_sentence(scratch: Path, words: st
         )
 
 
-@pytest.mark.parametrize("words", [long_if_alone(words) for words in COMMANDS if words != "audience import"])
-def test_a_bus_that_is_away_stops_only_who_needs_it(scratch: Path, database_url: str, words: str) -> None:
+IN_THIS_PROCESS = tuple(words for words in COMMANDS if words not in OWN_PROCESS and words != "audience import")
+
+
+@pytest.mark.parametrize(
+    "several", [IN_THIS_PROCESS, *(pytest.param((words,), marks=pytest.mark.long) for words in sorted(OWN_PROCESS))]
+)
+def test_a_bus_that_is_away_stops_only_who_needs_it(scratch: Path, database_url: str, several: tuple[str, ...]) -> None:
     dead = free_port()
-    run = drumline(scratch, words, DATABASE_URL=database_url, NATS_URL=f"nats://core:{SECRET}@127.0.0.1:{dead}")
     sentence = f"NATS at 127.0.0.1:{dead} does not answer (connection refused): start it, or correct DRUMLINE_NATS_URL."
-    if words in ("doctor", *WITHOUT_NATS):
-        assert "Traceback" not in run.stdout + run.stderr
-        assert SECRET not in run.stdout + run.stderr
-        assert "does not answer" not in run.stderr
-        assert run.returncode in ((2,) if words == "doctor" else (0, 2))
-    else:
-        asked = said(run)
-        assert asked in (sentence, "Workspace demo has no live key abcdefgh.", "There is no such dead letter.")
+    for words in several:  # on one database: to make one costs more than all of them
+        run = drumline(scratch, words, DATABASE_URL=database_url, NATS_URL=f"nats://core:{SECRET}@127.0.0.1:{dead}")
+        if words in ("doctor", *WITHOUT_NATS):
+            assert "Traceback" not in run.stdout + run.stderr
+            assert SECRET not in run.stdout + run.stderr
+            assert "does not answer" not in run.stderr
+            assert run.returncode in ((2,) if words == "doctor" else (0, 2))
+        else:
+            assert said(run) in (sentence, "Workspace demo has no live key abcdefgh.", "There is no such dead letter.")
 
 
 def test_the_table_of_commands_names_only_what_there_is() -> None:
