@@ -4,12 +4,13 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -209,17 +210,30 @@ def house(database_url: str, nats_url: str) -> Iterator[House]:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(serve(database_url, nats_url, ready, end))
 
-    with ThreadPoolExecutor(1, thread_name_prefix="house") as thread:
-        living = thread.submit(live)
-        both: list[Future[Any]] = [living, ready]
-        wait(both, timeout=60, return_when=FIRST_COMPLETED)
-        if living.done():
-            living.result()  # tells why it did not start
-        made = ready.result(0)
+    living: Future[None] = Future()
+    # A daemon: where it does not end, a test fails and says so, and the process still ends.
+    Thread(target=lambda: settle(living, live), name="house", daemon=True).start()
+    both: list[Future[Any]] = [living, ready]
+    wait(both, timeout=60, return_when=FIRST_COMPLETED)
+    if living.done():
+        living.result()  # tells why it did not start
+    made = ready.result(0)
+    try:
         with made.http:
             yield made
+    finally:
         loop.call_soon_threadsafe(end.set)
         living.result(30)
+
+
+def settle(future: "Future[None]", work: Callable[[], None]) -> None:
+    """Do something, and let a future tell how it ended."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001  # whoever waits for the future gets it
+        future.set_exception(error)
+    else:
+        future.set_result(None)
 
 
 class Server(Serving):
@@ -287,7 +301,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         )
         port, listening = free_port()
         app = create(services)
-        server = Server(configured(app, log_level="critical"))
+        server = Server(configured(app, log_level="critical", timeout_graceful_shutdown=3))
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "imports": ImportWorker(uploads, staged, decisions, contents, models, leader, poll=0.05).run,
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,

@@ -94,6 +94,7 @@ def test_the_whole_list_is_done_in_a_minute_and_who_opts_out_meanwhile_is_left_a
     assert said["seconds"] < 60
 
 
+@pytest.mark.long  # test_observed.py is the short form
 def test_a_doubled_message_on_the_wire_is_noticed_in_another_list(scratch: Path) -> None:
     run = demo(scratch / "data", "--contacts", str(SECOND), "--fault", "F19")
     assert run.returncode == 1, run.stdout + run.stderr

@@ -39,6 +39,7 @@ class Seen:
     traces: Collector
     prometheus: Prometheus | None
     pages: dict[str, str] = field(default_factory=dict)  # each process's /metrics, as it was last
+    told: str = ""
     said: dict[str, Any] = field(default_factory=dict)
 
     def look(self) -> None:
@@ -55,7 +56,7 @@ class Seen:
 
 @contextmanager
 def demo(home: Path) -> Iterator[Seen]:
-    """A demo with people of our own, from its beginning to its end; Prometheus stays a little longer."""
+    """A demo with people of our own and a message that is doubled on the wire; Prometheus stays a little longer."""
     people = home / "people.csv"
     people.write_text("\n".join(["number,name,consent", *(f"{number},{name},yes" for number, name in PEOPLE.items())]))
     data = home / "data"
@@ -70,7 +71,18 @@ def demo(home: Path) -> Iterator[Seen]:
             "OTLP_ENDPOINT": traces.endpoint,
         }
         environment = {**os.environ, **{f"DRUMLINE_{name}": value for name, value in given.items()}}
-        line = [sys.executable, "-m", "infra.cli", "demo", "--data-dir", str(data), "--contacts", str(people)]
+        line = [
+            sys.executable,
+            "-m",
+            "infra.cli",
+            "demo",
+            "--data-dir",
+            str(data),
+            "--contacts",
+            str(people),
+            "--fault",
+            "F19",
+        ]
         deadline = time.monotonic() + LONGEST
         with (home / "out").open("w") as out, subprocess.Popen(line, env=environment, stdout=out) as running:
             try:
@@ -79,14 +91,15 @@ def demo(home: Path) -> Iterator[Seen]:
                     wait_until(lambda: running.poll() is not None, 0.5, 0.05)
             finally:
                 running.terminate()
-        told = (home / "out").read_text()
-        assert running.returncode == 0, told
-        seen.said = json.loads(told.splitlines()[-1])
+        seen.told = (home / "out").read_text()
+        assert running.returncode == 1, seen.told
+        seen.said = json.loads(seen.told.splitlines()[-1])
         yield seen
 
 
 def test_a_demo_is_seen_from_outside_and_nobody_in_it_is_recognised(scratch: Path) -> None:
     with demo(scratch) as seen:
+        a_doubled_message_is_noticed(seen)
         every_process_shows_metrics(seen.pages)
         a_send_is_one_trace_from_the_request_on(seen)
         every_line_of_the_logs_is_an_object(seen.data)
@@ -97,6 +110,13 @@ def test_a_demo_is_seen_from_outside_and_nobody_in_it_is_recognised(scratch: Pat
         prometheus_has_seen_all(seen.prometheus, seen.said)
         for page in seen.pages.values():
             promtool("metrics", given=page)
+
+
+def a_doubled_message_is_noticed(seen: Seen) -> None:
+    assert seen.said["duplicates"] == 1
+    assert seen.said["rows"] == seen.said["sent"] == len(PEOPLE)
+    assert seen.said["wire"] == seen.said["parts"]
+    assert "does not hold: duplicates 1 = 0" in seen.told
 
 
 def every_process_shows_metrics(pages: Mapping[str, str]) -> None:

@@ -123,7 +123,7 @@ async def test_a_session_worker_killed_at_any_step_sends_nothing_twice(
 @pytest.mark.parametrize(
     ("role", "crashpoint", "doubted"),
     [
-        ("sessions", "after_outcome:4", 0),  # while parts of others wait
+        pytest.param("sessions", "after_outcome:4", 0, marks=pytest.mark.long),  # while parts of others wait
         pytest.param("sessions", f"before_intent:{len(PEOPLE) + 1}", 0, marks=pytest.mark.long),  # what has waited
         ("sessions", f"after_act:{len(PEOPLE) + 1}", 1),
         pytest.param("core", "before_queue:2", 0, marks=pytest.mark.long),
