@@ -94,6 +94,13 @@ class LeanClient(Client):
         await self._send_command(together)
         await self._flush_pending()
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        try:
+            await super()._close(status, do_cbs)
+        finally:
+            if self._transport is not None:
+                self._transport.close()  # type: ignore[no-untyped-call]  # the library leaves it open when it is reset
+
     async def _process_connect_init(self) -> None:
         try:
             await super()._process_connect_init()
