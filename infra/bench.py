@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.bench_cpu import medians
-from infra.bench_house import RATE, Bench, Lost, Run, house
+from infra.bench_house import KEY_RATE, RATE, Bench, Lost, Run, house
 from infra.bench_raw import Raw
 from infra.bench_traces import Sink, compared, sink
 
@@ -41,12 +41,12 @@ class Figures:
 async def measured(commands: int, seconds: float, rounds: int, traces: bool) -> Figures:
     """All runs, each kind `rounds` times; the medians. Runs with traces take turns with those in batches."""
     async with AsyncExitStack() as open_:
-        bench = await open_.enter_async_context(house())
+        bench = await open_.enter_async_context(house(key_rate=KEY_RATE))
         await bench.run("batches", min(commands, WARM))
         beside: tuple[Bench, Sink] | None = None
         if traces:
             taken = open_.enter_context(sink())
-            beside = await open_.enter_async_context(house(otlp=taken.endpoint)), taken
+            beside = await open_.enter_async_context(house(otlp=taken.endpoint, key_rate=KEY_RATE)), taken
             await beside[0].run("batches", min(commands, WARM), traced=True)
         whole, mixed, single, raw, traced = list[Run](), list[Run](), list[Run](), list[Raw](), list[Run]()
         for _ in range(rounds):

@@ -22,19 +22,21 @@ from uuid import uuid4
 import httpx
 import orjson
 import uvloop
+from nats.aio.msg import Msg
 
 from adapters.bus import Bus
 from adapters.cloudevents import Address, command_headers
 from adapters.lean_client import frame
 from adapters.outages import OUTAGES
-from domain.message import PrincipalId, WorkspaceId
+from domain import catalog
+from domain.message import PrincipalId, Role, WorkspaceId
 from infra.bootstrap import clock
 
 HOST = "127.0.0.1"
 NICE = 10
 CHUNK = 100  # commands put on the wire at once
 LARGE = 60_000  # bytes of the largest command sent
-HALF, STOPPED, IMAGES, IMPORTS, REQUESTS = 300, 120, 12, 45, 16  # at once, of each
+HALF, STOPPED, IMAGES, IMPORTS, REQUESTS = 700, 120, 12, 45, 16  # at once, of each
 SIDE = 7_071  # pixels; squared, just below the 50 million that an image may have
 PATIENCE = 20.0  # seconds for an answer that does not matter
 LOST: tuple[type[Exception], ...] = (*OUTAGES, httpx.HTTPError, asyncio.IncompleteReadError, OSError)
@@ -43,19 +45,20 @@ KINDS = ("create", "refused", "garbage", "deep", "large")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Where to attack, as whom, and for how long."""
+    """Where to attack, as whom (a key of these roles), and for how long."""
 
     bus: str
     port: int
     workspace: str
     principal: str
     key: str
+    roles: list[str]
     seconds: float
 
 
 @dataclass(slots=True)
 class Report:
-    """How many of each kind went out in how many seconds, and how HTTP answered."""
+    """How many of each kind went out in how many seconds, and how the bus and HTTP answered."""
 
     sent: dict[str, int] = field(default_factory=dict)
     answers: dict[str, int] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class Attacker:
         self._sent: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
         self._picture = picture()
+        self._names = sorted(catalog.given_by(frozenset(map(Role, order.roles))))
         headers = {"Authorization": f"Bearer {order.key}"}
         url, all_at_once = f"http://{HOST}:{order.port}", httpx.Limits(max_connections=None)
         self._http = httpx.AsyncClient(
@@ -101,6 +105,7 @@ class Attacker:
         order = self._order
         bus = await Bus.connect(order.bus, "attacker", f"_INBOX.{order.principal}")
         try:
+            await bus.nc.subscribe(f"out.{order.workspace}.{order.principal}", cb=self._hear)
             while True:
                 await bus.nc.put([self._command(random.choice(KINDS)) for _ in range(CHUNK)])  # noqa: S311  # any will do
                 await bus.nc.flush()
@@ -109,10 +114,16 @@ class Attacker:
 
     def _command(self, kind: str) -> bytes:
         order = self._order
-        name = "campaign.archive" if kind == "refused" else "campaign.create"
+        # Any of its subjects is as good for what is refused unread: they are as many queues to fill.
+        names = {"create": "campaign.create", "refused": "campaign.archive"}
+        name = names.get(kind) or random.choice(self._names)  # noqa: S311  # any will do
         address = Address(WorkspaceId(order.workspace), PrincipalId(order.principal), name)
         self._sent[kind] += 1
         return frame(address.subject, body(kind), command_headers(address, uuid4(), clock()))
+
+    async def _hear(self, message: Msg) -> None:
+        outcome = orjson.loads(message.data)
+        self._answers[f"bus {outcome.get('rule') or outcome['state']}"] += 1
 
     async def _half(self) -> None:
         """A request whose head never ends, for as long as the other side bears it."""

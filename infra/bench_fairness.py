@@ -32,6 +32,7 @@ from infra.bench_attacker import Order, Report, body
 from infra.bench_cpu import fields
 from infra.bench_house import Bench, Lost, carried_out, house
 
+ROLES = (Role.SERVICE, Role.ADMIN, Role.AUTHOR)
 COMMANDS_PER_S, READS_PER_S = 5.0, 10.0
 QUIET = 5.0  # seconds that A is measured alone first
 BEGINNING = 2.0  # seconds that B's process takes to start
@@ -155,7 +156,7 @@ class Tenant:
 
 async def measured(seconds: float) -> Figures:
     """A alone for a moment, then beside B's attack."""
-    async with house("api", "imports", key_rate=None) as bench:
+    async with house("api", "imports") as bench:
         a, b = await settled(bench, "fair-a"), await settled(bench, "fair-b")
         await deploy.reload_users(bench.settings, bench.servers)
         processes = bench.roots()
@@ -164,7 +165,7 @@ async def measured(seconds: float) -> Figures:
             alone = await ours.work(QUIET)
             most: dict[str, int] = {}
             looking = asyncio.create_task(look(processes, most))
-            order = Order(bus_of(bench, b), bench.settings.http_port, b.workspace, b.id, b.secret, seconds)
+            order = Order(bus_of(bench, b), bench.settings.http_port, b.workspace, b.id, b.secret, list(ROLES), seconds)
             attack = asyncio.create_task(carried_out("infra.bench_attacker", order))
             times = await ours.work(seconds + BEGINNING)
             report = Report(**await attack)
@@ -196,10 +197,10 @@ class Place:
 
 
 async def settled(bench: Bench, name: str) -> Place:
-    """A workspace that exists, and a key for all that authors and admins may do."""
+    """A workspace that exists, and a key for nearly all that there is to do."""
     workspace = WorkspaceId(name)
     async with bootstrap.connected(bench.settings, "bench") as parts:
-        key: NewKey = await parts.keys.create(workspace, [Role.SERVICE, Role.ADMIN, Role.AUTHOR], "bench")
+        key: NewKey = await parts.keys.create(workspace, ROLES, "bench")
         address = Address(workspace, key.id, "workspace.create")
         await parts.bus.command(address, command_id := uuid4(), b"{}", bootstrap.clock())
         while await parts.inbox.by_command(workspace, command_id) is None:  # noqa: ASYNC110  # another process's doing

@@ -257,7 +257,7 @@ async def told(order: Order) -> Report:
 
 
 @asynccontextmanager
-async def house(*more: str, otlp: str | None = None, key_rate: int | None = KEY_RATE) -> AsyncIterator[Bench]:
+async def house(*more: str, otlp: str | None = None, key_rate: int | None = None) -> AsyncIterator[Bench]:
     """Fresh servers in a directory of their own, and the core worker (and more) as `up` starts it.
 
     Spans go to `otlp`, if it is given. A key may give `key_rate` commands a second (None: as many as is usual).

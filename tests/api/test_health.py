@@ -51,7 +51,7 @@ def test_it_lives_and_is_ready(house: House) -> None:
     assert (status, told["status"]) == (200, "ok")
     words = {name: check["status"] for name, check in told["checks"].items()}
     assert {words.pop(role) for role in ("core", "sessions", "imports")} == {"silent"}  # here they are no processes
-    assert words == dict.fromkeys(("database", "bus", "streams", "commands", "projections", "relay"), "ok")
+    assert words == dict.fromkeys(("database", "bus", "streams", "commands", "projections", "relay", "disk"), "ok")
 
 
 def test_read_models_that_are_behind_are_told(house: House) -> None:

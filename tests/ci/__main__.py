@@ -10,7 +10,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(command: list[str]) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us also ends the tests
+    for sign in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
+        signal.signal(sign, signal.default_int_handler)  # whoever ends us also ends the tests
     try:
         return CI(lambda seconds: make(command, seconds)).run()
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """A suite of pytest in a directory of its own."""
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,9 @@ def test_of_attacks(): pass
 
 
 @pytest.fixture
-def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
     """Writes the suite: its short tests, and its long ones."""
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # loading all takes a second
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist -p timeout -p randomly")
@@ -43,4 +45,5 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
         Path("test_short.py").write_text(BEGINNING + short)
         Path("test_longer.py").write_text(BEGINNING + long)
 
-    return write
+    yield write
+    signal.signal(signal.SIGINT, heeded)

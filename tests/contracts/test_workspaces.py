@@ -24,7 +24,7 @@ TABLES = {
         "import_chunks",  # sealed under the workspace's key, and named at random
     },
     "named by a hash over recipients and accounts, whose ids are one workspace's": {"frozen_audience"},
-    "of the system itself: of no workspace's": {"projected", "reactor_position", "tries"},
+    "of the system itself: of no workspace's": {"projected", "reactor_position", "tries", "host_clocks"},
 }
 
 # Statements that have no workspace in their condition, by module and name.

@@ -89,8 +89,8 @@ def test_children_get_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_each_setting_is_used(name: str) -> None:
-    texts = [path.read_text() for path in Path(infra.__file__).parent.glob("*.py")]
-    assert any(re.search(rf"(settings|self|given|parts)\.{name}\b", text) for text in texts)
+    texts = [path.read_text() for path in Path(infra.__file__).parent.rglob("*.py")]
+    assert any(re.search(rf"(settings|self|given|parts|one)\.{name}\b", text) for text in texts)
 
 
 def test_a_send_may_come_to_its_outcome_before_its_process_is_killed(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import faulthandler
 import os
 import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,28 +127,35 @@ def killing(at: int) -> None:
         setattr(place, name, around(getattr(place, name)))
 
 
-def died(url: str, root: Path, at: int) -> bool:
-    """Live in a child, to be killed at a step; False when it lived through all of it."""
+def in_a_child(do: Callable[[], None]) -> bool:
+    """Do it in a process of its own, for pools of threads do not outlive a fork; False when it was killed."""
     if child := os.fork():
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
-        return os.WIFSIGNALED(status)
+        return not os.WIFSIGNALED(status)
     faulthandler.dump_traceback_later(LONGEST, exit=True)
-    killing(at)
     try:
-        asyncio.run(live(url, root))
+        do()
     except BaseException:  # noqa: BLE001  # whatever it is, the child must not go on as its parent
+        traceback.print_exc()
         os._exit(1)
     os._exit(0)
+
+
+def live_and_die(url: str, root: Path, at: int) -> None:
+    killing(at)
+    asyncio.run(live(url, root))
+
+
+def tell(url: str, root: Path, at: int) -> None:
+    print(at, asyncio.run(left(url, root)) or "well", flush=True)  # noqa: T201  # read by the test
 
 
 def main() -> None:
     url, root, at, stride = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     media_store.ABANDONED = 0.0
-    while died(url, root, at):
-        faulthandler.dump_traceback_later(LONGEST, exit=True)
-        print(at, asyncio.run(left(url, root)) or "well", flush=True)  # noqa: T201  # read by the test
-        faulthandler.cancel_dump_traceback_later()
+    while not in_a_child(partial(live_and_die, url, root, at)):
+        assert in_a_child(partial(tell, url, root, at))
         at += stride
 
 

@@ -15,6 +15,7 @@ from adapters.imports import Import
 from domain.audience import AudienceImported
 from domain.message import PrincipalId, Refused, WorkspaceId
 from domain.recipient import ConsentRecorded, ConsentSource, EraseRecipient, OptOut
+from tests.waiting import until
 from tests.workers.import_house import AUTHOR, HERE, House, import_house
 from workers.decisions import Request
 
@@ -75,8 +76,20 @@ async def test_what_became_of_rows_and_imports_is_counted(house: House) -> None:
     outcomes = ("bad", "merged", "added", "changed", "erased", "unchanged")
     before = [counted("import_rows_total", outcome=outcome) for outcome in outcomes]
     ends = {state: counted("imports_total", state=state) for state in ("done", "refused", "checked")}
-    for file, dry_run in ((LIST, False), (b"PK\x03\x04", False), (LIST, True), (LIST.replace(b"Oslo", b"Bonn"), False)):
-        await house.imported(file, dry_run=dry_run)
+    working = asyncio.create_task(
+        house.worker().run()
+    )  # on: it counts after an import is seen to have ended
+    try:
+        for file, dry_run in (
+            *((LIST, False), (b"PK\x03\x04", False)),
+            *((LIST, True), (LIST.replace(b"Oslo", b"Bonn"), False)),
+        ):
+            await house.ended(await house.give(file, dry_run=dry_run))
+        await until(lambda: sum(counted("imports_total", state=state) - ends[state] for state in ends) == 4)
+        await until(lambda: counted("import_rows_total", outcome="changed") > before[outcomes.index("changed")])
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
     after = [counted("import_rows_total", outcome=outcome) for outcome in outcomes]
     assert [new - old for new, old in zip(after, before, strict=True)] == [4, 2, 3, 1, 0, 2]
     assert {state: counted("imports_total", state=state) - ends[state] for state in ends} == {

@@ -123,14 +123,20 @@ def test_a_configured_browser_is_taken_or_named_as_missing(tmp_path: Path) -> No
     assert find_chromium(browser).origin == "configured"
 
 
-async def test_a_page_that_cannot_be_looked_into_is_the_end_of_its_session(tmp_path: Path) -> None:
+async def test_a_mistake_of_who_looks_into_a_page_is_the_end_of_its_session(tmp_path: Path) -> None:
     class Strange:
         async def evaluate(self, *_asked: object) -> dict[str, int]:
             return {"unheard of": 1}
 
     session = WhatsAppWebSession(WhatsAppWeb(), tmp_path, None)
     changes: list[Notice] = []
-    session._notify = changes.append
+
+    def mistaken(change: Notice) -> None:
+        changes.append(change)
+        if len(changes) == 1:
+            raise LookupError
+
+    session._notify = mistaken
     session._begin_watching(Strange())  # type: ignore[arg-type]  # it only evaluates
-    await until(lambda: bool(changes))
-    assert changes == [StateChanged(SessionState.DEAD, "unwatched")]
+    await until(lambda: len(changes) == 2)
+    assert changes[1] == StateChanged(SessionState.DEAD, "unwatched")
