@@ -119,7 +119,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop it cleanly; open connections are ended."""
         self._child.stop(signal.SIGINT, 20)
-        if self.sockets.exists() and self.sockets.parent != self.home:
+        if self.home.exists() and self.sockets.exists() and self.sockets.parent != self.home:
             shutil.rmtree(self.sockets, ignore_errors=True)
 
     def kill(self) -> None:

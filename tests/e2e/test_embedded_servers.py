@@ -259,6 +259,12 @@ def test_postgres_starts_though_its_former_pid_is_there_today(servers: EmbeddedS
     assert rows(servers) == [(42,)]
 
 
+def test_a_server_that_never_began_is_stopped_wherever_its_data_would_lie(scratch: Path) -> None:
+    home = scratch / ("long" * 40) / "postgres"  # too long a path for a socket
+    EmbeddedPostgres(home).stop()
+    assert not home.exists()
+
+
 def test_what_is_left_of_a_postgres_that_was_killed_is_ended_though_it_is_stopped(servers: EmbeddedServers) -> None:
     write_row(servers)
     with psycopg.connect(servers.database_url) as connection:

@@ -255,6 +255,14 @@ async def test_a_key_that_fills_its_quota_of_dead_letters_takes_no_room_of_other
     assert len(await house.dead.page(HERE, state="dead")) == 3 + 1
 
 
+async def test_letters_put_aside_at_once_share_what_room_there_is(house: Core) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    inbox = Inbox(house.pool, DeadLetterQuota(letters=12, bytes=1 << 20))
+    letters = [Dead(uuid4(), HERE, actor.id, "campaign.create", None, "no_command_id", b"x") for _ in range(40)]
+    kept = await asyncio.gather(*map(inbox.bury, letters))
+    assert sum(kept) == len(await house.dead.page(HERE)) == 3
+
+
 async def test_letters_of_large_bodies_are_bounded_by_their_bytes_and_a_command_keeps_its_letter(house: Core) -> None:
     actor = await house.principal(Role.AUTHOR)
     inbox = Inbox(house.pool, DeadLetterQuota(letters=1_000, bytes=1 << 20))

@@ -76,9 +76,7 @@ async def test_what_became_of_rows_and_imports_is_counted(house: House) -> None:
     outcomes = ("bad", "merged", "added", "changed", "erased", "unchanged")
     before = [counted("import_rows_total", outcome=outcome) for outcome in outcomes]
     ends = {state: counted("imports_total", state=state) for state in ("done", "refused", "checked")}
-    working = asyncio.create_task(
-        house.worker().run()
-    )  # on: it counts after an import is seen to have ended
+    working = asyncio.create_task(house.worker().run())  # on: it counts after an import is seen to have ended
     try:
         for file, dry_run in (
             *((LIST, False), (b"PK\x03\x04", False)),
