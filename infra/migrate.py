@@ -1,7 +1,9 @@
-"""The numbered SQL files of `infra/migrations`, each applied once, whole, and in order."""
+"""The numbered SQL files of `infra/migrations`, each applied once, whole, and in order, while workers go on writing."""
 
 import hashlib
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,13 @@ import psycopg
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 0x6D696772617465  # "migrate", one advisory lock a database
-WAIT = "60s"
+WAIT = 60.0  # seconds, for another process that migrates, and for each table
+TURN = 2  # seconds that one may be waited for at a time: whoever comes after us for it waits behind us
+AGAIN = 0.5  # seconds between two turns
+
+OUTSIDE = b"-- outside a transaction\n"  # the first line of a file whose indexes are made while the table is written to
+INDEX = re.compile(rb"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)\s")
+INVALID = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid"
 
 TABLE = b"""
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -73,16 +81,62 @@ def pending(folder: Path, applied: dict[int, tuple[str, str]]) -> list[Migration
 def migrate(url: str, folder: Path = FOLDER) -> list[str]:
     """Bring the database at `url` up to date and name what was applied; two at once wait for each other."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"SET lock_timeout = '{WAIT}'")
-        try:
-            connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        except psycopg.errors.LockNotAvailable as error:
-            raise MigrationRefused(f"Another process has been migrating this database for {WAIT}.") from error
+        if not in_time(lambda: alone(connection)):
+            raise MigrationRefused(f"Another process has been migrating this database for {WAIT:.0f} s.")
         connection.execute(TABLE)
         applied = {number: (name, checksum) for number, name, checksum in connection.execute(APPLIED)}
         rest = pending(folder, applied)
         for migration in rest:
+            apply = apply_outside if migration.sql.startswith(OUTSIDE) else apply_whole
+            apply(connection, migration)
+        return [migration.name for migration in rest]  # closing the connection gives the lock back
+
+
+def in_time(attempt: Callable[[], bool]) -> bool:
+    """Whether an attempt comes true within WAIT."""
+    deadline = time.monotonic() + WAIT
+    while not attempt():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(AGAIN)
+    return True
+
+
+def alone(connection: psycopg.Connection) -> bool:
+    """Whether nobody else migrates: asked, not waited for, for an index made meanwhile would wait for who waits."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+    return row is not None and row[0]
+
+
+def apply_whole(connection: psycopg.Connection, migration: Migration) -> None:
+    """Apply a file and record it in one transaction. Raises MigrationRefused when a table of it is never free."""
+
+    def attempt() -> bool:
+        try:
             with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = '{TURN}s'")
                 connection.execute(migration.sql)
                 connection.execute(RECORD, [migration.number, migration.name, migration.checksum])
-        return [migration.name for migration in rest]  # closing the connection gives the lock back
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
+
+    if not in_time(attempt):
+        why = "another transaction (a back-up?) has held a table of it"
+        raise MigrationRefused(f"{migration.name} waits: {why} for {WAIT:.0f} s. Try again when it has ended.")
+
+
+def apply_outside(connection: psycopg.Connection, migration: Migration) -> None:
+    """Make a file's indexes one by one, then record it; it is begun anew after an interruption.
+
+    An index waits for the transactions that are open, however long, and nobody waits for it.
+    """
+    lines = [line for line in migration.sql.splitlines() if not line.lstrip().startswith(b"--")]
+    for statement in filter(None, (part.strip() for part in b"\n".join(lines).split(b";"))):
+        if not (index := INDEX.match(statement)):
+            raise MigrationRefused(f"{migration.name}.sql is outside a transaction, and does more than make indexes.")
+        name = index[1].decode()
+        if connection.execute(INVALID, [name]).fetchone() != (0,):  # of a run that was interrupted
+            connection.execute(f"DROP INDEX CONCURRENTLY {name}")
+        connection.execute(statement)
+    connection.execute(RECORD, [migration.number, migration.name, migration.checksum])

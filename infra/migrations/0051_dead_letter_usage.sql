@@ -7,6 +7,9 @@ CREATE TABLE dead_letter_usage (
     PRIMARY KEY (workspace, principal)
 );
 
+-- Until the trigger is there no letter may come or go: it would be counted by nobody.
+LOCK TABLE dead_letters IN SHARE ROW EXCLUSIVE MODE;
+
 INSERT INTO dead_letter_usage
 SELECT workspace, principal, count(*), sum(length(body)) FROM dead_letters WHERE body IS NOT NULL GROUP BY 1, 2;
 

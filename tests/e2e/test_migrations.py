@@ -1,5 +1,6 @@
 """Migrations are applied once, whole and in order, by however many processes."""
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,8 +9,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from infra import migrate as migrating
 from infra.embedded import EmbeddedPostgres
-from infra.migrate import MigrationRefused, migrate, migrations
+from infra.migrate import FOLDER, MigrationRefused, migrate, migrations
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -83,3 +86,101 @@ def test_a_file_without_a_place_in_the_order_is_refused(folder: Path, name: str,
     (folder / name).write_text("SELECT 1")
     with pytest.raises(MigrationRefused, match=said):
         migrations(folder)
+
+
+INDEX = "-- outside a transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS one_n ON one (n);"
+VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
+COMMAND = """
+INSERT INTO commands (key, command_id, workspace, principal, name, digest, state)
+VALUES (gen_random_uuid(), gen_random_uuid(), 'w', 'p', 'n', '', 'pending')
+"""
+LETTER = """
+INSERT INTO dead_letters (id, workspace, principal, name, reason, body)
+VALUES (gen_random_uuid(), 'w', 'p', 'n', 'r', 'abc')
+"""
+
+
+def until_waiting(connection: psycopg.Connection, *for_what: str) -> None:
+    """Until another connection to the same database waits for one of these."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = ANY(%s)"
+    asyncio.run(until(lambda: connection.execute(query, [list(for_what)]).fetchone() != (0,)))
+
+
+def released(folder: Path, below: str) -> Path:
+    """The folder, with our files whose names sort before this."""
+    for path in FOLDER.glob("*.sql"):
+        if path.name < below:
+            (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_the_index_of_waiting_commands_is_made_while_workers_write(empty_database: str, tmp_path: Path) -> None:
+    migrate(empty_database, released(tmp_path, "0050"))
+    released(tmp_path, "0051")
+    with ThreadPoolExecutor(2) as both, psycopg.connect(empty_database) as writer:
+        writer.execute(COMMAND)
+        made = [both.submit(migrate, empty_database, tmp_path) for _ in range(2)]
+        with psycopg.connect(empty_database, autocommit=True) as other:
+            until_waiting(other, "relation", "virtualxid")
+            other.execute("SET lock_timeout = '1s'")
+            other.execute(COMMAND)  # waits for nobody
+            assert not any(one.done() for one in made)
+            writer.commit()
+            assert sorted(one.result(20) for one in made) == [[], ["0050_waiting_in_turn"]]
+            assert other.execute(VALID, ["commands_pending_of_giver"]).fetchone() == (True,)
+
+
+def test_an_index_that_an_interrupted_run_left_is_made_anew(empty_database: str, folder: Path) -> None:
+    migrate(empty_database, folder)
+    (folder / "0003_index.sql").write_text(INDEX)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("INSERT INTO one VALUES (2)")  # twice there
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            migrate(empty_database, folder)
+        assert connection.execute(VALID, ["one_n"]).fetchone() == (False,)
+        connection.execute("DELETE FROM one")
+        assert migrate(empty_database, folder) == ["0003_index"]
+        assert connection.execute(VALID, ["one_n"]).fetchone() == (True,)
+
+
+def test_a_file_outside_a_transaction_only_makes_indexes(empty_database: str, folder: Path) -> None:
+    (folder / "0003_index.sql").write_text(f"{INDEX}\nDROP TABLE one;")
+    with pytest.raises(MigrationRefused, match=r"^0003_index\.sql is outside a transaction, and does more"):
+        migrate(empty_database, folder)
+
+
+def test_a_table_that_is_not_free_is_asked_for_again_and_holds_up_nobody_meanwhile(
+    empty_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(empty_database, folder)
+    (folder / "0003_three.sql").write_text("ALTER TABLE one ADD COLUMN m int;")
+    monkeypatch.setattr(migrating, "TURN", 0.1)
+    with ThreadPoolExecutor(1) as beside, psycopg.connect(empty_database) as reader:
+        reader.execute("SELECT * FROM one")
+        made = beside.submit(migrate, empty_database, folder)
+        with psycopg.connect(empty_database, autocommit=True) as other:
+            until_waiting(other, "relation")
+            other.execute("SET lock_timeout = '5s'")
+            other.execute("INSERT INTO one VALUES (4)")  # waits behind it for a turn
+            assert not made.done()
+            reader.commit()
+            assert made.result(20) == ["0003_three"]
+    (folder / "0004_four.sql").write_text("ALTER TABLE one ADD COLUMN k int;")
+    monkeypatch.setattr(migrating, "WAIT", 0.0)
+    with psycopg.connect(empty_database) as reader:
+        reader.execute("SELECT * FROM one")
+        with pytest.raises(MigrationRefused, match="^0004_four waits: another transaction"):
+            migrate(empty_database, folder)
+
+
+def test_a_letter_that_comes_while_they_are_counted_is_counted(empty_database: str, tmp_path: Path) -> None:
+    migrate(empty_database, released(tmp_path, "0051"))
+    counting = tmp_path / "0051_dead_letter_usage.sql"
+    sql = (FOLDER / counting.name).read_text()
+    counting.write_text(sql.replace("CREATE FUNCTION", "SELECT pg_sleep(0.5); CREATE FUNCTION"))  # as of many
+    with ThreadPoolExecutor(1) as beside, psycopg.connect(empty_database, autocommit=True) as other:
+        made = beside.submit(migrate, empty_database, tmp_path)
+        until_waiting(other, "PgSleep")
+        other.execute(LETTER)
+        assert made.result(20) == [counting.stem]
+        assert other.execute("SELECT letters, bytes FROM dead_letter_usage").fetchall() == [(1, 3)]
