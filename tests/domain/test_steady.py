@@ -45,6 +45,21 @@ def test_a_jump_is_noticed_and_a_large_one_is_not_believed_at_once(jump: timedel
     assert (later.since, later.settled) == (known.since, True)
 
 
+@pytest.mark.parametrize("step", [1.9, -1.9, 0.1])
+def test_a_clock_that_is_moved_in_small_steps_jumps(step: float) -> None:
+    looks = [reading(passed, passed * step * SECOND) for passed in range(31)]  # given: each is within what is tolerated
+    known = seen(*looks)  # when
+    assert known.since in {look.wall for look in looks[9:]}  # then: and again, as it goes on
+
+
+@pytest.mark.parametrize("rate", [500e-6, -500e-6])
+def test_a_clock_that_ntp_slews_never_jumped(rate: float) -> None:
+    known = seen(*(reading(passed, passed * rate * SECOND) for passed in range(0, 86_400, 10)))
+    assert known.since is None
+    stepped = observe(known, reading(86_400, 86_400 * rate * SECOND + 3 * SECOND))
+    assert stepped.since == stepped.reading.wall
+
+
 def test_a_clock_that_is_put_right_again_jumped_twice() -> None:
     known = seen(reading(0), reading(1, HOUR), reading(60))
     assert (known.since, known.settled) == (NOW + 60 * SECOND, False)
@@ -53,6 +68,8 @@ def test_a_clock_that_is_put_right_again_jumped_twice() -> None:
 def test_after_a_new_start_of_the_machine_its_time_is_believed_unless_the_log_is_ahead() -> None:
     known = seen(reading(0), reading(1, DAY, "second"))
     assert (known.since, known.settled) == (None, True)
+    put_back = seen(reading(0), reading(1, DAY), reading(2, boot="second"))
+    assert (put_back.since, put_back.settled) == (NOW + 2 * SECOND, True)
     behind = observe(None, reading(0), NOW + HOUR)
     assert (behind.since, behind.settled) == (NOW, False)
 
