@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,13 +19,19 @@ KEEP_EVERY = 30.0  # seconds
 PATIENCE = 5.0  # seconds for a connection
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
-KNOWN = "SELECT boot, wall, passed, since, settled_at FROM host_clocks WHERE host = %s"
-KEEP = """
-INSERT INTO host_clocks (host, boot, wall, passed, since, settled_at) VALUES (%s, %s, %s, %s, %s, %s)
-ON CONFLICT (host) DO UPDATE
-SET boot = excluded.boot, wall = excluded.wall, passed = excluded.passed, since = excluded.since,
-    settled_at = excluded.settled_at
+KNOWN = "SELECT boot, wall, passed, started, since, settled_at FROM host_clocks WHERE boot = %s"
+# The machine was started since, and nothing tells which start was its last one: a jump of whichever machine counts, for
+# an account that is held too long is no harm, and one that may send twice as much is.
+BEFORE = """
+SELECT boot, wall, passed, started, since, settled_at FROM host_clocks ORDER BY since DESC NULLS LAST LIMIT 1
 """
+KEEP = """
+INSERT INTO host_clocks (boot, wall, passed, started, since, settled_at) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (boot) DO UPDATE
+SET wall = excluded.wall, passed = excluded.passed, started = excluded.started, since = excluded.since,
+    settled_at = excluded.settled_at, kept_at = clock_timestamp()
+"""
+SWEEP = "DELETE FROM host_clocks WHERE kept_at < clock_timestamp() - interval '30 days'"  # no window is as long
 NEWEST = """
 SELECT convert_from(state, 'UTF8')::jsonb #>> '{envelope,time}' FROM stored_events ORDER BY notification_id DESC LIMIT 1
 """
@@ -66,11 +71,13 @@ class HostClock:
     async def load(self) -> None:
         """Learn what an earlier process knew, and whether the log has a later time than the clock."""
         async with self._pool.connection() as connection:
-            row = await (await connection.execute(KNOWN, [platform.node()])).fetchone()
+            await connection.execute(SWEEP)
+            row = await (await connection.execute(KNOWN, [self._read().boot])).fetchone()
+            row = row or await (await connection.execute(BEFORE)).fetchone()
             newest = await (await connection.execute(NEWEST)).fetchone()
         if row is not None:
-            boot, wall, passed, since, settled_at = row
-            self._known = Steady(Reading(wall, passed, boot), since, settled_at)
+            boot, wall, passed, *rest = row
+            self._known = Steady(Reading(wall, passed, boot), *rest)
         self._observed(datetime.fromisoformat(newest[0]) if newest else None)
 
     async def run(self) -> None:
@@ -87,6 +94,6 @@ class HostClock:
 
     async def _keep(self, known: Steady) -> None:
         reading = known.reading
-        row = [platform.node(), reading.boot, reading.wall, reading.passed, known.since, known.settled_at]
+        row = [reading.boot, reading.wall, reading.passed, known.started, known.since, known.settled_at]
         async with self._pool.connection(timeout=PATIENCE) as connection:
             await connection.execute(KEEP, row)

@@ -27,9 +27,10 @@ class Host:
     bench: Bench
     clock: HostClock
     passed: timedelta = timedelta(hours=1)
+    boot: str = "boot"
 
     def read(self) -> Reading:
-        return Reading(self.bench.now, self.passed, "boot")
+        return Reading(self.bench.now, self.passed, self.boot)
 
     async def goes_on(self, time: timedelta, jump: timedelta = timedelta()) -> None:
         """So much time passes, at the end of which the clock jumps."""
@@ -38,9 +39,10 @@ class Host:
         self.clock.look()
         await self.bench.settle()
 
-    async def starts_anew(self) -> None:
-        """The worker is started again: it knows what is in the database."""
+    async def starts_anew(self, boot: str = "boot") -> None:
+        """The worker is started again, or the whole machine: it knows what is in the database."""
         await self.clock._keep(self.clock.look())
+        self.boot = boot
         self.clock = HostClock(self.bench.core.pool, self.read)
         await self.clock.load()
         self.bench.decisions._steady = self.bench.timers._steady = self.clock.look
@@ -96,3 +98,27 @@ async def test_a_day_that_the_clock_skips_grants_no_second_days_worth(host: Host
     await host.goes_on(DAY + HOUR)
     assert await host.grants() is None
     assert len(await host.bench.told(AllowanceGranted)) == 2
+
+
+async def test_a_jump_is_known_in_a_new_container_and_after_a_new_start_of_the_machine(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await host.goes_on(HOUR, 3 * SECOND)
+    jumped = host.clock.look().since
+    assert jumped == host.bench.now
+    monkeypatch.setattr("platform.node", lambda: uuid4().hex)  # as in containers
+    await host.starts_anew()
+    assert host.clock.look().since == jumped
+    await host.starts_anew("boot-after-it")
+    assert host.clock.look().since == jumped
+
+
+async def test_what_was_kept_of_machines_that_are_gone_is_swept(host: Host) -> None:
+    async with host.bench.core.pool.connection() as connection:
+        await connection.execute("UPDATE host_clocks SET kept_at = kept_at - interval '31 days'")
+    for boot in ("second", "third"):
+        host.boot = boot
+        await host.starts_anew(boot)
+    async with host.bench.core.pool.connection() as connection:
+        rows = await (await connection.execute("SELECT boot FROM host_clocks ORDER BY boot")).fetchall()
+    assert rows == [("second",), ("third",)]
