@@ -17,6 +17,7 @@ from api.rules import sentence  # the problem's model would bring the whole fram
 
 MEDIA_TYPE = "application/problem+json"
 MOST_HEAD = 16_384  # bytes of a request's head
+COMING = 1.0  # second that a new connection's head may take before it is half a request
 RATE = 4_096  # bytes of a body for which it gets a second more
 PROGRESS = 32_768  # bytes that have to be taken of an answer within its seconds
 FEW_CHUNKS, SMALL_CHUNK = 1_000, 100  # so many chunks may be smaller, on the average, than so many bytes
@@ -114,6 +115,11 @@ class Connection(H11Protocol):
         """Whether nobody works for it: it has sent no whole head, or was answered."""
         return not self.transport.is_closing() and self._answered
 
+    def half(self, now: float) -> bool:
+        """Whether it has sent a part of a head; or nothing, and is not just being made."""
+        begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+        return begun or (self.cycle is None and now - self.since > COMING)
+
     def look(self, now: float) -> None:
         """End it if its other end takes too long."""
         elapsed, self._looked = now - self._looked, now
@@ -141,7 +147,7 @@ class Connection(H11Protocol):
                 self.refuse("body", 408, "too_slow", "body")
 
     def _admit(self) -> None:
-        """Make room: whoever has let us wait longest for a head has to go."""
+        """Make room: whoever sent half a request has to go, else who was answered, first who let us wait longest."""
         crowd = self.connections
         if len(crowd) <= self.limits.connections:
             if len(crowd) <= self.limits.per_address:
@@ -151,7 +157,8 @@ class Connection(H11Protocol):
                 return
         waiting = [one for one in crowd if isinstance(one, Connection) and one is not self and one.idle]
         if waiting:
-            min(waiting, key=lambda one: one.since).end("crowded")
+            now = self.loop.time()
+            min(waiting, key=lambda one: (not one.half(now), one.since)).end("crowded")
         else:
             self.refuse("crowded", 503, "no_room", "server", maximum=self.limits.connections)
 

@@ -20,6 +20,7 @@ from tests.waiting import until
 
 QUICK = Limits(connections=40, per_address=30, head=0.6, body=0.6, whole=60.0, unread=0.6, answer=1.0)
 POST = b"POST /%b HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 UPGRADE += b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 
@@ -173,6 +174,26 @@ async def test_who_waits_longest_for_nothing_makes_room_and_who_is_answered_stay
         assert len(ground.server.server_state.connections) <= 30
         busy.say(b"\0")
         assert await asyncio.wait_for(busy.reader.readuntil(b"\r\n\r\n"), 10)
+
+
+async def test_half_requests_make_room_before_connections_that_are_kept_alive() -> None:
+    async with serving(Limits(connections=40, per_address=30)) as ground:
+        kept = [await ground.connected() for _ in range(5)]
+        for one in kept:
+            one.say(GET)
+            await asyncio.wait_for(one.reader.readuntil(b"\r\n\r\n0"), 10)
+        halves = [await ground.connected() for _ in range(25)]
+        for half in halves:
+            half.say(b"GET / HT")
+        connections = ground.server.server_state.connections
+        now = asyncio.get_running_loop().time
+        await until(lambda: sum(isinstance(one, Connection) and one.half(now()) for one in connections) == 25)
+        for _ in range(10):  # newcomers that have said nothing yet
+            await ground.connected()
+        await until(lambda: len(connections) == 30 and sum(half.reader.at_eof() for half in halves) == 10)
+        for one in kept:
+            one.say(GET)
+            assert await asyncio.wait_for(one.reader.readuntil(b"\r\n\r\n0"), 10)
 
 
 async def test_when_all_are_busy_a_newcomer_is_told_so() -> None:
