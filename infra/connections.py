@@ -118,7 +118,8 @@ class Connection(H11Protocol):
     def half(self, now: float) -> bool:
         """Whether it has sent a part of a head; or nothing, and is not just being made."""
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
-        return begun or (self.cycle is None and now - self.since > COMING)
+        cycle: Any = self.cycle  # None before the first request
+        return begun or (cycle is None and now - self.since > COMING)
 
     def look(self, now: float) -> None:
         """End it if its other end takes too long."""
