@@ -32,6 +32,7 @@ CANNOT_RUN = 2  # the exit code
 CONNECTIONS = 60  # to PostgreSQL: what one of each worker may open, and some for people
 SKEW = 2.0  # seconds that the database's clock may differ from this host's
 ANSWERS_WITHIN = 5.0  # seconds
+SHOWN = 20  # streams that another workspace began
 PROBE = "doctor-looks-for-this"  # an object that no bucket has
 STYLES = {"ok": "green", "note": "yellow", "wrong": "red"}
 
@@ -168,6 +169,8 @@ async def database(settings: Settings) -> Findings:
         yield Finding("tables", "wrong", f"{len(seen.lacks)} migrations are not applied: run `drumline migrate`.")
     else:
         yield Finding("tables", "ok", "All migrations are applied.")
+        async for finding in people(url):
+            yield finding
     for setting, value in seen.settings.items():
         if value == "off":
             why = f"{setting} is off in PostgreSQL: a power cut loses what was acknowledged. Set it to on there."
@@ -182,6 +185,24 @@ async def database(settings: Settings) -> Findings:
         )
     else:
         yield Finding("clock", "ok", "PostgreSQL's clock and this host's agree.")
+
+
+async def people(url: str) -> Findings:
+    """The people: nobody's stream was begun by another workspace than theirs."""
+    found = await postgres.begun_elsewhere(url, SHOWN)
+    if found is None:
+        yield Finding(
+            "people",
+            "note",
+            "Who began their streams could not be looked at: try again when the database has less to do.",
+        )
+    elif found:
+        first = f", the first {SHOWN}" if found[0]["all"] > SHOWN else ""
+        why = f"{found[0]['all']} people's streams were begun by another workspace than theirs (see the how-to){first}:"
+        yield Finding("people", "note", why)
+    for one in found or ():
+        says = f"drumline audit replay recipient-{one['id']}  # {one['person_of']}'s, begun by {one['begun_by']}"
+        yield Finding("people", "note", says)
 
 
 async def bus(settings: Settings) -> Findings:

@@ -12,8 +12,9 @@ import psycopg
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 0x6D696772617465  # "migrate", one advisory lock a database
 WAIT = 60.0  # seconds, for another process that migrates, and for each table
-TURN = 2  # seconds that one may be waited for at a time: whoever comes after us for it waits behind us
-AGAIN = 0.5  # seconds between two turns
+TURN = 1.0  # second that a table may be waited for at a time: whoever comes after us for it waits behind us
+BETWEEN = 4.0  # seconds between two turns, in which they go on
+LOOK_AGAIN = 0.3  # seconds, at who else migrates
 
 OUTSIDE = b"-- outside a transaction\n"  # the first line of a file whose indexes are made while the table is written to
 INDEX = re.compile(rb"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)\s")
@@ -81,7 +82,7 @@ def pending(folder: Path, applied: dict[int, tuple[str, str]]) -> list[Migration
 def migrate(url: str, folder: Path = FOLDER) -> list[str]:
     """Bring the database at `url` up to date and name what was applied; two at once wait for each other."""
     with psycopg.connect(url, autocommit=True) as connection:
-        if not in_time(lambda: alone(connection)):
+        if not in_time(lambda: alone(connection), LOOK_AGAIN):
             raise MigrationRefused(f"Another process has been migrating this database for {WAIT:.0f} s.")
         connection.execute(TABLE)
         applied = {number: (name, checksum) for number, name, checksum in connection.execute(APPLIED)}
@@ -92,13 +93,13 @@ def migrate(url: str, folder: Path = FOLDER) -> list[str]:
         return [migration.name for migration in rest]  # closing the connection gives the lock back
 
 
-def in_time(attempt: Callable[[], bool]) -> bool:
+def in_time(attempt: Callable[[], bool], pause: float) -> bool:
     """Whether an attempt comes true within WAIT."""
     deadline = time.monotonic() + WAIT
     while not attempt():
         if time.monotonic() > deadline:
             return False
-        time.sleep(AGAIN)
+        time.sleep(pause)
     return True
 
 
@@ -121,7 +122,7 @@ def apply_whole(connection: psycopg.Connection, migration: Migration) -> None:
             return False
         return True
 
-    if not in_time(attempt):
+    if not in_time(attempt, BETWEEN):
         why = "another transaction (a back-up?) has held a table of it"
         raise MigrationRefused(f"{migration.name} waits: {why} for {WAIT:.0f} s. Try again when it has ended.")
 

@@ -37,6 +37,14 @@ SELECT current_setting('server_version_num')::integer AS number,
        clock_timestamp() AS now
 """
 
+# People whose stream another workspace began than the one that has them, which earlier versions let it do.
+BEGUN_ELSEWHERE = """
+SELECT r.id, r.workspace AS begun_by, p.workspace AS person_of, count(*) OVER () AS all
+FROM read_recipients r JOIN people p ON p.recipient_id = r.id AND p.workspace <> r.workspace
+ORDER BY r.id LIMIT %s
+"""
+LOOKED_THROUGH_IN = 10  # seconds
+
 # What the client library and the server say of a connection that failed, and what it means. The library gives no codes
 # for these, and a server of another language says them in its own words: then its words are shown.
 STARTING = r"(the database system is (starting up|shutting down|not yet accepting)|in recovery mode)"
@@ -111,6 +119,17 @@ async def seen(url: str, server: Server) -> Database:
     settings = {name: found[name] for name in ("fsync", "full_page_writes", "synchronous_commit")}
     room = found["max_connections"] - found["reserved"]
     return Database(found["version"], settings, room, found["now"], tuple(lacks), strange)
+
+
+async def begun_elsewhere(url: str, most: int) -> list[dict[str, Any]] | None:
+    """The first of the people whose stream another workspace began; None when that cannot be told in time."""
+    whole = make_conninfo(url, connect_timeout=CONNECT_SECONDS, application_name="drumline-check")
+    try:
+        async with await psycopg.AsyncConnection.connect(whole, row_factory=dict_row) as connection:
+            await connection.execute(f"SET LOCAL statement_timeout = '{LOOKED_THROUGH_IN}s'")
+            return await (await connection.execute(BEGUN_ELSEWHERE, [most])).fetchall()
+    except psycopg.Error:
+        return None
 
 
 def refuse(server: Server, found: Mapping[str, Any]) -> None:

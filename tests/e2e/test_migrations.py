@@ -155,6 +155,7 @@ def test_a_table_that_is_not_free_is_asked_for_again_and_holds_up_nobody_meanwhi
     migrate(empty_database, folder)
     (folder / "0003_three.sql").write_text("ALTER TABLE one ADD COLUMN m int;")
     monkeypatch.setattr(migrating, "TURN", 0.1)
+    monkeypatch.setattr(migrating, "BETWEEN", 0.1)
     with ThreadPoolExecutor(1) as beside, psycopg.connect(empty_database) as reader:
         reader.execute("SELECT * FROM one")
         made = beside.submit(migrate, empty_database, folder)
@@ -169,7 +170,7 @@ def test_a_table_that_is_not_free_is_asked_for_again_and_holds_up_nobody_meanwhi
     monkeypatch.setattr(migrating, "WAIT", 0.0)
     with psycopg.connect(empty_database) as reader:
         reader.execute("SELECT * FROM one")
-        with pytest.raises(MigrationRefused, match="^0004_four waits: another transaction"):
+        with pytest.raises(MigrationRefused, match=r"^0004_four waits: another transaction"):
             migrate(empty_database, folder)
 
 

@@ -294,6 +294,17 @@ def certificate(home: Path) -> None:
     (home / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *kinds))
 
 
+# As an earlier release left them: 21 people of acme of whom `other` recorded something first, and one who is well.
+PEOPLE = """
+WITH person AS (
+    INSERT INTO people (recipient_id, workspace, number_hmac, wrapped_key, version)
+    SELECT gen_random_uuid(), 'acme', i::text::bytea, '', 1 FROM generate_series(1, 22) i RETURNING *
+)
+INSERT INTO read_recipients (id, workspace, born, position, changed_at, consented)
+SELECT recipient_id, CASE number_hmac WHEN '22' THEN 'acme' ELSE 'other' END, 1, 1, now(), false FROM person
+"""
+
+
 def test_doctor_tries_the_servers_and_tells_each_in_a_line(
     scratch: Path, database_url: str, nats_server: EmbeddedNats
 ) -> None:
@@ -302,11 +313,17 @@ def test_doctor_tries_the_servers_and_tells_each_in_a_line(
     assert before.returncode == 2, before.stdout
     assert "run `drumline migrate`" in before.stdout
     assert drumline(scratch, "migrate", **given).returncode == 0
+    with psycopg.connect(database_url) as connection:
+        connection.execute(PEOPLE)
     run = drumline(scratch, "doctor --json", **given)
     document = json.loads(run.stdout)
     assert (run.returncode, document["ok"]) == (0, True), run.stdout
     found = {(one["check"], one["status"]) for one in document["checks"]}
     assert found >= {(name, "ok") for name in ("data", "disk", "browser", "API", "tables", "NATS", "streams", "clock")}
     assert ("bus users", "ok") in found, run.stdout
+    told = [one["says"] for one in document["checks"] if one["check"] == "people"]
+    assert told[0].startswith("21 people's streams were begun by another workspace")
+    assert len(told) == 1 + 20
+    assert told[1].endswith("  # acme's, begun by other")
     for secret in (nats_server.password, (scratch / "data" / "secrets" / "pepper.key").read_text()):
         assert secret not in run.stdout
