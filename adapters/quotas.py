@@ -4,19 +4,29 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 
 from adapters import metrics
 from domain.message import Actor, PrincipalId, WorkspaceId
 
 
-class OverQuota(Exception):
-    """Somebody holds as much as they may; `of` says who: the key, its workspace, or all of this process."""
+REFUSALS = 20.0  # a second, of one key
+LATEST = 5.0  # seconds after which a refusal is told in any case
 
-    def __init__(self, quota: str, of: str, most: int) -> None:
+
+class OverQuota(Exception):
+    """Somebody holds as much as they may; `of` says who: the key, its workspace, or all of this process.
+
+    `after`: seconds to wait before it is told. Whoever asks again at once is so refused more and more slowly, and
+    refusing costs others little.
+    """
+
+    def __init__(self, quota: str, of: str, most: int, after: float) -> None:
         super().__init__(f"{quota}: {most} are the most of {of}.")
         self.quota = quota
         self.of = of
         self.most = most
+        self.after = after
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +47,17 @@ class Quota:
         self._keys: Counter[PrincipalId] = Counter()
         self._workspaces: Counter[WorkspaceId] = Counter()
         self.held = 0
+        self._refused: dict[PrincipalId, float] = {}  # when the next refusal is to be told
 
     def take(self, actor: Actor) -> None:
         """Hold one more. Raises OverQuota."""
         bounds = self.bounds
         if self._keys[actor.id] >= bounds.key:
-            raise self._over("key", bounds.key)
+            raise self._over(actor, "key", bounds.key)
         if self._workspaces[actor.workspace] >= bounds.workspace:
-            raise self._over("workspace", bounds.workspace)
+            raise self._over(actor, "workspace", bounds.workspace)
         if self.held >= bounds.all:
-            raise self._over("all", bounds.all)
+            raise self._over(actor, "all", bounds.all)
         self._keys[actor.id] += 1
         self._workspaces[actor.workspace] += 1
         self.held += 1
@@ -72,9 +83,12 @@ class Quota:
             metrics.HELD.labels(self.name).dec()
             self.give_back(actor)
 
-    def _over(self, of: str, most: int) -> OverQuota:
+    def _over(self, actor: Actor, of: str, most: int) -> OverQuota:
         metrics.OVER_QUOTA.labels(self.name, of).inc()
-        return OverQuota(self.name, of, most)
+        now = monotonic()
+        told = max(self._refused.get(actor.id, now), now)
+        self._refused[actor.id] = min(told + 1 / REFUSALS, now + LATEST)
+        return OverQuota(self.name, of, most, told - now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Every error as a problem document (RFC 9457) that names the field and the rule."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -150,6 +151,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OverQuota)
     async def full(_request: Request, error: OverQuota) -> JSONResponse:
+        await asyncio.sleep(error.after)
         return over_quota(error).response()
 
     @app.exception_handler(ClientDisconnect)

@@ -1,0 +1,31 @@
+"""Quotas: who holds too much is refused, and refused ever later."""
+
+import pytest
+
+from adapters.quotas import LATEST, REFUSALS, Bounds, OverQuota, Quota
+from domain.message import Actor, PrincipalId, Role, WorkspaceId
+
+SOMEBODY, OTHER = (Actor(WorkspaceId("a"), PrincipalId(name), frozenset({Role.AUTHOR})) for name in ("one", "two"))
+
+
+def refused(quota: Quota, actor: Actor) -> float:
+    """After how many seconds it is told."""
+    with pytest.raises(OverQuota) as error, quota.hold(actor):
+        pass
+    return error.value.after
+
+
+def test_the_first_refusal_is_told_at_once_and_those_after_it_no_faster_than_the_rate() -> None:
+    quota = Quota("uploads", Bounds(1, 10, 10))
+    with quota.hold(SOMEBODY):
+        waits = [refused(quota, SOMEBODY) for _ in range(11)]
+    assert waits[0] == 0.0
+    assert waits == sorted(waits)
+    assert 10 / REFUSALS - 0.1 < waits[10] <= 10 / REFUSALS
+
+
+def test_no_refusal_is_told_later_than_the_latest_and_another_key_waits_for_none_of_them() -> None:
+    quota = Quota("uploads", Bounds(1, 10, 10))
+    with quota.hold(SOMEBODY), quota.hold(OTHER):
+        assert max(refused(quota, SOMEBODY) for _ in range(1_000)) <= LATEST
+        assert refused(quota, OTHER) == 0.0
