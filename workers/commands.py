@@ -101,7 +101,7 @@ class Intake:
         self._trimming = Trimming(bus, (limits or CommandLimits()).waiting)
         self._arrivals = Arrivals(bus, inbox, clock, Rates(limits.rate) if limits else None, self._ack)
         self._retries = Retries(bus, inbox, self._alone, self._crash, self._arrivals.done, pause=retry)
-        self._stuck = Stuck(bus, self._retries.alone, clock, stuck)
+        self._stuck = Stuck(bus, self._retries.alone, self._arrivals.refusing, clock, stuck)
 
     async def run(self) -> None:
         """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""

@@ -104,6 +104,35 @@ async def test_what_is_over_a_keys_rate_is_refused_without_a_row_and_decided_whe
     assert (await house.row(author.actor, again)).state == "applied"
 
 
+async def test_what_was_refused_without_a_row_stays_refused_when_the_intake_starts_anew_above_an_older_command(
+    database_url: str, nats_url: str
+) -> None:
+    patient = streams.Limits(duplicate_window=0.5, ack_wait=60.0)
+    async with core(database_url, nats_url, patient) as house:
+        author, older = [await Client(house, await house.principal(Role.AUTHOR)).listen() for _ in range(2)]
+        await older.give("campaign.create", campaign())
+        subscription = await house.bus.js.pull_subscribe_bind(streams.INTAKE, streams.COMMANDS)
+        await subscription.fetch(1, timeout=5)  # by an intake that was killed
+        ids = [await author.give("campaign.create", campaign()) for _ in range(6)]
+        async with house.running(house.intake(limits=CommandLimits(rate=1)).run):
+            outcomes = [await author.outcome() for _ in ids]
+            await until(lambda: waiting(house, 1))
+        refused = [UUID(one["command_id"]) for one in outcomes if one["rule"] == "too_many"]
+        assert len(refused) >= 3
+        events, came = len(await house.events()), clock()
+        await until(lambda: clock() - came > timedelta(seconds=0.2))
+        async with house.running(house.intake(stuck=0.2).run):
+            assert (await older.outcome())["state"] == "applied"
+            assert (await older.ask("campaign.create", campaign()))["state"] == "applied"
+            await until(lambda: waiting(house, 0))
+        assert [await house.row(author.actor, one) for one in refused] == [None] * len(refused)
+        assert len(await house.events()) == events + 2
+
+
+async def waiting(house: Core, count: int) -> bool:
+    return await house.bus.length(streams.COMMANDS) == count
+
+
 async def test_a_key_that_kept_to_its_rate_is_not_refused_for_an_intake_that_was_away(house: Core) -> None:
     """What counts is when the server stored a message, not when it came here: three a second, all taken at once."""
     kept = [at(house, number, stored=number // 3, deliveries=1) for number in range(12)]

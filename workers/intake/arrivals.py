@@ -8,7 +8,7 @@ from itertools import groupby
 
 from nats.aio.msg import Msg
 
-from adapters.bus import Bus, delivered
+from adapters.bus import Bus, delivered, stored_as
 from adapters.bus_messages import left_behind
 from adapters.cloudevents import Address
 from adapters.heartbeats import beat
@@ -88,6 +88,10 @@ class Arrivals:
         """These were answered, or are to be delivered again."""
         for message in messages:
             self._in_hand.pop(message.reply, None)
+
+    def refusing(self, message: Msg) -> bool:
+        """Whether this one is just being turned away."""
+        return stored_as(message) in self._over.in_hand
 
     async def hold(self) -> None:
         """Tell the server of what waits or is decided here that it is seen to, or it would deliver it again; until

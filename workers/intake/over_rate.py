@@ -9,7 +9,7 @@ from uuid import UUID
 from nats.aio.msg import Msg
 
 from adapters import cloudevents, metrics
-from adapters.bus import Bus, Told
+from adapters.bus import Bus, Told, stored_as
 from adapters.cloudevents import Address, Answer
 from adapters.inbox import Inbox
 from workers.persevering import through_outages
@@ -31,9 +31,17 @@ class OverRate:
         self._inbox = inbox
         self._clock = clock
         self._acknowledge = acknowledge
+        self.in_hand: frozenset[str] = frozenset()  # as `stored_as` names them
 
     async def turn_away(self, messages: Sequence[tuple[Address | None, Msg]], rate: float) -> list[Msg]:
         """Answer and acknowledge these; returns those that HTTP accepted, which are to be decided."""
+        self.in_hand = frozenset(stored_as(message) for _, message in messages)
+        try:
+            return await self._turn_away(messages, rate)
+        finally:
+            self.in_hand = frozenset()
+
+    async def _turn_away(self, messages: Sequence[tuple[Address | None, Msg]], rate: float) -> list[Msg]:
         named: dict[UUID, list[tuple[Address, UUID, Msg]]] = {}
         away: list[Msg] = []
         for address, message in messages:

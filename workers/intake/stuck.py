@@ -28,11 +28,18 @@ class Stuck:
     """
 
     def __init__(
-        self, bus: Bus, handle: Callable[[Msg], Awaitable[None]], clock: Callable[[], datetime], after: float
+        self,
+        bus: Bus,
+        handle: Callable[[Msg], Awaitable[None]],
+        refusing: Callable[[Msg], bool],
+        clock: Callable[[], datetime],
+        after: float,
     ) -> None:
-        """`handle` takes one message by itself, counting its tries; `after` is in seconds."""
+        """`handle` takes one message by itself, counting its tries; `refusing` says whether one is being turned away,
+        without a row; `after` is in seconds."""
         self._bus = bus
         self._handle = handle
+        self._refusing = refusing
         self._clock = clock
         self._after = after
         self._floor: int | None = None  # at the last look
@@ -46,19 +53,24 @@ class Stuck:
             await through_outages(self.look, loop=LOOP)
 
     async def look(self) -> None:
-        """Handle what is stuck, the oldest first."""
+        """Handle what is stuck, the oldest first.
+
+        Only the next message above the floor is known not to be acknowledged. Any other could be one that was refused
+        without a row, over a rate or for want of room, and would be decided now; so would one that is about to be.
+        """
         floor, given = await undelivered.span(self._bus, COMMANDS)
         if self._floor is not None:
             self._looks = self._looks + 1 if self._floor == floor else 0
         self._floor = floor
-        if self._looks < LOOKS or given <= floor:
+        if self._looks < LOOKS:
             return
-        sequence = floor + 1
         for _ in range(MOST):
-            found = await undelivered.following(self._bus, COMMANDS, sequence, TOGETHER + 1)
-            if found is None or found.sequence > given or self._clock().timestamp() - found.stored < self._after:
+            found = await undelivered.read(self._bus, COMMANDS, floor + 1, TOGETHER + 1) if given > floor else None
+            if found is None or self._clock().timestamp() - found.stored < self._after or self._refusing(found.message):
                 return
             metrics.INTAKE_STUCK.inc()
             log.error("intake: a message that the queue brings in vain is read by itself", extra={"at": found.sequence})
             await self._handle(found.message)
-            sequence = found.sequence + 1
+            if not await undelivered.settled(self._bus, COMMANDS, found):
+                return  # it is to be tried again: at the next look
+            floor, given = await undelivered.span(self._bus, COMMANDS)
