@@ -245,7 +245,7 @@ class Bus(Consuming):
 
     def pulls(self, stream: str, batch: int = 500) -> Pulls:
         """A reader of a queue; asks again by itself when the connection was lost."""
-        pulls = Pulls(self.nc, self.js, stream, streams.CONSUMERS[stream], batch)
+        pulls = Pulls(self.nc, self.js, stream, streams.CONSUMERS[stream], batch, broken=self._broke)
         self._pulls.append(pulls)
         return pulls
 
@@ -278,8 +278,12 @@ class Bus(Consuming):
 
     async def _on_reconnected(self) -> None:
         self._refusals = 0
+        self._broke()
         for pulls in self._pulls:
             pulls.renew()
+
+    def _broke(self) -> None:
+        self.breaks += 1
 
 
 async def on_error(error: Exception) -> None:

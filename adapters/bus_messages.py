@@ -99,6 +99,12 @@ def sequence_in(reply: str) -> int:
     return int(tokens[5] if len(tokens) == 9 else tokens[7])
 
 
+def stored_in(reply: str) -> int:
+    """When the server stored a message, in nanoseconds of its clock, by its reply subject."""
+    tokens = reply.split(".")
+    return int(tokens[7] if len(tokens) == 9 else tokens[9])
+
+
 def left_behind(message: Msg) -> int:
     """How many messages the server had for this consumer when it handed this one out."""
     tokens = message.reply.split(".")

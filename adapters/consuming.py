@@ -9,12 +9,14 @@ from typing import NamedTuple
 import orjson
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
 
 from adapters import streams
 from adapters.lean_client import LeanClient, frame
 
 PATIENCE = 10.0  # seconds for an answer from the server
 REMOVED_TOGETHER = 100  # requests under way at once
+NOT_THERE = ("no message found", "stream store EOF")  # the server's words: removed before, or never stored
 
 
 class Trimmed(NamedTuple):
@@ -31,6 +33,7 @@ class Consuming:
 
     nc: LeanClient
     js: JetStreamContext
+    breaks = 0  # how often the connection was lost, or a queue that is read was gone: another may be in its place now
 
     async def ack(self, messages: Sequence[Msg]) -> None:
         """These messages are done with."""
@@ -45,19 +48,26 @@ class Consuming:
                 await self.js.purge_stream(stream, seq=floor + 1)
         return Trimmed(floor, not info.num_ack_pending, info.created)
 
-    async def remove(self, stream: str, sequences: Sequence[int]) -> None:
-        """Remove single messages that were acknowledged, some at a time; one that is gone already is none."""
-        subject = f"$JS.API.STREAM.MSG.DELETE.{stream}"
+    async def remove(self, stream: str, sequences: Sequence[int]) -> int:
+        """Remove single messages that were acknowledged, some at a time; how many the server still keeps."""
+        subject, kept = f"$JS.API.STREAM.MSG.DELETE.{stream}", 0
         for start in range(0, len(sequences), REMOVED_TOGETHER):
             some = [orjson.dumps({"seq": one, "no_erase": True}) for one in sequences[start : start + REMOVED_TOGETHER]]
-            await asyncio.gather(*(self.nc.request(subject, body, timeout=PATIENCE) for body in some))
+            answers = await asyncio.gather(*(self.nc.request(subject, body, timeout=PATIENCE) for body in some))
+            kept += sum(not removed(answer.data) for answer in answers)
+        return kept
+
+    async def created(self, stream: str) -> int:
+        """When a stream was made, in nanoseconds of the server's clock: what is in it was stored later."""
+        with streams.declared(stream):
+            info = await self.js.stream_info(stream)
+        return made(info)
 
     async def first(self, stream: str) -> str:
         """Before which messages, as `stored_as` names them, nothing is left of a stream, nor of one of that name."""
         with streams.declared(stream):
             info = await self.js.stream_info(stream)
-        made = int(info.created.timestamp() * 1e6) * 1_000 if info.created else 0
-        return f"{info.state.first_seq}-{made}"
+        return f"{info.state.first_seq}-{made(info)}"
 
     async def length(self, stream: str) -> int:
         """How many messages of a queue are not acknowledged."""
@@ -82,3 +92,14 @@ class Consuming:
         if self.nc.is_connected:
             await self.nc.put([frame(message.reply, b"-NAK") for message in messages])
             await self.nc.flush()
+
+
+def made(info: StreamInfo) -> int:
+    """When a stream was made, in nanoseconds."""
+    return int(info.created.timestamp() * 1e6) * 1_000 if info.created else 0
+
+
+def removed(answer: bytes) -> bool:
+    """Whether a message is gone, now or before, as the server says."""
+    error = orjson.loads(answer).get("error")
+    return error is None or error.get("description") in NOT_THERE

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 
 import orjson
 from nats.aio.msg import Msg
@@ -26,8 +27,16 @@ class Pulls:
     """
 
     def __init__(
-        self, nc: LeanClient, js: JetStreamContext, stream: str, consumer: str, batch: int = 500, seconds: float = 5.0
+        self,
+        nc: LeanClient,
+        js: JetStreamContext,
+        stream: str,
+        consumer: str,
+        batch: int = 500,
+        seconds: float = 5.0,
+        broken: Callable[[], None] = lambda: None,
     ) -> None:
+        """`broken` is told when the queue is gone."""
         self._nc = nc
         self._js = js
         self._stream = stream
@@ -37,6 +46,7 @@ class Pulls:
         self._batch = batch
         self._wanted = orjson.dumps({"batch": batch, "expires": int(seconds * 1e9), "max_bytes": MOST_BYTES})
         self._seconds = seconds
+        self._broken = broken
         self._coming = 0  # messages that the pulls may still bring
         self._until = 0.0  # when the last pull is over at the latest
         self._arrived: deque[Msg] = deque()
@@ -98,6 +108,7 @@ class Pulls:
             self._coming -= int(headers.get(LEFT_OVER, 0))
             if headers.get("Status") == NO_RESPONDERS or "Deleted" in headers.get("Description", ""):
                 self._coming, self._missing = 0, True
+                self._broken()
         self._changed.set()
 
     async def _ask(self) -> None:

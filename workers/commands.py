@@ -107,6 +107,7 @@ class Intake:
         """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""
         pulls = self._bus.pulls(COMMANDS, READ_TOGETHER)
         await through_outages(self._stuck.look, loop="intake")  # before the queue is read, which may have killed us
+        await through_outages(self._trimming.begin, loop="intake")
         await pulls.start()
         prepared: asyncio.Queue[Batch] = asyncio.Queue(1)
         try:

@@ -1,7 +1,7 @@
 """Keeping COMMANDS short: the server keeps what was acknowledged until it is told to remove it."""
 
 import asyncio
-import contextlib
+import logging
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,9 +9,11 @@ from datetime import datetime
 from nats.aio.msg import Msg
 
 from adapters.bus import Bus
-from adapters.bus_messages import sequence_in
+from adapters.bus_messages import sequence_in, stored_in
 from adapters.outages import OUTAGES
-from adapters.streams import COMMANDS
+from adapters.streams import COMMANDS, NotDeclared
+
+log = logging.getLogger(__name__)
 
 PAUSE = 0.5  # seconds
 Batch = list[tuple[str, str]]  # subject and reply of each message
@@ -26,20 +28,41 @@ class Trimming:
     """
 
     def __init__(self, bus: Bus, waiting: int) -> None:
-        """`waiting`: messages that may be on one subject."""
+        """`waiting`: messages that may be on one subject; see `begin`."""
         self._bus = bus
         self._many = max(waiting // 4, 1)
         self._acknowledged = asyncio.Event()
         self._behind: deque[Batch] = deque()  # what was acknowledged, as far as it is above the floor
         self._made: datetime | None = None  # the consumer
+        self._created = 0  # the queue, in nanoseconds
+        self._anew = 0  # the same, if there was another one before: what was stored earlier lay in that
+        self._breaks = bus.breaks
         self._floor = 0
         self._looks = 0  # without progress
 
+    async def begin(self) -> None:
+        """See which queue it is, before it is read."""
+        breaks = self._bus.breaks
+        created = await self._bus.created(COMMANDS)
+        if self._created not in (0, created):
+            self._anew = created
+            self._behind.clear()
+        self._created, self._breaks = created, breaks
+
     async def acknowledge(self, messages: Sequence[Msg]) -> None:
-        """These are done with, and to be removed."""
-        await self._bus.ack(messages)
-        if messages:
-            self._behind.append([(message.subject, message.reply) for message in messages])
+        """These are done with, and to be removed.
+
+        Those of a queue that was lost are passed over: by their sequences others are meant now.
+        """
+        if self._breaks != self._bus.breaks:
+            try:
+                await self.begin()
+            except NotDeclared:  # there is nothing to be acknowledged
+                return
+        ours = [one for one in messages if stored_in(one.reply) >= self._anew] if self._anew else messages
+        await self._bus.ack(ours)
+        if ours:
+            self._behind.append([(message.subject, message.reply) for message in ours])
         self._acknowledged.set()
 
     async def run(self) -> None:
@@ -48,12 +71,14 @@ class Trimming:
             await self._acknowledged.wait()
             self._acknowledged.clear()
             whole = False
-            with contextlib.suppress(*OUTAGES):
+            try:
                 floor, whole, made = await self._bus.trim(COMMANDS)
-                if self._made not in (None, made):  # of a queue that was made anew: its sequences are others
-                    self._behind.clear()
+                if self._made not in (None, made):
+                    await self.begin()
                 self._made = made
                 await self._remove_behind(floor, whole)
+            except OUTAGES as error:
+                log.warning("intake: what was answered is not removed yet: %s", type(error).__name__)
             if not whole:
                 self._acknowledged.set()
             await asyncio.sleep(PAUSE)
@@ -64,17 +89,18 @@ class Trimming:
         if self._looks < STUCK:
             self._forget(floor)
             return
-        by_subject: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        by_subject: dict[str, Batch] = defaultdict(list)
         for batch in self._behind:
             for subject, reply in batch:
-                if (sequence := sequence_in(reply)) > floor:
-                    by_subject[subject].append((sequence, reply))
-        self._behind.clear()
-        for subject, several in by_subject.items():
-            if len(several) >= self._many:
-                await self._bus.remove(COMMANDS, [sequence for sequence, _ in several])
-            else:
-                self._behind.append([(subject, reply) for _, reply in several])
+                if sequence_in(reply) > floor:
+                    by_subject[subject].append((subject, reply))
+        self._behind = deque(by_subject.values())
+        for batch in [batch for batch in self._behind if len(batch) >= self._many]:
+            kept = await self._bus.remove(COMMANDS, [sequence_in(reply) for _, reply in batch])
+            if kept:
+                log.warning("intake: the server keeps what was answered", extra={"messages": kept})
+            elif batch in self._behind:  # it may be forgotten meanwhile
+                self._behind.remove(batch)
 
     def _forget(self, floor: int) -> None:
         """What came about in order is forgotten in order, by the last one of each batch: looking at all would cost."""
