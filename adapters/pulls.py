@@ -14,7 +14,7 @@ from adapters.heartbeats import beat
 from adapters.lean_client import LeanClient
 from adapters.streams import require
 
-MOST_BYTES = 8 << 20  # that one pull brings, if they are large
+MOST_BYTES = 8 << 20  # that one pull brings, and that lie here when it is asked for: so there are three times these
 GRACE = 1.0  # seconds beyond a pull's end before it counts as lost
 NO_RESPONDERS = "503"
 LEFT_OVER = "Nats-Pending-Messages"  # what an ended pull did not bring
@@ -50,6 +50,7 @@ class Pulls:
         self._coming = 0  # messages that the pulls may still bring
         self._until = 0.0  # when the last pull is over at the latest
         self._arrived: deque[Msg] = deque()
+        self._bytes = 0  # of them
         self._changed = asyncio.Event()
         self._missing = False
         self._subscription: Subscription | None = None
@@ -68,6 +69,7 @@ class Pulls:
                 await self._nc.publish(message.reply, b"-NAK")
             await self._nc.flush()
         self._arrived.clear()
+        self._bytes = 0
 
     async def _settled(self) -> None:
         """Wait until the server sends no more of what was asked for: without a listener it would count as delivered."""
@@ -83,7 +85,7 @@ class Pulls:
             beat(f"{self._consumer}-queue")
             await self._ask()
             if self._arrived:
-                return [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]
+                return self._some()
             self._changed.clear()
             with contextlib.suppress(TimeoutError):  # then a pull was lost, and is asked for again
                 async with asyncio.timeout(self._seconds + GRACE):
@@ -92,6 +94,11 @@ class Pulls:
                 self._missing = False
                 await require(self._js, self._stream)
                 await asyncio.sleep(0.2)  # it is there, so the server is only just starting
+
+    def _some(self) -> list[Msg]:
+        some = [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]
+        self._bytes -= sum([len(message.data) for message in some])
+        return some
 
     def renew(self) -> None:
         """Ask again: the connection was lost, and the pulls with it."""
@@ -103,6 +110,7 @@ class Pulls:
         if message.reply:
             self._coming -= 1
             self._arrived.append(message)
+            self._bytes += len(message.data)
         else:
             headers = message.headers or {}
             self._coming -= int(headers.get(LEFT_OVER, 0))
@@ -115,7 +123,7 @@ class Pulls:
         now = asyncio.get_running_loop().time()
         if now > self._until:
             self._coming = 0
-        while self._coming <= self._batch and len(self._arrived) <= self._batch:
+        while self._coming <= self._batch and len(self._arrived) <= self._batch and self._bytes <= MOST_BYTES:
             self._coming = max(self._coming, 0) + self._batch
             self._until = now + self._seconds + GRACE
             await self._nc.publish(self._subject, self._wanted, reply=self._inbox)

@@ -130,7 +130,7 @@ class Intake:
 
     async def _read(self, prepared: asyncio.Queue[Batch]) -> None:
         while True:
-            batch = Batch(self._retries.divert(await self._arrivals.take(BATCH)))
+            batch = Batch(await self._retries.divert(await self._arrivals.take(BATCH)))
             if batch.messages:
                 batch.failed = not await self._survives(batch, partial(self._prepare, batch))
                 await prepared.put(batch)
@@ -161,7 +161,7 @@ class Intake:
         for messages in by_key.values():
             ours = Batch(messages)
             if len(by_key) == 1 or not await self._survives(ours, partial(self._both, ours)):
-                self._retries.add(messages)
+                await self._retries.add(messages)
 
     async def _survives(self, batch: Batch, work: Callable[[], Awaitable[None]]) -> bool:
         """Do the work, waiting for as long as a server is away; whether it went through."""

@@ -93,6 +93,26 @@ async def test_what_was_acknowledged_is_trimmed_and_nothing_else(bus: Bus) -> No
     await pulls.stop()
 
 
+async def test_what_was_read_and_not_taken_is_bounded_by_its_bytes(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    most, body = 100_000, b"x" * 20_000
+    monkeypatch.setattr("adapters.pulls.MOST_BYTES", most)
+    for number in range(60):
+        await bus.single(Message(f"cmd.here.me.campaign.n{number % 3}", body, {"Nats-Msg-Id": uuid4().hex}))
+    pulls = bus.pulls("COMMANDS", batch=10)
+    await pulls.start()
+    seen = 0
+
+    def settled() -> bool:
+        return pulls._coming <= 0 or seen + len(pulls._arrived) == 60
+
+    while seen < 60:
+        some = await pulls.next()
+        seen += len(some)
+        await until(settled)
+        assert len(body) * (len(some) + len(pulls._arrived)) <= 3 * most
+    await pulls.stop()
+
+
 async def test_a_full_queue_refuses_and_loses_nothing_it_took(bus: Bus) -> None:
     await streams.declare(bus.js, streams.Limits(commands_bytes=4_096))
     stored = 0

@@ -1,6 +1,7 @@
 """A message that brings its handler down is tried five times, then kept for a person; the others go through."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from adapters import streams, wire
 from adapters.event_store import LogUnavailable
 from domain.message import Role
 from tests.workers.core import HERE, QUICK, Client, Core, campaign, clock, until
+from workers.intake.retries import RECORD, Retries
 from workers.sweeper import Sweeper
 
 POISON = "Poison"
@@ -172,6 +174,57 @@ async def test_a_keys_failing_commands_hold_up_no_other_key(
             assert (await other.ask("campaign.create", campaign()))["state"] == "applied"
 
 
+async def test_a_failing_command_that_hangs_holds_up_no_other_keys_failing_commands(
+    house: Core, author: Client, poisoned: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.intake.retries.TURN", 0.1)
+    other = await Client(house, await house.principal(Role.AUTHOR)).listen()
+    intake, stuck = house.intake(), asyncio.Event()
+    crash = intake._burial.crash
+
+    async def never(message: Msg) -> None:
+        if author.actor.id in message.subject:
+            stuck.set()
+            await asyncio.Event().wait()
+        await crash(message)
+
+    monkeypatch.setattr(intake._burial, "crash", never)
+    async with house.running(intake.run):
+        for _ in range(3):
+            await author.give("campaign.create", {**campaign(), "title": POISON})
+        async with asyncio.timeout(30):
+            await stuck.wait()
+        assert (await other.ask("campaign.create", {**campaign(), "title": POISON}))["state"] == "crashed"
+
+
+async def test_what_fails_takes_so_many_bytes_and_no_key_more_than_it_leaves_to_others(
+    house: Core, author: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.intake.retries.GIVEN_BACK", 0.1)
+    body = b"x" * 50_000
+    monkeypatch.setattr("workers.intake.retries.MOST_BYTES", 4 * (len(body) + RECORD))
+    other = await Client(house, await house.principal(Role.AUTHOR)).listen()
+    for client in (author, other):
+        for _ in range(3):
+            await client.give("campaign.create", body)
+    subscription = await house.bus.js.pull_subscribe_bind(streams.INTAKE, streams.COMMANDS)
+    first: list[Msg] = []
+    while len(first) < 6:
+        first += await subscription.fetch(6 - len(first), timeout=5)
+
+    async def handle(_message: Msg) -> bool:
+        raise AssertionError
+
+    retries = Retries(house.bus, house.inbox, handle, handle, lambda _messages: None)
+    await retries.add(first)
+    again: list[Msg] = []
+    while len(again) < 3:
+        again += await subscription.fetch(3 - len(again), timeout=5)
+    given_back = Counter(message.subject for message in again)
+    names = [client.actor_address("campaign.create").subject for client in (author, other)]
+    assert given_back == dict(zip(names, (1, 2), strict=True))
+
+
 async def test_a_key_has_but_so_many_tries_at_a_time(
     house: Core, author: Client, poisoned: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,9 +244,9 @@ async def test_a_key_without_a_fault_in_a_batch_that_failed_is_answered_together
     intake, alone = house.intake(), list[str]()
     put = intake._retries.add
 
-    def added(messages: Sequence[Msg]) -> None:
+    async def added(messages: Sequence[Msg]) -> None:
         alone.extend(message.subject for message in messages)
-        put(messages)
+        await put(messages)
 
     monkeypatch.setattr(intake._retries, "add", added)
     await author.give("campaign.create", {**campaign(), "title": POISON})

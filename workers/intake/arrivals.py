@@ -22,6 +22,8 @@ from workers.persevering import through_outages
 
 READ_AHEAD = 10_000  # messages: whoever has many waiting is read past up to here
 READ_TOGETHER = 2_000  # by one pull: reading is to be faster than deciding, or nobody would be read past
+# Of bodies the intake holds 124 MB at most: these, which are looked at before `Pulls` is asked, and what that has or
+# may bring then (3 * 8 MB), five batches (one read, one prepared, one that waits for two decided), 16 MB in `Retries`.
 READ_AHEAD_BYTES = 64 << 20
 BATCH_BYTES = 4 << 20  # of bodies that are decided together
 HOLD = 2.0  # seconds, a third of what the server waits for an acknowledgement

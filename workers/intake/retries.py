@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -21,7 +21,9 @@ from workers.persevering import through_outages
 TRIES = 5  # of one message; after the last it has crashed
 TOGETHER = 2  # deliveries at which a message is still taken together with others
 MOST_FAILING = 20  # messages of one key that are tried again at a time; a further one that fails has crashed
-MOST_WAITING = 1_000  # messages of one key; further ones are given back for a while
+MOST_BYTES = 16 << 20  # of what waits here; no key takes more of them than it leaves to others
+RECORD = 1_024  # bytes that a message takes beside its body
+TURN = 1.0  # seconds after which the next key has its turn beside one that is not done
 GIVEN_BACK = 10.0  # seconds
 LOOK = 5.0  # seconds
 FORGET = 120.0  # seconds after which what failed and did not come again went to another reader
@@ -32,7 +34,8 @@ log = logging.getLogger(__name__)
 class Retries:
     """Takes what failed, and what brought its reader down, one by one; so nobody else waits for it.
 
-    While a key has some here, all that it gives is handled here: its next one could make a batch fail again.
+    While a key has some here, all that it gives is handled here: its next one could make a batch fail again. What there
+    is no room for is given back for a while.
     """
 
     def __init__(
@@ -54,10 +57,13 @@ class Retries:
         self._done = done
         self._pause = pause
         self._waiting: dict[str, deque[Msg]] = {}  # by key, the one whose turn it is first
+        self._bytes: Counter[str] = Counter()  # by key, of what waits
+        self._total = 0  # of these
+        self._having_turns: set[str] = set()  # keys
         self._failing: dict[str, dict[str, float]] = defaultdict(dict)  # by key: what comes again, and since when
         self._came = asyncio.Event()
 
-    def divert(self, messages: Sequence[Msg]) -> list[Msg]:
+    async def divert(self, messages: Sequence[Msg]) -> list[Msg]:
         """Keep those that must not be taken together with others; returns the rest."""
         if not self._waiting and not self._failing and all(deliveries(one) <= TOGETHER for one in messages):
             return list(messages)
@@ -65,29 +71,41 @@ class Retries:
         for message in messages:
             key = key_of(message)
             if deliveries(message) > TOGETHER or key in self._waiting or key in self._failing:
-                self._put(key, message)
+                await self._put(key, message)
             else:
                 rest.append(message)
         return rest
 
-    def add(self, messages: Sequence[Msg]) -> None:
+    async def add(self, messages: Sequence[Msg]) -> None:
         """Handle these by themselves."""
         for message in messages:
-            self._put(key_of(message), message)
+            await self._put(key_of(message), message)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. One turn after the other; but none waits for one that takes long, or does not end.
+
+        What does not end is the oldest at last, which `Stuck` handles; as that has no end either, the watchdog sees it.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tidy())
             while True:
                 beat(LOOP)
                 self._came.clear()
-                if not self._waiting:
+                key = next((key for key in self._waiting if key not in self._having_turns), None)
+                if key is None:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(LOOK):
                             await self._came.wait()
                     continue
-                await self.alone(self._next())
+                self._having_turns.add(key)
+                await asyncio.wait([tasks.create_task(self._turn(key, self._next(key)))], timeout=TURN)
+
+    async def _turn(self, key: str, message: Msg) -> None:
+        try:
+            await self.alone(message)
+        finally:
+            self._having_turns.discard(key)
+            self._came.set()
 
     async def alone(self, message: Msg) -> None:
         """One message by itself: answered, or to be delivered again, or crashed. Whatever happens, others go on."""
@@ -104,6 +122,8 @@ class Retries:
                 for message in messages:
                     await self._bus.again(message, 0)
         self._waiting.clear()
+        self._bytes.clear()
+        self._total = 0
 
     async def _alone(self, message: Msg) -> None:
         tries, counted = deliveries(message), deliveries(message) > TOGETHER
@@ -137,26 +157,33 @@ class Retries:
             if not self._failing[key]:
                 del self._failing[key]
 
-    def _put(self, key: str, message: Msg) -> None:
+    async def _put(self, key: str, message: Msg) -> None:
+        size = len(message.data) + RECORD
+        if self._bytes[key] + size > MOST_BYTES - self._total:
+            await self._again(message, GIVEN_BACK)
+            return
         self._waiting.setdefault(key, deque()).append(message)
+        self._bytes[key] += size
+        self._total += size
         metrics.INTAKE_APART.inc()
         self._came.set()
 
-    def _next(self) -> Msg:
-        key, messages = next(iter(self._waiting.items()))
-        del self._waiting[key]
+    def _next(self, key: str) -> Msg:
+        """The oldest of a key, which then is behind the others."""
+        messages = self._waiting.pop(key)
         message = messages.popleft()
+        self._bytes[key] -= len(message.data) + RECORD
+        self._total -= len(message.data) + RECORD
         if messages:
-            self._waiting[key] = messages  # behind the others
+            self._waiting[key] = messages
+        else:
+            del self._bytes[key]
         return message
 
     async def _tidy(self) -> None:
-        """Give back what is too much to be kept here, and forget what went to another reader."""
+        """Forget what went to another reader."""
         while True:
             await asyncio.sleep(LOOK)
-            for messages in list(self._waiting.values()):
-                for message in [messages.pop() for _ in range(len(messages) - MOST_WAITING)]:
-                    await self._again(message, GIVEN_BACK)
             long_ago = time.monotonic() - FORGET
             for key, failing in list(self._failing.items()):
                 for stored in [stored for stored, since in failing.items() if since < long_ago]:
