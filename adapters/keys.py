@@ -141,6 +141,11 @@ class Memory:
         self._known.clear()
 
 
+async def live_roles(connection: AsyncConnection) -> list[frozenset[Role]]:
+    """The roles of each key that is not revoked."""
+    return [frozenset(map(Role, row[0])) for row in await (await connection.execute(LIVE_ROLES)).fetchall()]
+
+
 def actor_of(row: Sequence[Any]) -> Actor:
     """The actor in a row of BY_ID."""
     return Actor(PrincipalId(row[0]), WorkspaceId(row[1]), frozenset(map(Role, row[2])))
@@ -255,10 +260,10 @@ class Keys:
         """Raise BadKey if what all keys together can have waiting would not fit into COMMANDS any more."""
         if self._limits is None:
             return
-        rows = await (await connection.execute(LIVE_ROLES)).fetchall()
-        if not self._limits.fits([*(frozenset(map(Role, row[0])) for row in rows), roles]):
+        there = await live_roles(connection)
+        if not self._limits.fits([*there, roles]):
             raise BadKey(
-                f"With one more key of these roles the bus could be filled: {len(rows)} keys may have"
+                f"With one more key of these roles the bus could be filled: {len(there)} keys may have"
                 f" {self._limits.waiting} of each of their commands waiting. Revoke keys, give this one fewer roles,"
                 " raise DRUMLINE_COMMANDS_BYTES or lower DRUMLINE_COMMAND_RATE."
             )

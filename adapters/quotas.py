@@ -9,7 +9,6 @@ from time import monotonic
 from adapters import metrics
 from domain.message import Actor, PrincipalId, WorkspaceId
 
-
 REFUSALS = 20.0  # a second, of one key
 LATEST = 5.0  # seconds after which a refusal is told in any case
 

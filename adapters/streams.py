@@ -1,5 +1,6 @@
 """The four streams and their consumers: declared by `migrate` and `up`; workers only ask whether they exist."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,8 +23,10 @@ COMMANDS, SENDS, EVENTS, DEAD = "COMMANDS", "SENDS", "EVENTS", "DEAD"
 INTAKE, SESSIONS = "intake", "sessions"
 CONSUMERS = {COMMANDS: INTAKE, SENDS: SESSIONS}
 NO_STORAGE = 10047  # the server's code: it may not take as many bytes as a stream may have
+CLOSED = 1  # message that COMMANDS may have while it takes no new ones
 MOST_UNACKED = 5_000  # messages a consumer may have out at once
 MOST_UNANSWERED = 25_000  # the same for COMMANDS: more than twice what the intake holds, so that another one finds room
+log = logging.getLogger(__name__)
 
 
 class NoStorage(Exception):
@@ -141,7 +144,10 @@ async def declare_streams(js: JetStreamContext, limits: Limits) -> None:
         except NotFoundError:
             await js.add_stream(config)
         else:  # to add it again would ask for its room once more
-            await js.update_stream(await without_loss(js, present, config))
+            allowed = await without_loss(js, present, config)
+            await js.update_stream(allowed)
+            if allowed is not config:
+                log.info("a stream takes messages again", extra={"stream": config.name})
 
 
 async def without_loss(js: JetStreamContext, present: StreamConfig, config: StreamConfig) -> StreamConfig:
@@ -154,7 +160,8 @@ async def without_loss(js: JetStreamContext, present: StreamConfig, config: Stre
     before = present.max_msgs_per_subject or -1
     if wanted < 1 or 0 < before <= wanted:
         return config
-    closed = replace(config, max_msgs=1, max_msgs_per_subject=before, discard_new_per_subject=before > 0)
+    closed = replace(config, max_msgs=CLOSED, max_msgs_per_subject=before, discard_new_per_subject=before > 0)
+    log.info("a stream is closed while what waits is counted", extra={"stream": name})
     await js.update_stream(closed)
     waiting = (await js.stream_info(name, subjects_filter=">")).state.subjects or {}
     return replace(config, max_msgs_per_subject=max(wanted, *waiting.values(), 0))
@@ -171,6 +178,11 @@ async def missing(js: JetStreamContext, *names: str) -> list[str]:
         except NotFoundError:
             gone.append(name)
     return gone
+
+
+async def closed(js: JetStreamContext) -> bool:
+    """Whether COMMANDS was left closed by who lowered its limits and did not come to an end."""
+    return (await js.stream_info(COMMANDS)).config.max_msgs == CLOSED
 
 
 async def require(js: JetStreamContext, *names: str) -> None:

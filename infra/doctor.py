@@ -15,7 +15,7 @@ import httpx
 from rich.console import Console
 from rich.text import Text
 
-from adapters.keys import id_of
+from adapters.keys import id_of, live_roles
 from adapters.media_store import SegmentMissing, StoreUnavailable
 from adapters.runtime.environment import PLAIN, allowed
 from adapters.whatsapp_web.browser import ChromiumMissing, find_chromium
@@ -171,6 +171,7 @@ async def database(settings: Settings) -> Findings:
         yield Finding("tables", "ok", "All migrations are applied.")
         async for finding in people(url):
             yield finding
+        yield await room(settings)
     for setting, value in seen.settings.items():
         if value == "off":
             why = f"{setting} is off in PostgreSQL: a power cut loses what was acknowledged. Set it to on there."
@@ -205,6 +206,20 @@ async def people(url: str) -> Findings:
         yield Finding("people", "note", says)
 
 
+async def room(settings: Settings) -> Finding:
+    """Whether COMMANDS has room for all keys: with an upgrade or another setting there may be too many."""
+    async with deploy.pool_of(settings) as pool, pool.connection() as connection:
+        roles = await live_roles(connection)
+    if settings.command_limits.fits(roles):
+        return Finding("keys", "ok", f"COMMANDS has room for all that {len(roles)} keys may have waiting.")
+    return Finding(
+        "keys",
+        "note",
+        f"What {len(roles)} keys may have waiting does not fit into COMMANDS, so one's flood can refuse others: revoke"
+        " keys, raise DRUMLINE_COMMANDS_BYTES or lower DRUMLINE_COMMAND_RATE.",
+    )
+
+
 async def bus(settings: Settings) -> Findings:
     """NATS: it can be used, has our streams, writes before it acknowledges, and knows the keys."""
     name = "NATS"
@@ -223,6 +238,8 @@ async def bus(settings: Settings) -> Findings:
     if seen.missing:
         why = f"The streams {', '.join(seen.missing)}, or their consumers, are missing: run `drumline migrate`."
         yield Finding("streams", "wrong", why)
+    elif seen.closed:
+        yield Finding("streams", "wrong", "COMMANDS was left closed: run `drumline migrate`.")
     else:
         yield Finding("streams", "ok", "All are there.")
     if bus_users.is_external(settings):

@@ -35,6 +35,7 @@ class Broker:
     version: str
     server_id: str
     missing: tuple[str, ...]  # streams, or those whose consumer is
+    closed: bool = False  # COMMANDS, see `streams.closed`
 
 
 def named(url: str, *, embedded: bool = False, setting: str = SETTING) -> Server:
@@ -57,6 +58,7 @@ async def look(url: str, server: Server) -> Broker:
         try:
             await js.account_info()
             missing = await streams.missing(js)
+            closed = streams.COMMANDS not in missing and await streams.closed(js)
         except APIError as error:
             if error.err_code in NO_JETSTREAM:
                 wrong = "gives this user's account no JetStream"
@@ -70,7 +72,7 @@ async def look(url: str, server: Server) -> Broker:
                 raise server.correctable(wrong, f"name a user of every right in {SETTING}") from None
             raise server.away(f"JetStream not within {API_SECONDS:.0f} s") from None
         info = client._server_info  # the library hands on parts of it only
-        return Broker(str(info["version"]), str(info["server_id"]), tuple(missing))
+        return Broker(str(info["version"]), str(info["server_id"]), tuple(missing), closed)
 
 
 async def greeting(url: str, server: Server) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a key may have waiting is bounded by the server, and all keys' together by which keys are made."""
 
+import logging
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -59,7 +60,10 @@ async def test_a_command_of_64_kb_is_taken_and_nothing_much_larger(bus: Bus) -> 
     assert await waiting(bus) == 1
 
 
-async def test_what_waits_in_an_older_stream_is_kept_though_it_is_more_than_is_allowed(bus: Bus) -> None:
+async def test_what_waits_in_an_older_stream_is_kept_though_it_is_more_than_is_allowed(
+    bus: Bus, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "adapters.streams")
     await streams.declare(bus.js, FEW)
     old = next(one for one in streams.streams(FEW) if one.name == streams.COMMANDS)
     old.max_msgs_per_subject, old.discard_new_per_subject, old.max_msg_size = -1, False, -1
@@ -75,6 +79,10 @@ async def test_what_waits_in_an_older_stream_is_kept_though_it_is_more_than_is_a
     await streams.declare(bus.js, FEW)
     config = (await bus.js.stream_info(streams.COMMANDS)).config
     assert (config.max_msgs, config.max_msgs_per_subject, config.discard_new_per_subject) == (-1, 5, True)
+    assert [record.message for record in caplog.records][:2] == [
+        "a stream is closed while what waits is counted",
+        "a stream takes messages again",
+    ]
 
 
 def test_ordinary_installations_have_room() -> None:

@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -19,12 +20,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from infra import cli
+from adapters import streams
+from adapters.bus import Bus
+from adapters.keys import Keys
+from domain.message import Role
+from infra import cli, deploy, doctor
 from infra.child import ServerError
 from infra.embedded import EmbeddedNats, EmbeddedPostgres
 from infra.ports import free_port
 from infra.servers import nats as nats_checks
 from infra.servers import postgres as postgres_checks
+from infra.settings import read
 from tests.e2e import servers, terminal
 from tests.e2e.terminal import Ran
 
@@ -327,3 +333,36 @@ def test_doctor_tries_the_servers_and_tells_each_in_a_line(
     assert told[1].endswith("  # acme's, begun by other")
     for secret in (nats_server.password, (scratch / "data" / "secrets" / "pepper.key").read_text()):
         assert secret not in run.stdout
+
+
+async def test_doctor_says_that_commands_was_left_closed_and_that_there_are_more_keys_than_room(
+    scratch: Path, database_url: str, nats_server: EmbeddedNats
+) -> None:
+    given = {"database_url": database_url, "nats_url": nats_server.url, "data_dir": scratch / "data"}
+    settings = read(**given)
+    await deploy.prepare(settings)
+    bus = await Bus.connect(nats_server.url, "test")
+    present = (await bus.js.stream_info(streams.COMMANDS)).config
+    fewer = replace(present, max_msgs_per_subject=(present.max_msgs_per_subject or 0) - 1)
+    assert "wrong" not in dict(await says(doctor.bus(settings)))
+    await streams.without_loss(bus.js, present, fewer)  # by a migrate that was killed then
+    assert ("wrong", "COMMANDS was left closed: run `drumline migrate`.") in await says(doctor.bus(settings))
+    await deploy.prepare(settings)
+    assert "wrong" not in dict(await says(doctor.bus(settings)))
+    await bus.close()
+    async with deploy.pool_of(settings) as pool:
+        for _ in range(2):
+            await Keys(pool, settings.pepper()).create("acme", [Role.AUTHOR])
+    room = "COMMANDS has room for all that 2 keys may have waiting."
+    assert ("ok", room) in await says(doctor.database(settings))
+    ((status, why),) = [
+        (status, why)
+        for status, why in await says(doctor.database(read(**given, commands_bytes=1 << 20)))
+        if "2 keys" in why
+    ]
+    assert status == "note"
+    assert "DRUMLINE_COMMANDS_BYTES" in why
+
+
+async def says(found: AsyncIterator[doctor.Finding]) -> list[tuple[str, str]]:
+    return [(one.status, one.says) async for one in found]
