@@ -122,6 +122,7 @@ class Intake:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._arrivals.fill(pulls), name="intake-fill")
             tasks.create_task(self._arrivals.hold(), name="intake-hold")
+            tasks.create_task(self._arrivals.refuse(), name="intake-refuse")
             tasks.create_task(self._read(prepared), name="intake-read")
             tasks.create_task(self._handle(prepared, tasks), name="intake-handle")
             tasks.create_task(self._trimming.run(), name="intake-trim")

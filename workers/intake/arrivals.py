@@ -8,7 +8,7 @@ from itertools import groupby
 
 from nats.aio.msg import Msg
 
-from adapters.bus import Bus, delivered, stored_as
+from adapters.bus import Bus, delivered
 from adapters.bus_messages import left_behind
 from adapters.cloudevents import Address
 from adapters.heartbeats import beat
@@ -47,7 +47,7 @@ class Arrivals:
     ) -> None:
         self._bus = bus
         self._rates = rates
-        self._over = OverRate(bus, inbox, clock, acknowledge)
+        self._over = OverRate(bus, inbox, clock, acknowledge, rates.rate) if rates is not None else None
         self._waiting: FairQueue[Msg] = FairQueue(READ_AHEAD, READ_AHEAD_BYTES, size)
         self._behind = 0  # that the server had not handed out when it handed out the last one
         self._in_hand: dict[str, Msg] = {}  # taken and not done with, by their reply subjects
@@ -92,8 +92,13 @@ class Arrivals:
             self._in_hand.pop(message.reply, None)
 
     def refusing(self, message: Msg) -> bool:
-        """Whether this one is just being turned away."""
-        return stored_as(message) in self._over.in_hand
+        """Whether this one is being turned away."""
+        return self._over is not None and self._over.has(message)
+
+    async def refuse(self) -> None:
+        """Turn away what is over a key's rate, until cancelled."""
+        if self._over is not None:
+            await self._over.run()
 
     async def hold(self) -> None:
         """Tell the server of what waits or is decided here that it is seen to, or it would deliver it again; until
@@ -103,13 +108,15 @@ class Arrivals:
             held = [message for reply, message in self._in_hand.items() if reply in self._long_in_hand]
             self._long_in_hand = set(self._in_hand)
             held += self._waiting.waited()
+            held += self._over.held() if self._over is not None else []
             if held:
                 await through_outages(lambda: self._bus.all_working(held))  # noqa: B023  # done before the next round
 
     async def give_back(self) -> None:
         """What is left is for another reader to have at once, what was in hand once nobody has spoken for it."""
         self._in_hand.clear()
-        await self._bus.not_taken(self._waiting.drain())
+        surplus = self._over.drain() if self._over is not None else []
+        await self._bus.not_taken([*self._waiting.drain(), *surplus])
 
     async def _admit(self, messages: Sequence[Msg]) -> None:
         over: list[tuple[Address | None, Msg]] = []
@@ -120,13 +127,15 @@ class Arrivals:
                 continue
             for message in some:
                 deliveries, stored = delivered(message)
+                if deliveries > 1 and self.refusing(message):
+                    continue  # the server lost patience; it is refused in its turn
                 if deliveries > 1 or self._rates.take(principal, stored):
                     self._waiting.put(workspace, message)
                 else:
                     over.append((Address.read(message.subject), message))
         if over:
-            assert self._rates is not None
-            for message in await self._over.turn_away(over, self._rates.rate):
+            assert self._over is not None
+            for message in await self._over.turn_away(over):
                 self._waiting.put(giver(message)[0], message)
         self._behind = left_behind(messages[-1])
         if self._waiting:
