@@ -5,6 +5,7 @@ import nats.js.errors
 import psycopg
 
 from adapters.event_store import LogUnavailable
+from adapters.group_commit import POISON
 
 OUTAGES: tuple[type[Exception], ...] = (
     LogUnavailable,
@@ -22,3 +23,11 @@ OUTAGES: tuple[type[Exception], ...] = (
     ConnectionError,
     TimeoutError,
 )
+
+
+def to_blame(error: Exception, *, alone: bool) -> bool:
+    """Whether what was asked is at fault, although the error has an outage's class: it was too much for the server, or
+    took one message alone too long."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    return (error.sqlstate or "")[:2] in POISON or (alone and isinstance(error, psycopg.errors.QueryCanceled))

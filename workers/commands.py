@@ -22,7 +22,7 @@ from adapters.disk import Disk
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
 from adapters.keys import Keys
-from adapters.outages import OUTAGES
+from adapters.outages import OUTAGES, to_blame
 from adapters.pulls import Pulls
 from adapters.streams import COMMANDS
 from domain.message import Refused, StreamId, WorkspaceId
@@ -171,15 +171,15 @@ class Intake:
             try:
                 with heeding():
                     await work()
-            except OUTAGES as error:
-                log.warning("intake waits: %s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001  # one message's fault must not stop the others
+                kind, count = type(error).__name__, len(batch.messages)
+                if not isinstance(error, OUTAGES) or to_blame(error, alone=batch.alone):
+                    log.error("intake: a batch of %d failed: %s", count, kind)  # noqa: TRY400  # its text may quote somebody
+                    return False
+                log.warning("intake waits: %s", kind)
                 beat(LOOP if batch.alone else "intake")
                 await self._wait(batch.messages, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-            except Exception as error:  # noqa: BLE001  # one message's fault must not stop the others
-                kind, count = type(error).__name__, len(batch.messages)
-                log.error("intake: a batch of %d failed: %s", count, kind)  # noqa: TRY400  # its text may quote somebody
-                return False
             else:
                 return True
 

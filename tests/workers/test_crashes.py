@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import orjson
+import psycopg
 import pytest
 from nats.aio.msg import Msg
 
 from adapters import streams, wire
+from adapters.contents import Contents
 from adapters.event_store import LogUnavailable
-from domain.message import Role
+from domain.message import Ref, Role, WorkspaceId
 from tests.workers.core import HERE, QUICK, Client, Core, campaign, clock, until
 from workers.intake.retries import RECORD, Retries
 from workers.sweeper import Sweeper
@@ -58,6 +60,41 @@ async def test_after_five_tries_it_has_crashed_and_its_neighbours_are_applied(
     assert (letter.command_id, letter.reason, str(letter.id)) == (bad, "crashed", told.headers["Drl-Key"])
     assert orjson.loads(await house.dead.show(HERE, letter.id, author.actor.id)) == body
     assert "somebody wrote" not in caplog.text
+
+
+TOO_MUCH = {
+    "ProgramLimitExceeded": "SELECT repeat('x', 2000000000)",
+    "StatementTooComplex": "SELECT repeat('[', 1000000)::json",
+    "QueryCanceled": "SET LOCAL statement_timeout = '1ms'; SELECT pg_sleep(1)",
+}
+
+
+@pytest.mark.parametrize("error", TOO_MUCH)
+async def test_what_is_too_much_for_the_database_crashes_and_holds_up_nobody(
+    house: Core, author: Client, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    """The driver counts these errors among those of a server that is away."""
+    put, struck = Contents.put_many, list[str]()
+
+    async def faulty(contents: Contents, workspace: WorkspaceId, texts: Sequence[str]) -> list[Ref]:
+        if POISON in texts:
+            try:
+                async with house.pool.connection() as connection, connection.transaction():
+                    await connection.execute(TOO_MUCH[error].encode())
+            except psycopg.OperationalError as raised:
+                struck.append(type(raised).__name__)
+                raise
+        return await put(contents, workspace, texts)
+
+    other = await Client(house, await house.principal(Role.AUTHOR)).listen()
+    bad = await author.give("campaign.create", {**campaign(), "title": POISON})
+    monkeypatch.setattr(Contents, "put_many", faulty)
+    await house.deliver_in_vain(1, tried=False)  # so it is handled alone
+    async with house.running(house.intake().run):
+        assert (await other.ask("campaign.create", campaign()))["state"] == "applied"
+        crashed = await author.outcome()
+    assert (crashed["command_id"], crashed["state"]) == (str(bad), "crashed")
+    assert set(struck) == {error}
 
 
 async def test_what_crashed_stays_crashed_when_it_is_sent_again(
