@@ -16,7 +16,7 @@ from api.errors import ApiError, not_found
 from api.import_forms import ImportForm, brief
 from api.lists import Ask, Page, query
 from api.openapi import pages, reads
-from api.uploads import COMMAND, body_of, declared, publish_consents, told
+from api.uploads import COMMAND, body_of, declared, state_consents, told
 from domain.message import Ref, derive
 from projections import audiences
 
@@ -95,6 +95,6 @@ async def import_audience(
         if refused.rule == "id_taken":  # ids are ours: only a repeated key can name one that another list has
             raise ApiError(422, "idempotency_key_reused", "Idempotency-Key") from None
         raise
-    await publish_consents(services, accept.actor, report)
+    await state_consents(services, accept.actor, report)
     body = body_of(form.title, audience_id, report)
     return await accept.command(COMMAND, command_id, body, audience_id, **told(report))

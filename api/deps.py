@@ -26,6 +26,7 @@ from adapters.media_uploads import Uploads
 from adapters.phone_book import PhoneBook
 from adapters.quotas import Quotas
 from adapters.segments import Segments
+from adapters.stated_consents import StatedConsents
 from adapters.vault import Vault
 from domain.message import Ref, WorkspaceId
 from domain.rates import Rates
@@ -51,6 +52,7 @@ class Services:
     clock: Callable[[], datetime]
     dead: DeadLetters
     uploads: Imports
+    consents: StatedConsents
     media: Media
     media_uploads: Uploads
     fetcher: Fetcher

@@ -1,27 +1,25 @@
 """A list that is imported while somebody waits: its command, the consents it states, and what is answered."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-import orjson
 from fastapi import Depends
 from pydantic import BaseModel, Field
 
-from adapters import cloudevents, streams
 from adapters.audience_import import LARGEST, ImportReport
-from adapters.audience_staging import Consent
-from adapters.bus import BatchRefused, Message
-from adapters.cloudevents import Address
 from adapters.wire import LONGEST_TITLE
 from api.answers import CommandAnswer
 from api.auth import Giver
 from api.bodies import UPLOADING
 from api.deps import Services
 from api.openapi import COMMAND_ID, COMMANDING, example_of, problems
-from domain.message import Actor, derive
+from domain.message import Actor
 
 UPLOAD_LIMIT = LARGEST + 10_000  # bytes: the file, and the rest of the form
-BATCH = 500  # consents published at once
+PATIENCE = 2.0  # seconds for the consents to be recorded before the audience is made
+LOOK = 0.05  # seconds between two looks for it
 COMMAND, CONSENT = "audience.import", "recipient.record-consent"
 AUDIENCE_ID = "7c1f0f0e-3d0b-5c39-8a5e-5f2f3f1f9d10"
 FILE = (
@@ -62,27 +60,18 @@ def told(report: ImportReport) -> dict[str, Any]:
     }
 
 
-async def publish_consents(services: Services, actor: Actor, report: ImportReport) -> None:
-    """Give the commands for the consents a list states; a repeated import repeats their ids, and so nothing."""
-    address, now = Address(actor.workspace, actor.id, CONSENT), services.clock()
-    given = [(derive("consent", report.audience_id, one.recipient_id), consent_body(one)) for one in report.consents]
-    for start in range(0, len(given), BATCH):
-        part = given[start : start + BATCH]
-        messages = [
-            Message(address.subject, body, cloudevents.command_headers(address, command_id, now))
-            for command_id, body in part
-        ]
-        try:
-            await services.bus.batch(streams.COMMANDS, messages)
-        except BatchRefused:  # the broker has some of them already: one by one it drops just those
-            for command_id, body in part:
-                await services.bus.command(address, command_id, body, now)
+async def state_consents(services: Services, actor: Actor, report: ImportReport) -> None:
+    """Have the consents recorded that a list states; a repeated import records nothing again.
 
-
-def consent_body(consent: Consent) -> bytes:
-    """The body of the command for one consent."""
-    body = {"recipient_id": consent.recipient_id, "source": consent.source, "given_at": consent.given_at}
-    return orjson.dumps(body if consent.proof is None else body | {"proof": consent.proof})
+    Whoever sees the audience is to see its consents, so they are waited for; those of a long list come after it.
+    """
+    if not report.consents:
+        return
+    await services.consents.add(actor, report.audience_id, report.consents)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while await services.consents.waits(actor.workspace, report.audience_id):  # noqa: ASYNC110  # of a worker
+                await asyncio.sleep(LOOK)
 
 
 class ImportAnswer(CommandAnswer):

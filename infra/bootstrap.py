@@ -39,6 +39,7 @@ from adapters.sealing import Sealing
 from adapters.segments import Segments
 from adapters.sends import Sends
 from adapters.sessions import Sessions
+from adapters.stated_consents import StatedConsents
 from adapters.streams import COMMANDS, DEAD, EVENTS, SENDS
 from adapters.timers import TimerTable
 from adapters.unplaced import Unplaced
@@ -56,6 +57,7 @@ from infra.settings import Settings
 from projections.apply import ReadModels
 from workers.batches import Batches
 from workers.commands import Intake
+from workers.consents import Consents, ConsentWorker
 from workers.decisions import Decisions
 from workers.dispatch import Dispatch
 from workers.filling import Filling
@@ -212,16 +214,12 @@ def watches(parts: Parts) -> dict[str, Run]:
 
 def imports(parts: Parts) -> dict[str, Run]:
     """The loops of `work imports`, by name."""
-    worker = ImportWorker(
-        Imports(parts.pool, parts.sealing, parts.settings.imports_waiting),
-        StagedImport(parts.pool, parts.vault, parts.sealing),
-        parts.decisions,
-        parts.contents,
-        parts.models,
-        parts.leader("imports"),
-        disk=parts.disk,
-    )
-    return {"imports": worker.run} | watches(parts)
+    uploads = Imports(parts.pool, parts.sealing, parts.settings.imports_waiting)
+    staged = StagedImport(parts.pool, parts.vault, parts.sealing)
+    consents = Consents(parts.decisions, parts.contents, parts.models)
+    worker = ImportWorker(uploads, staged, parts.decisions, consents, parts.leader("imports"), disk=parts.disk)
+    recording = ConsentWorker(StatedConsents(parts.pool, parts.sealing), consents)
+    return {"imports": worker.run, "consents": recording.run} | watches(parts)
 
 
 def api(parts: Parts) -> dict[str, Run]:
@@ -250,6 +248,7 @@ def api(parts: Parts) -> dict[str, Run]:
         rates=Rates(parts.settings.command_rate),
         dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),
         uploads=Imports(parts.pool, parts.sealing, parts.settings.imports_waiting),
+        consents=StatedConsents(parts.pool, parts.sealing),
         media=parts.media.media,
         media_uploads=parts.media.uploads,
         fetcher=Fetcher(),

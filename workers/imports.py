@@ -11,7 +11,6 @@ from adapters.audience_csv import ImportRefused, Reading
 from adapters.audience_staging import Consent
 from adapters.audience_stream import StagedImport, Work
 from adapters.cancellation import heeding
-from adapters.contents import Contents
 from adapters.disk import Disk
 from adapters.heartbeats import beat
 from adapters.imports import Import, Imports, State, Tally
@@ -19,9 +18,7 @@ from adapters.leader import Leader, NotLeading
 from adapters.outages import OUTAGES
 from domain.audience import ImportAudience
 from domain.message import Refused, derive
-from domain.recipient import RecordConsent
-from projections.apply import ReadModels
-from projections.consents import standing
+from workers.consents import Consents
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions, Outcome, Request
 from workers.leading import while_leading
@@ -29,7 +26,6 @@ from workers.memory import collecting_seldom
 
 POLL = 0.5  # seconds between two looks for an import
 SWEEPS = 600.0  # seconds between two looks for uploads that nobody wants any more
-TOGETHER = 500  # consents decided together
 # The person's own word outweighs a list's; of whoever was erased before the log began here only their number is known.
 UNWANTED = {"opted_out", "erased", "unknown_recipient"}
 LOOP = "imports"
@@ -44,8 +40,7 @@ class ImportWorker:
         imports: Imports,
         staged: StagedImport,
         decisions: Decisions,
-        contents: Contents,
-        models: ReadModels,
+        consents: Consents,
         leader: Leader,
         *,
         poll: float = POLL,
@@ -54,8 +49,7 @@ class ImportWorker:
         self._imports = imports
         self._staged = staged
         self._decisions = decisions
-        self._contents = contents
-        self._models = models
+        self._recording = consents
         self._leader = leader
         self._poll = poll
         self._disk = disk or Disk()
@@ -153,37 +147,11 @@ class ImportWorker:
     async def _consents(self, one: Import, tally: Tally, consents: Sequence[Consent]) -> None:
         """Record the consents that the list states, of people who have none on record; again changes nothing."""
         tally.consents += len(consents)
-        if not consents:
-            return
-        async with self._models.connection() as connection:
-            have = await standing(connection, one.workspace, [consent.recipient_id for consent in consents])
-        new = [consent for consent in consents if consent.recipient_id not in have]
-        for start in range(0, len(new), TOGETHER):
-            requests = await self._requests(one, new[start : start + TOGETHER])
-            for outcome in await self._decisions.make(requests):
-                if outcome.rule in UNWANTED:
-                    tally.refused_consents += 1
-                elif outcome.state != "applied":
-                    raise refusal_of(outcome)
-
-    async def _requests(self, one: Import, consents: Sequence[Consent]) -> list[Request]:
-        """The consents as commands of whoever gave the import; their proofs lie sealed beside the people."""
-        actor, import_id = one.actor, str(one.import_id)
-        proofs = [(consent.recipient_id, consent.proof) for consent in consents if consent.proof is not None]
-        refs = iter(await self._contents.put_personal(one.workspace, proofs) if proofs else ())
-        return [
-            Request(
-                RecordConsent(
-                    consent.recipient_id,
-                    consent.source,
-                    consent.given_at,
-                    None if consent.proof is None else next(refs),
-                ),
-                actor,
-                derive("consent", import_id, consent.recipient_id),
-            )
-            for consent in consents
-        ]
+        for outcome in await self._recording.record(one.actor, one.import_id, consents):
+            if outcome.rule in UNWANTED:
+                tally.refused_consents += 1
+            elif outcome.state != "applied":
+                raise refusal_of(outcome)
 
 
 def refusal_of(outcome: Outcome) -> Refused:

@@ -44,6 +44,7 @@ from adapters.phone_book import PhoneBook
 from adapters.quotas import usual
 from adapters.sealing import Sealing
 from adapters.segments import Segments
+from adapters.stated_consents import StatedConsents
 from adapters.vault import Vault
 from api.app import create
 from api.deps import Services
@@ -55,6 +56,7 @@ from infra.serving import Server as Serving
 from infra.serving import configured
 from projections.apply import ReadModels
 from workers.commands import Intake
+from workers.consents import Consents, ConsentWorker
 from workers.decisions import Decisions, Outcome, Request
 from workers.filling import Filling
 from workers.imports import ImportWorker
@@ -275,6 +277,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         uploads = Imports(pool, sealing)
         leader = Leader(database_url, "imports", retry=0.05)
         segments = Segments(pool, vault, sealing, clock)
+        stated, consents = StatedConsents(pool, sealing), Consents(decisions, contents, models)
         staged = StagedImport(pool, vault, sealing)
         services = Services(
             rates=Rates(1_000_000),
@@ -291,6 +294,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
             clock=clock,
             dead=dead,
             uploads=uploads,
+            consents=stated,
             people=PhoneBook(pool, vault, sealing),
             segments=segments,
             inbound=Inbound(pool, sealing, vault),
@@ -303,7 +307,8 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         app = create(services)
         server = Server(configured(app, log_level="critical", timeout_graceful_shutdown=3))
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "imports": ImportWorker(uploads, staged, decisions, contents, models, leader, poll=0.05).run,
+            "imports": ImportWorker(uploads, staged, decisions, consents, leader, poll=0.05).run,
+            "consents": ConsentWorker(stated, consents, look=0.05).run,
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
             "feed": feed.run,

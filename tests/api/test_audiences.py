@@ -1,5 +1,9 @@
 """Lists of people over HTTP: sealed, consents recorded, bad rows reported."""
 
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -7,9 +11,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from adapters.command_limits import CommandLimits
 from domain.message import Role
-from tests.api.house import House, Tenant, csv_of, people, problem_in
+from tests.api.house import House, Tenant, clock, csv_of, people, problem_in
 from tests.api.test_commands import until
+from workers.commands import Intake
 
 LIST = """\
 number,name,consent
@@ -144,6 +150,86 @@ def test_a_form_that_is_cut_off_is_refused(tenant: Tenant) -> None:
     assert problem_in(
         tenant.ask("POST", "/v1/audiences", content=b"x", headers={"Content-Type": "multipart/form-data"})
     )
+
+
+@contextmanager
+def limited(house: House) -> Iterator[None]:
+    """Each key has its rate meanwhile, as in production; on the bus each subject has its bound anyway."""
+    services, limits = house.services, CommandLimits()
+
+    async def start() -> "asyncio.Task[None]":
+        given = services.bus, house.decisions, services.inbox, services.keys, services.contents, clock
+        return asyncio.create_task(Intake(*given, limits=limits).run())
+
+    async def end(task: "asyncio.Task[None]") -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    with house.without("intake"):
+        intake = house.run(start())
+        try:
+            yield
+        finally:
+            house.run(end(intake))
+
+
+def those(area: int, rows: int = 100) -> str:
+    """Lines of people of one area, with numbers kept for fiction."""
+    return "".join(f"+1{area}55501{row:02},Person {row},yes\n" for row in range(rows))
+
+
+def recorded(house: House, tenant: Tenant) -> tuple[int, int]:
+    """Events that tell a consent, and people who have one on record."""
+    events = """
+    SELECT count(*) FROM stored_events WHERE topic LIKE 'recipient.consent-recorded%%'
+    AND convert_from(state, 'UTF8')::json #>> '{envelope,workspace}' = %s
+    """
+    people = "SELECT count(*) FROM read_recipients WHERE workspace = %s AND consented"
+
+    async def counts() -> list[int]:
+        async with house.pool.connection() as connection:
+            found = [await (await connection.execute(q, [tenant.workspace])).fetchone() for q in (events, people)]
+            return [row[0] for row in found if row]
+
+    told, have = house.run(counts())
+    return told, have
+
+
+def test_a_long_list_has_all_its_consents_recorded_once_however_often_it_is_sent(house: House, tenant: Tenant) -> None:
+    text = "number,name,consent\n" + "".join(map(those, (202, 212, 213)))
+    headers = {"Idempotency-Key": "autumn"}
+    with limited(house):
+        first, again = upload(tenant, text, headers=headers), upload(tenant, text, headers=headers)
+        assert (first.status_code, first.json()["consents"]) == (200, 300), first.text
+        assert first.json() == again.json()
+        until(lambda: recorded(house, tenant)[1] == 300)
+        assert upload(tenant, text, headers=headers).json() == first.json()
+    assert recorded(house, tenant) == (300, 300)
+
+
+def test_lists_that_come_together_lose_no_consent(house: House, tenant: Tenant) -> None:
+    lists = ["number,name,consent\n" + those(area, 40) for area in (202, 212, 213)]
+    with limited(house), ThreadPoolExecutor() as together:
+        answers = list(together.map(lambda text: upload(tenant, text), lists))
+        assert [answer.status_code for answer in answers] == [200] * 3
+        until(lambda: recorded(house, tenant)[1] == 120)
+
+
+def test_who_sees_an_audience_sees_its_consents(house: House, tenant: Tenant) -> None:
+    assert upload(tenant, "number,name,consent\n" + those(202, 60)).status_code == 200
+    assert recorded(house, tenant)[0] == 60
+
+
+def test_a_list_is_answered_though_nobody_records_its_consents_and_they_are_recorded_later(
+    house: House, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.uploads.PATIENCE", 0.1)
+    with house.without("consents"):
+        assert upload(tenant, headers={"Idempotency-Key": "a"}).status_code == 200
+        assert upload(tenant, headers={"Idempotency-Key": "a"}).status_code == 200
+        assert recorded(house, tenant) == (0, 0)
+    until(lambda: recorded(house, tenant) == (1, 1))
 
 
 def test_a_person_opts_out_and_a_newer_consent_counts(tenant: Tenant) -> None:

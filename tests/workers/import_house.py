@@ -24,6 +24,7 @@ from domain.message import Actor, PrincipalId, Recorded, Role, WorkspaceId
 from domain.workspace import CreateWorkspace
 from projections.apply import ReadModels
 from tests.adapters.vaulted import MASTER, PEPPER
+from workers.consents import Consents
 from workers.decisions import Decisions, Request
 from workers.imports import ImportWorker
 from workers.projector import Projector
@@ -50,7 +51,8 @@ class House:
     def worker(self) -> ImportWorker:
         staged = StagedImport(self.pool, self.vault, self.imports.sealing)
         leader = Leader(self.database_url, "imports", retry=0.05)
-        return ImportWorker(self.imports, staged, self.decisions, self.contents, self.models, leader, poll=0.02)
+        consents = Consents(self.decisions, self.contents, self.models)
+        return ImportWorker(self.imports, staged, self.decisions, consents, leader, poll=0.02)
 
     async def give(
         self,
