@@ -3,11 +3,13 @@
 import asyncio
 import shutil
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from nats.aio.msg import Msg
 
 from adapters import streams
+from adapters.bus_messages import sequence_in
 from adapters.pulls import Pulls
 from domain.message import Role
 from infra.embedded import EmbeddedNats
@@ -89,6 +91,29 @@ async def test_what_the_server_did_not_remove_is_removed_at_the_next_look(
             await trimming.acknowledge(messages[1:])
             await until(lambda: lies_there(house, 1))
         assert asked == [[2, 3, 4]] * 3
+
+
+async def test_what_was_answered_behind_those_that_are_answered_slowly_is_removed(
+    database_url: str, nats_url: str
+) -> None:
+    async with core(database_url, nats_url, PATIENT) as house:
+        author = await Client(house, await house.principal(Role.AUTHOR)).listen()
+        pulls, trimming = house.bus.pulls(streams.COMMANDS), Trimming(house.bus, waiting=4)
+        await pulls.start()
+        messages = await handed_out(author, pulls, 12)
+
+        async def first() -> int:
+            return (await house.bus.js.stream_info(streams.COMMANDS)).state.first_seq
+
+        async def removed(message: Msg) -> bool:
+            return await first() > sequence_in(message.reply)
+
+        async with house.running(trimming.run):
+            await trimming.acknowledge(messages[8:])
+            for message in messages[:7]:  # the floor moves at each look
+                await trimming.acknowledge([message])
+                await until(partial(removed, message))
+            assert await lies_there(house, 1)
 
 
 async def test_the_server_says_what_it_keeps_of_what_is_to_be_removed(house: Core, author: Client) -> None:

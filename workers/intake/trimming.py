@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 PAUSE = 0.5  # seconds
 Batch = list[tuple[str, str]]  # subject and reply of each message
-STUCK = 2  # looks without progress after which one message is seen to hold up the removal of those behind it
+STUCK = 2  # looks after which what was acknowledged is seen to be held up by a message before it
 
 
 class Trimming:
     """Removes all up to the first message that is not acknowledged.
 
-    One message that is tried again and again would so fill the subjects of everybody, for what was answered behind it
-    counts as waiting. Then those are removed one by one that a subject has many of.
+    One message that is tried again and again, or waits to be refused, would so fill the subjects of everybody, for what
+    was answered behind it counts as waiting. Then those are removed one by one that a subject has many of.
     """
 
     def __init__(self, bus: Bus, waiting: int) -> None:
@@ -32,13 +32,12 @@ class Trimming:
         self._bus = bus
         self._many = max(waiting // 4, 1)
         self._acknowledged = asyncio.Event()
-        self._behind: deque[Batch] = deque()  # what was acknowledged, as far as it is above the floor
+        self._behind: deque[tuple[int, Batch]] = deque()  # acknowledged after which look, as far as above the floor
         self._made: datetime | None = None  # the consumer
         self._created = 0  # the queue, in nanoseconds
         self._anew = 0  # the same, if there was another one before: what was stored earlier lay in that
         self._breaks = bus.breaks
-        self._floor = 0
-        self._looks = 0  # without progress
+        self._looks = 0
 
     async def begin(self) -> None:
         """See which queue it is, before it is read."""
@@ -62,7 +61,7 @@ class Trimming:
         ours = [one for one in messages if stored_in(one.reply) >= self._anew] if self._anew else messages
         await self._bus.ack(ours)
         if ours:
-            self._behind.append([(message.subject, message.reply) for message in ours])
+            self._behind.append((self._looks, [(message.subject, message.reply) for message in ours]))
         self._acknowledged.set()
 
     async def run(self) -> None:
@@ -84,25 +83,24 @@ class Trimming:
             await asyncio.sleep(PAUSE)
 
     async def _remove_behind(self, floor: int, whole: bool) -> None:
-        self._looks = self._looks + 1 if floor == self._floor and not whole else 0
-        self._floor = floor
-        if self._looks < STUCK:
-            self._forget(floor)
+        self._looks += 1
+        self._forget(floor)
+        if whole or not self._behind or self._looks - self._behind[0][0] < STUCK:
             return
         by_subject: dict[str, Batch] = defaultdict(list)
-        for batch in self._behind:
+        for _, batch in self._behind:
             for subject, reply in batch:
                 if sequence_in(reply) > floor:
                     by_subject[subject].append((subject, reply))
-        self._behind = deque(by_subject.values())
-        for batch in [batch for batch in self._behind if len(batch) >= self._many]:
-            kept = await self._bus.remove(COMMANDS, [sequence_in(reply) for _, reply in batch])
+        self._behind = deque((self._looks, batch) for batch in by_subject.values())
+        for entry in [entry for entry in self._behind if len(entry[1]) >= self._many]:
+            kept = await self._bus.remove(COMMANDS, [sequence_in(reply) for _, reply in entry[1]])
             if kept:
                 log.warning("intake: the server keeps what was answered", extra={"messages": kept})
-            elif batch in self._behind:  # it may be forgotten meanwhile
-                self._behind.remove(batch)
+            elif entry in self._behind:  # it may be forgotten meanwhile
+                self._behind.remove(entry)
 
     def _forget(self, floor: int) -> None:
         """What came about in order is forgotten in order, by the last one of each batch: looking at all would cost."""
-        while self._behind and sequence_in(self._behind[0][-1][1]) <= floor:
+        while self._behind and sequence_in(self._behind[0][1][-1][1]) <= floor:
             self._behind.popleft()
