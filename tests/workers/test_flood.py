@@ -1,7 +1,8 @@
 """One workspace's flood is its own: others' commands are answered meanwhile, and what was accepted stays accepted."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import cast
 from uuid import UUID, uuid4
@@ -23,6 +24,7 @@ from domain.rates import Rates
 from tests.workers.core import HERE, Client, Core, campaign, clock, core, until
 from workers.commands import BATCH
 from workers.intake.arrivals import Arrivals
+from workers.intake.stuck import LOOKS
 from workers.requests import command_key
 from workers.sweeper import Sweeper
 
@@ -127,6 +129,40 @@ async def test_what_was_refused_without_a_row_stays_refused_when_the_intake_star
             await until(lambda: waiting(house, 0))
         assert [await house.row(author.actor, one) for one in refused] == [None] * len(refused)
         assert len(await house.events()) == events + 2
+
+
+async def test_what_is_being_refused_while_the_database_is_away_is_decided_by_nobody_else(
+    house: Core, author: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, asked, back = house.inbox.waiting, asyncio.Event(), asyncio.Event()
+
+    async def away(keys: Collection[UUID]) -> set[UUID]:
+        asked.set()
+        await back.wait()
+        return await ask(keys)
+
+    monkeypatch.setattr(house.inbox, "waiting", away)
+    for _ in range(6):
+        await author.give("campaign.create", campaign())
+    intake = house.intake(limits=CommandLimits(rate=1), stuck=0.1)
+    look, looks = intake._stuck.look, 0
+
+    async def counted() -> None:
+        nonlocal looks
+        await look()
+        looks += 1
+
+    monkeypatch.setattr(intake._stuck, "look", counted)
+    async with house.running(intake.run):
+        async with asyncio.timeout(30):
+            await asked.wait()
+        seen = looks
+        await until(lambda: looks > seen + 2 * LOOKS)
+        back.set()
+        outcomes = [await author.outcome() for _ in range(6)]
+    states = Counter(outcome["state"] for outcome in outcomes)
+    assert states["refused"] >= 3
+    assert sum(states.values()) == len({outcome["command_id"] for outcome in outcomes})
 
 
 async def waiting(house: Core, count: int) -> bool:

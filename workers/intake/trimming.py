@@ -12,6 +12,7 @@ from adapters.bus import Bus
 from adapters.bus_messages import sequence_in, stored_in
 from adapters.outages import OUTAGES
 from adapters.streams import COMMANDS, NotDeclared
+from workers.persevering import through_outages
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ class Trimming:
         Those of a queue that was lost are passed over: by their sequences others are meant now.
         """
         if self._breaks != self._bus.breaks:
-            try:
-                await self.begin()
+            try:  # were it left to the caller, all would be decided and told again
+                await through_outages(self.begin, loop="intake")
             except NotDeclared:  # there is nothing to be acknowledged
                 return
         ours = [one for one in messages if stored_in(one.reply) >= self._anew] if self._anew else messages
