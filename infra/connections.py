@@ -148,7 +148,10 @@ class Connection(H11Protocol):
                 self.refuse("body", 408, "too_slow", "body")
 
     def _admit(self) -> None:
-        """Make room: whoever sent half a request has to go, else who was answered, first who let us wait longest."""
+        """Make room: whoever sent half a request has to go, else who was answered, first who let us wait longest.
+
+        Of half requests several go at once: looking at all connections for each that comes would cost everybody.
+        """
         crowd = self.connections
         if len(crowd) <= self.limits.connections:
             if len(crowd) <= self.limits.per_address:
@@ -157,9 +160,13 @@ class Connection(H11Protocol):
             if len(crowd) <= self.limits.per_address:
                 return
         waiting = [one for one in crowd if isinstance(one, Connection) and one is not self and one.idle]
-        if waiting:
-            now = self.loop.time()
-            min(waiting, key=lambda one: (not one.half(now), one.since)).end("crowded")
+        now = self.loop.time()
+        halves = sorted((one for one in waiting if one.half(now)), key=lambda one: one.since)
+        if halves:
+            for one in halves[: max(len(crowd) // 20, 1)]:
+                one.end("crowded")
+        elif waiting:
+            min(waiting, key=lambda one: one.since).end("crowded")
         else:
             self.refuse("crowded", 503, "no_room", "server", maximum=self.limits.connections)
 
