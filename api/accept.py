@@ -15,6 +15,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from adapters import tracing, wire
+from adapters.bus import CommandsFull
 from adapters.cloudevents import Address
 from adapters.command_limits import MAX_BODY
 from adapters.inbox import CommandRow, Pending
@@ -98,6 +99,9 @@ class Accept:
                 with tracing.span("publish COMMANDS", tracing.PRODUCER, tracing.messaging("publish", COMMANDS)):
                     address = Address(actor.workspace, actor.id, name)
                     await services.bus.command(address, command_id, raw, now, tracing.traceparent())
+        except CommandsFull:  # by this key itself
+            services.full[actor.id] = time.monotonic()
+            log.warning("api: a command waits for room on the bus")
         except OUTAGES as error:  # it is accepted: the sweeper publishes it once the bus is back
             log.warning("api: a command waits for the bus: %s", type(error).__name__)
         return fresh(pending, now)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from time import monotonic
 from typing import Literal
 
 import orjson
@@ -53,6 +54,7 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
+FULL_LATELY = 60.0  # seconds
 NAMED = ("database", "bus", "streams", "commands", "projections", "relay", "disk", *PROCESSES)
 FINE = dict.fromkeys(NAMED, OK)
 READY = Readiness(status="ok", checks=FINE).model_dump()
@@ -132,8 +134,9 @@ async def streams(services: Services) -> Check:
 
 
 async def commands(services: Services) -> Check:
-    """The oldest command that nobody has answered."""
-    return behind(services, await services.inbox.oldest_pending())
+    """The oldest command that nobody has answered; those of a key that fills the bus wait for its own."""
+    full = [key for key, at in services.full.items() if monotonic() - at < FULL_LATELY]
+    return behind(services, await services.inbox.oldest_pending(but=full))
 
 
 async def projections(services: Services) -> Check:

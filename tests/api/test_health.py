@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -14,11 +15,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
 from adapters.bus import Bus
+from adapters.inbox import Pending
 from api.app import create
 from api.deps import Services
 from api.health import process
 from domain.campaign import CampaignArchived
-from domain.message import Role, StreamId
+from domain.message import PrincipalId, Role, StreamId
 from infra.embedded import EmbeddedNats
 from projections.apply import ReadModels
 from tests.adapters.logs import an_item
@@ -68,6 +70,38 @@ def test_read_models_that_are_behind_are_told(house: House) -> None:
         assert told["checks"]["projections"]["status"] == "behind"
         assert 590 < told["checks"]["projections"]["seconds"] < 700
     until(lambda: ready(house)[0] == 200)
+
+
+def test_commands_of_a_key_that_fills_the_bus_make_nobody_else_unready(house: House) -> None:
+    tenant = house.tenant()
+    key, other = (PrincipalId(tenant.keys[role][9:17]) for role in (Role.AUTHOR, Role.ADMIN))
+    rows = [
+        Pending(uuid4(), uuid4(), tenant.workspace, principal, "campaign.create", b"", b"")
+        for principal in (key, other)
+    ]
+    long_ago = "UPDATE commands SET received_at = now() - interval '40 seconds' WHERE key = ANY(%s)"
+
+    async def accepted(*those: Pending) -> None:
+        for one in those:
+            await house.services.inbox.accept(one)
+        async with house.pool.connection() as connection:
+            await connection.execute(long_ago, [[one.key for one in those]])
+
+    async def forgotten() -> None:
+        async with house.pool.connection() as connection:
+            await connection.execute("DELETE FROM commands WHERE key = ANY(%s)", [[one.key for one in rows]])
+
+    with house.without("sweeper"):
+        try:
+            house.run(accepted(rows[0]))
+            assert ready(house)[1]["checks"]["commands"]["status"] == "behind"
+            house.services.full[key] = monotonic()
+            assert ready(house)[1]["checks"]["commands"]["status"] == "ok"
+            house.run(accepted(rows[1]))
+            assert ready(house)[1]["checks"]["commands"]["status"] == "behind"
+        finally:
+            house.services.full.clear()
+            house.run(forgotten())
 
 
 def test_a_database_that_is_away_is_told(house: House) -> None:
