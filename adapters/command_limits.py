@@ -17,14 +17,14 @@ MAX_HEADERS = 4 << 10
 MAX_MESSAGE = MAX_BODY + MAX_HEADERS  # what the server measures
 MAX_STORED = MAX_MESSAGE + 256  # with its subject and the server's own record of it
 UNTRIMMED_SECONDS = 1.0  # what was answered counts until it is trimmed, every half second
-FEWEST_WAITING = 25
+FEWEST_WAITING = 20
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLimits:
     """`rate`: commands a second that a key may give; `stream_bytes`: what COMMANDS may hold."""
 
-    rate: int = 25
+    rate: int = 20
     stream_bytes: int = 4 << 30
 
     @property

@@ -163,7 +163,7 @@ class Connection(H11Protocol):
         now = self.loop.time()
         halves = sorted((one for one in waiting if one.half(now)), key=lambda one: one.since)
         if halves:
-            for one in halves[: max(len(crowd) // 20, 1)]:
+            for one in halves[: max(len(crowd) // 4, 1)]:
                 one.end("crowded")
         elif waiting:
             min(waiting, key=lambda one: one.since).end("crowded")
