@@ -82,7 +82,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(scratch: Path) -> AsyncIterator[Shop]:
-    settings = read(data_dir=scratch, http_port=free_port())
+    settings = read(data_dir=scratch, http_port=free_port(), command_rate=200)
     workers = Supervisor(scratch / "run", lambda name, words: None)
     with EmbeddedServers(scratch) as servers:
         await deploy.prepare(settings)

@@ -2,8 +2,9 @@
 
 import asyncio
 import math
+import time
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,7 @@ from workers.requests import NO_STREAM, command_key
 
 RULE = "too_many"
 PACE = 0.1  # seconds between two rounds
+LATELY = 10.0  # seconds
 MOST_HELD = 16 << 20  # bytes of bodies, of all keys together
 Acknowledge = Callable[[Sequence[Msg]], Awaitable[None]]
 
@@ -52,7 +54,7 @@ class OverRate:
         self._rate = rate
         self._held: dict[str, deque[Surplus]] = defaultdict(deque)  # by key
         self._bytes = 0
-        self._in_hand: set[str] = set()  # as `stored_as` names them, until they are acknowledged
+        self._in_hand: dict[str, float] = {}  # as `stored_as` names them: until when they are known here
 
     def has(self, message: Msg) -> bool:
         """Whether this one is here, or just being looked up or refused."""
@@ -64,12 +66,12 @@ class OverRate:
 
     async def turn_away(self, messages: Sequence[tuple[Address | None, Msg]]) -> list[Msg]:
         """Take these to be refused; returns those that HTTP accepted, which are to be decided."""
-        names = {stored_as(message) for _, message in messages}
-        self._in_hand |= names
+        self._in_hand |= {stored_as(message): math.inf for _, message in messages}
         try:
             return await self._taken(messages)
-        finally:  # what is not held is decided, was refused, or is delivered again
-            self._in_hand -= names - {stored_as(message) for message in self.held()}
+        finally:
+            held = {stored_as(message) for message in self.held()}
+            self._known_lately(name for _, message in messages if (name := stored_as(message)) not in held)
 
     async def _taken(self, messages: Sequence[tuple[Address | None, Msg]]) -> list[Msg]:
         named: dict[UUID, list[tuple[str, Surplus]]] = {}
@@ -104,7 +106,10 @@ class OverRate:
                     del self._held[principal]
             self._bytes -= sum(len(one.message.data) for one in due)
             await self._refuse(due)
-            self._in_hand -= {stored_as(one.message) for one in due}
+            self._known_lately(stored_as(one.message) for one in due)
+            now = time.monotonic()
+            for name in [name for name, until in self._in_hand.items() if until < now]:
+                del self._in_hand[name]
 
     def drain(self) -> list[Msg]:
         """What was not refused yet, for another reader."""
@@ -121,6 +126,10 @@ class OverRate:
         self._held[principal].append(one)
         self._bytes += len(one.message.data)
         return True
+
+    def _known_lately(self, names: Iterable[str]) -> None:
+        """These are done with; whoever read them before the server knew of it may still ask for a while."""
+        self._in_hand |= dict.fromkeys(names, time.monotonic() + LATELY)
 
     async def _refuse(self, several: Sequence[Surplus]) -> None:
         if not several:
