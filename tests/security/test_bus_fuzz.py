@@ -150,7 +150,9 @@ def frames(dice: random.Random) -> bytes:
 
 @pytest.fixture
 async def house(database_url: str, nats_url: str) -> AsyncIterator[Core]:
-    async with core(database_url, nats_url, streams.Limits(duplicate_window=0.5, ack_wait=10.0)) as made:
+    async with core(
+        database_url, nats_url, streams.Limits(duplicate_window=0.5, ack_wait=10.0, commands_waiting=5_000)
+    ) as made:
         yield made
 
 
