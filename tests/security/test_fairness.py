@@ -23,7 +23,6 @@ def test_a_workspace_that_attacks_costs_another_no_answer() -> None:
     assert figures["wrong"] == {}
     assert figures["died"] == []
     assert figures["ready"] is True
-    assert figures["answers_to_b"]["bus too_many"] > 0
     kinds = {"garbage", "refused", "deep", "large", "image_50_megapixels", "import", "half_request", "stopped_upload"}
     assert kinds <= set(figures["attacks"])
 
@@ -32,6 +31,8 @@ def test_a_workspace_that_attacks_costs_another_no_answer() -> None:
 @pytest.mark.timeout(300)
 def test_a_minute_of_attack_costs_another_workspace_no_answer_and_little_time() -> None:
     figures = attacked(60)
+    answers = set(figures["answers_to_b"])  # or the attacks did not reach what they are meant for
+    assert {"bus too_many", "bus not_json", "half_request closed", "import 202", "import 429"} <= answers
     # It may run beside others: what it takes alone is told in docs/security.md.
     assert figures["wrong"] == {}
     assert figures["attacked"]["commands_p99_ms"] <= 3_000
