@@ -12,7 +12,7 @@ from adapters.audience_csv import BadRow, ImportRefused, Reading
 from adapters.audience_staging import Consent
 from adapters.audience_stream import StagedImport, Work
 from adapters.imports import State, Tally
-from adapters.pools import PARSING
+from adapters.runtime.pools import PARSING
 from adapters.sealing import Sealing, bound
 from adapters.vault import Vault
 from domain.message import Digest, WorkspaceId

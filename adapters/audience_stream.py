@@ -24,7 +24,7 @@ from adapters.audience_rows import Row
 from adapters.audience_staging import Aside, Consent, Staged, merge
 from adapters.binary_arrays import Blobs, Int4s, Uuids
 from adapters.imports import State, Tally
-from adapters.pools import PARSING
+from adapters.runtime.pools import PARSING
 from adapters.sealing import Sealing
 from adapters.vault import BATCH, Entry, Kept, Vault
 from domain.message import Digest, WorkspaceId

@@ -18,7 +18,7 @@ from adapters.event_store import EventStore
 from adapters.heartbeats import beat
 from adapters.log_signal import LogSignal
 from adapters.outages import OUTAGES
-from adapters.quotas import Quota
+from adapters.runtime.quotas import Quota
 from domain import catalog
 from domain.message import Actor, Recorded, StreamId, WorkspaceId
 

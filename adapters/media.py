@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.media_kinds import FIELD, TYPES, Found, Inspector, kinds_of
 from adapters.media_opened import Opened
 from adapters.media_store import Store
-from adapters.pools import HASHING, IMAGES
+from adapters.runtime.pools import HASHING, IMAGES
 from adapters.sealing import Sealing
 from domain.content import MediaKind
 from domain.message import Digest, Refused, WorkspaceId

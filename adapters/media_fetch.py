@@ -12,8 +12,8 @@ from http import HTTPStatus
 import httpx
 
 from adapters.addresses import is_global
-from adapters.pools import NAMES
-from adapters.turns import Turns
+from adapters.runtime.pools import NAMES
+from adapters.runtime.turns import Turns
 from domain.message import Refused, WorkspaceId
 
 FIELD = "url"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from adapters.pools import FILES
+from adapters.runtime.pools import FILES
 
 ABANDONED = 3_600.0  # seconds after which a file that was never finished has nobody who writes it
 

@@ -15,9 +15,9 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.media import Media, MediaGone, MediaRecord, cut
 from adapters.media_kinds import FIELD
 from adapters.media_store import SegmentMissing, Store
-from adapters.pools import HASHING
+from adapters.runtime.pools import HASHING
+from adapters.runtime.turns import Turns
 from adapters.sealing import Sealing
-from adapters.turns import Turns
 from domain.message import Digest, Refused, WorkspaceId
 
 USE = "media upload"

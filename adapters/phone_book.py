@@ -11,8 +11,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.audience_rows import CONTROL
 from adapters.filter_sql import Condition
+from adapters.runtime.turns import Turns
 from adapters.sealing import Sealing
-from adapters.turns import Turns
 from adapters.vault import LOCK, NAME, NUMBER, Entry, Person, Vault, words_of
 from domain.filters import Filter
 from domain.message import Refused, WorkspaceId

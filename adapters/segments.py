@@ -16,8 +16,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.attributes import Attributes
 from adapters.filter_sql import Condition
+from adapters.runtime.turns import Turns
 from adapters.sealing import Sealing
-from adapters.turns import Turns
 from adapters.vault import Vault
 from domain.filter_language import parse
 from domain.filters import Filter

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters import binary_arrays
 from adapters.forgotten_chats import leave
-from adapters.pools import SEALING
+from adapters.runtime.pools import SEALING
 from adapters.sealing import PersonKey, SealBroken, Sealing
 from adapters.vault_rows import Entry, Known, New, Sealed, known, write
 from domain.attributes import AttributeKind, values_of

@@ -12,7 +12,6 @@ from adapters.audience_import import AudienceImport
 from adapters.bus import Bus
 from adapters.contents import Contents
 from adapters.dead_letters import DeadLetters
-from adapters.disk import Disk
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.imports import Imports
@@ -24,7 +23,8 @@ from adapters.media import Media
 from adapters.media_fetch import Fetcher
 from adapters.media_uploads import Uploads
 from adapters.phone_book import PhoneBook
-from adapters.quotas import Quotas
+from adapters.runtime.disk import Disk
+from adapters.runtime.quotas import Quotas
 from adapters.segments import Segments
 from adapters.stated_consents import StatedConsents
 from adapters.vault import Vault

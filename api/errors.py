@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from adapters.audience_csv import ImportRefused
 from adapters.outages import OUTAGES
-from adapters.quotas import OverQuota
+from adapters.runtime.quotas import OverQuota
 from adapters.wire import limits_in
 from api.rules import sentence, status_of
 from domain.message import Refused

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.disk import Disk
+from adapters.runtime.disk import Disk
 from api.errors import ApiError
 from api.middleware import discard
 

@@ -18,13 +18,11 @@ from adapters.connecting import ALIVE, RECONNECT
 from adapters.contents import Contents
 from adapters.cursors import Cursors
 from adapters.dead_letters import DeadLetters
-from adapters.disk import Disk
 from adapters.erasure_ledger import ErasureLedger
 from adapters.erasures import Erasures
 from adapters.event_feed import Feed
 from adapters.event_store import EventStore
 from adapters.forgotten_chats import ForgottenChats
-from adapters.host_clock import HostClock
 from adapters.imports import Imports
 from adapters.inbound import Inbound
 from adapters.inbox import Inbox
@@ -35,6 +33,8 @@ from adapters.log_signal import LogSignal
 from adapters.media_fetch import Fetcher
 from adapters.phone_book import PhoneBook
 from adapters.progress import Progress
+from adapters.runtime.disk import Disk
+from adapters.runtime.host_clock import HostClock
 from adapters.sealing import Sealing
 from adapters.segments import Segments
 from adapters.sends import Sends

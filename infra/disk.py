@@ -1,6 +1,6 @@
 """Which of this host's disks are watched: those under the data directory, wherever its parts are mounted."""
 
-from adapters.disk import Disk
+from adapters.runtime.disk import Disk
 from infra.settings import Settings
 
 PARTS = (".", "postgres/data", "nats", "media")

@@ -1,7 +1,7 @@
 """The quotas of the HTTP interface, and the limits of its connections, as the settings want them."""
 
-from adapters.pools import allow_waiting
-from adapters.quotas import Bounds, Quota, Quotas
+from adapters.runtime.pools import allow_waiting
+from adapters.runtime.quotas import Bounds, Quota, Quotas
 from infra.connections import Limits
 from infra.settings import Settings
 

@@ -18,12 +18,12 @@ from adapters.bus import Bus
 from adapters.cancellation import heeding
 from adapters.command_limits import CommandLimits
 from adapters.contents import Contents
-from adapters.disk import Disk
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
 from adapters.keys import Keys
 from adapters.outages import OUTAGES, to_blame
 from adapters.pulls import Pulls
+from adapters.runtime.disk import Disk
 from adapters.streams import COMMANDS
 from domain.message import Refused, StreamId, WorkspaceId
 from domain.rates import Rates

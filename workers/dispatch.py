@@ -9,11 +9,11 @@ from uuid import UUID
 from adapters import tracing
 from adapters.audiences import Audiences
 from adapters.cursors import Cursor, Cursors, RunningJob
-from adapters.disk import Disk
 from adapters.event_store import EventStore, Lease, Loaded
 from adapters.heartbeats import beat
 from adapters.leader import Leader
 from adapters.leases import Leases
+from adapters.runtime.disk import Disk
 from adapters.sends import WORK, Sends
 from adapters.streams import SENDS
 from domain import account as accounts

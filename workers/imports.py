@@ -11,11 +11,11 @@ from adapters.audience_csv import ImportRefused, Reading
 from adapters.audience_staging import Consent
 from adapters.audience_stream import StagedImport, Work
 from adapters.cancellation import heeding
-from adapters.disk import Disk
 from adapters.heartbeats import beat
 from adapters.imports import Import, Imports, State, Tally
 from adapters.leader import Leader, NotLeading
 from adapters.outages import OUTAGES
+from adapters.runtime.disk import Disk
 from domain.audience import ImportAudience
 from domain.message import Refused, derive
 from workers.consents import Consents

@@ -13,7 +13,7 @@ from adapters.cloudevents import structured
 from adapters.event_feed import PAGE, Feed
 from adapters.event_store import EventStore
 from adapters.log_signal import LogSignal
-from adapters.quotas import Bounds, OverQuota, Quota, usual
+from adapters.runtime.quotas import Bounds, OverQuota, Quota, usual
 from domain.message import Actor, PrincipalId, StreamId, WorkspaceId
 from tests.adapters.logs import an_item, opened
 from tests.builders import CAMPAIGN_CREATED, HERE

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from adapters.pools import Pool
-from adapters.turns import Turns
+from adapters.runtime.pools import Pool
+from adapters.runtime.turns import Turns
 from domain.message import Refused
 
 

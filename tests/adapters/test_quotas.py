@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.quotas import LATEST, REFUSALS, Bounds, OverQuota, Quota
+from adapters.runtime.quotas import LATEST, REFUSALS, Bounds, OverQuota, Quota
 from domain.message import Actor, PrincipalId, Role, WorkspaceId
 
 SOMEBODY, OTHER = (Actor(PrincipalId(name), WorkspaceId("a"), frozenset({Role.AUTHOR})) for name in ("one", "two"))

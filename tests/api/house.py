@@ -41,7 +41,7 @@ from adapters.media_opened import Opened
 from adapters.media_store import Directory
 from adapters.media_uploads import Uploads
 from adapters.phone_book import PhoneBook
-from adapters.quotas import usual
+from adapters.runtime.quotas import usual
 from adapters.sealing import Sealing
 from adapters.segments import Segments
 from adapters.stated_consents import StatedConsents

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from adapters.quotas import Bounds
+from adapters.runtime.quotas import Bounds
 from api import events as module
 from domain import catalog, hearing
 from domain.message import Actor, PrincipalId, Refused, Role, WorkspaceId

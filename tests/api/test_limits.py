@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from adapters.quotas import Bounds, Quota
+from adapters.runtime.quotas import Bounds, Quota
 from api import middleware
 from domain.message import Role
 from projections.apply import ReadModels

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from adapters.disk import Disk
+from adapters.runtime.disk import Disk
 from api.app import create
 from api.openapi import COMMAND
 from api.room import keeps

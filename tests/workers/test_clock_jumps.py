@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.host_clock import HostClock
+from adapters.runtime.host_clock import HostClock
 from domain.allowance import AllowanceDeferred, AllowanceGranted, GrantAllowance
 from domain.job import Status
 from domain.message import Actor, PrincipalId, Role

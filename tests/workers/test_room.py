@@ -6,8 +6,8 @@ from uuid import uuid4
 import orjson
 
 from adapters import wire
-from adapters.disk import Disk
 from adapters.inbox import Pending
+from adapters.runtime.disk import Disk
 from tests.small_disk import needs_root, small_disk
 from tests.workers.core import HERE, Client, Core, campaign
 from workers.requests import command_key
