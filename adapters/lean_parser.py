@@ -7,6 +7,7 @@ message would come again.
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nats.aio.msg import Msg
@@ -24,8 +25,8 @@ VERSION = b"NATS/1.0"
 PLAIN = VERSION + b"\r\n"
 STATUS, DESCRIPTION = "Status", "Description"  # as the library names what stands behind the version
 BLANK = " \t\n\r\v\f"
-# What nearly every header is called: these need no check.
-NAMES = frozenset((MSG_ID, SPEC, ID, TYPE, SOURCE, TIME, "Nats-Batch-Id", "Nats-Batch-Sequence"))
+# What nearly every header is called: these need no check, and all messages share the text.
+NAMES = {name: name for name in (MSG_ID, SPEC, ID, TYPE, SOURCE, TIME, "Nats-Batch-Id", "Nats-Batch-Sequence")}
 
 
 class LeanParser(Parser):
@@ -105,17 +106,15 @@ def read_line(data: bytes, start: int, end: int) -> tuple[bytes, bytes, bytes, i
     The server parts its words by one space; a subject may have any white space in it but that and line breaks.
     Raises ProtocolError.
     """
-    kind, *words = data[start:end].split(b" ")
+    words = data[start:end].split(b" ")
     block = end + 2
     try:
-        if kind == b"HMSG":
-            *words, head, whole = words
-            body, over = block + int(head), block + int(whole)
-        else:
-            *words, whole = words
-            body, over = block, block + int(whole)
-        subject, sid, reply = words if len(words) == 3 else (*words, b"")  # with a reply
-    except ValueError:
+        body = block + int(words.pop(-2)) if words[0] == b"HMSG" else block
+        over = block + int(words.pop())
+        if len(words) == 3:
+            words.append(b"")  # no reply
+        _, subject, sid, reply = words
+    except (ValueError, IndexError):
         raise ProtocolError("a message's line that no server says") from None
     return sid, subject, reply, block, body, over
 
@@ -123,7 +122,7 @@ def read_line(data: bytes, start: int, end: int) -> tuple[bytes, bytes, bytes, i
 def message_of(nc: "LeanClient", subject: bytes, reply: bytes, head: bytes, body: bytes) -> Msg:
     """A message from its bytes; one that cannot be read has no subject and no headers: for its reader to refuse."""
     try:
-        return Msg(nc, decoded(subject), decoded(reply), body, headers_of(head) or None)
+        return Msg(nc, shared(subject), decoded(reply), body, headers_of(head) or None)
     except Exception as error:  # noqa: BLE001  # one message's fault must not end the connection
         log.error("bus: a message cannot be read: %s", type(error).__name__)  # noqa: TRY400  # it may quote somebody
         return Msg(nc, "", reply.decode("ascii", "replace"), body, None)
@@ -151,11 +150,17 @@ def header_lines(lines: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines.decode(errors="replace").split("\r\n"):
         name, colon, value = line.partition(":")
-        if colon and name in NAMES:
-            found[name] = value.strip(BLANK)
+        if colon and (known := NAMES.get(name)):
+            found[known] = value.strip(BLANK)
         elif colon and (key := name.strip(BLANK)).isascii() and key.split() == [key]:
             found[key] = value.strip(BLANK)
     return found
+
+
+@lru_cache(4_096)
+def shared(subject: bytes) -> str:
+    """The same text for all messages on a subject."""
+    return decoded(subject)
 
 
 def decoded(subject: bytes) -> str:

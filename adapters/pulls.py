@@ -95,6 +95,10 @@ class Pulls:
                 await require(self._js, self._stream)
                 await asyncio.sleep(0.2)  # it is there, so the server is only just starting
 
+    def arrived(self) -> list[Msg]:
+        """What has come and nobody has taken yet."""
+        return list(self._arrived)
+
     def _some(self) -> list[Msg]:
         some = [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]
         self._bytes -= sum([len(message.data) for message in some])

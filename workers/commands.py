@@ -121,7 +121,7 @@ class Intake:
     async def _loops(self, pulls: Pulls, prepared: asyncio.Queue[Batch]) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._arrivals.fill(pulls), name="intake-fill")
-            tasks.create_task(self._arrivals.hold(), name="intake-hold")
+            tasks.create_task(self._arrivals.hold(pulls), name="intake-hold")
             tasks.create_task(self._arrivals.refuse(), name="intake-refuse")
             tasks.create_task(self._read(prepared), name="intake-read")
             tasks.create_task(self._handle(prepared, tasks), name="intake-handle")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 
 from nats.aio.msg import Msg
 
@@ -39,7 +39,7 @@ class Arrivals:
     """Reads ahead of what is decided, so that nobody's thousands are in front of somebody else's one.
 
     The rate is measured by when the server stored a message: what could not be decided meanwhile is not held against
-    its giver. A message that is delivered again was within it before.
+    its giver. A message that is delivered again is not counted again.
     """
 
     def __init__(
@@ -100,14 +100,14 @@ class Arrivals:
         if self._over is not None:
             await self._over.run()
 
-    async def hold(self) -> None:
-        """Tell the server of what waits or is decided here that it is seen to, or it would deliver it again; until
-        cancelled."""
+    async def hold(self, pulls: Pulls) -> None:
+        """Tell the server of what came, waits or is decided here that it is seen to, or it would deliver it again;
+        until cancelled."""
         while True:
             await asyncio.sleep(HOLD)
             held = [message for reply, message in self._in_hand.items() if reply in self._long_in_hand]
             self._long_in_hand = set(self._in_hand)
-            held += self._waiting.waited()
+            held += chain(self._waiting.waited(), pulls.arrived())  # these lie there only while it is not read on
             held += self._over.held() if self._over is not None else []
             if held:
                 await through_outages(lambda: self._bus.all_working(held))  # noqa: B023  # done before the next round
@@ -135,7 +135,7 @@ class Arrivals:
                     over.append((Address.read(message.subject), message))
         if over:
             assert self._over is not None
-            for message in await self._over.turn_away(over):
+            for message in await self._over.turn_away(over, READING):
                 self._waiting.put(giver(message)[0], message)
         self._behind = left_behind(messages[-1])
         if self._waiting:

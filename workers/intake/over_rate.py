@@ -22,6 +22,7 @@ from workers.persevering import through_outages
 from workers.requests import NO_STREAM, command_key
 
 RULE = "too_many"
+LOOP = "intake-over-rate"
 PACE = 0.1  # seconds between two rounds
 LATELY = 10.0  # seconds
 MOST_HELD = 16 << 20  # bytes of bodies, of all keys together
@@ -64,16 +65,19 @@ class OverRate:
         """What waits here to be refused."""
         return [one.message for one in chain.from_iterable(self._held.values())]
 
-    async def turn_away(self, messages: Sequence[tuple[Address | None, Msg]]) -> list[Msg]:
-        """Take these to be refused; returns those that HTTP accepted, which are to be decided."""
+    async def turn_away(self, messages: Sequence[tuple[Address | None, Msg]], loop: str) -> list[Msg]:
+        """Take these to be refused; returns those that HTTP accepted, which are to be decided.
+
+        It waits for servers that are away, and beats for the loop that waits for it meanwhile.
+        """
         self._in_hand |= {stored_as(message): math.inf for _, message in messages}
         try:
-            return await self._taken(messages)
+            return await self._taken(messages, loop)
         finally:
             held = {stored_as(message) for message in self.held()}
             self._known_lately(name for _, message in messages if (name := stored_as(message)) not in held)
 
-    async def _taken(self, messages: Sequence[tuple[Address | None, Msg]]) -> list[Msg]:
+    async def _taken(self, messages: Sequence[tuple[Address | None, Msg]], loop: str) -> list[Msg]:
         named: dict[UUID, list[tuple[str, Surplus]]] = {}
         found: list[tuple[str, Surplus]] = []
         for address, message in messages:
@@ -85,18 +89,18 @@ class OverRate:
                 one = Surplus(message, refusal(address, command_id, message, self._rate))
                 named.setdefault(key, []).append((address.principal, one))
         metrics.OVER_RATE.inc(len(messages))
-        accepted = await through_outages(partial(self._inbox.waiting, list(named)), loop="intake") if named else set()
+        accepted = await through_outages(partial(self._inbox.waiting, list(named)), loop=loop) if named else set()
         for key, several in named.items():
             if key not in accepted:
                 found += several
-        await self._refuse([one for principal, one in found if not self._hold(principal, one)])
+        await self._refuse([one for principal, one in found if not self._hold(principal, one)], loop)
         return [one.message for key, several in named.items() if key in accepted for _, one in several]
 
     async def run(self) -> None:
         """Refuse what is held, each key's at its rate, until cancelled."""
         share = max(math.floor(self._rate * PACE), 1)
         while True:
-            beat("intake-over-rate")
+            beat(LOOP)
             await asyncio.sleep(max(PACE, share / self._rate))
             due: list[Surplus] = []
             for principal in list(self._held):
@@ -105,7 +109,7 @@ class OverRate:
                 if not waiting:
                     del self._held[principal]
             self._bytes -= sum(len(one.message.data) for one in due)
-            await self._refuse(due)
+            await self._refuse(due, LOOP)
             self._known_lately(stored_as(one.message) for one in due)
             now = time.monotonic()
             for name in [name for name, until in self._in_hand.items() if until < now]:
@@ -131,12 +135,12 @@ class OverRate:
         """These are done with; whoever read them before the server knew of it may still ask for a while."""
         self._in_hand |= dict.fromkeys(names, time.monotonic() + LATELY)
 
-    async def _refuse(self, several: Sequence[Surplus]) -> None:
+    async def _refuse(self, several: Sequence[Surplus], loop: str) -> None:
         if not several:
             return
         told = [one.told for one in several if one.told is not None]
-        await through_outages(partial(self._bus.outcomes, told, self._clock()), loop="intake")
-        await through_outages(partial(self._acknowledge, [one.message for one in several]), loop="intake")
+        await through_outages(partial(self._bus.outcomes, told, self._clock()), loop=loop)
+        await through_outages(partial(self._acknowledge, [one.message for one in several]), loop=loop)
         metrics.answered([(one.sender.name, "refused", RULE) for one in told])
 
 
