@@ -35,7 +35,7 @@ THINGS = {
 
 @dataclass(slots=True)
 class Figures:
-    """What is printed; times in milliseconds, processor time in percent of one core."""
+    """What is printed; times in milliseconds, processor time in percent of one core, and in µs a request."""
 
     deliveries: int
     rate: float
@@ -47,6 +47,7 @@ class Figures:
     routes: dict[str, dict[str, float]]
     beside_events_per_s: int
     cpu_percent: dict[str, int]
+    cpu_us: dict[str, int]
     fill_s: float
 
 
@@ -72,9 +73,8 @@ async def measured(deliveries: int, rate: float, seconds: float, sends: float) -
             running.result()
             raise Lost("the job beside ended before the reading did")
         running.cancel()
-        busy = {name: round((used[name] - cpu[name]) / seconds * 100) for name in cpu}
-        busy["client"] = round(report.cpu_s / seconds * 100)
-        return figures(deliveries, rate, report, round(events / seconds), busy, filled)
+        busy = {name: used[name] - cpu[name] for name in cpu} | {"client": report.cpu_s}
+        return figures(deliveries, rate, seconds, report, round(events / seconds), busy, filled)
 
 
 async def settled(parts: Parts) -> tuple[str, Place]:
@@ -106,8 +106,10 @@ async def asked(order: Order) -> Report:
     return Report(**await carried_out("infra.bench_asking", order))
 
 
-def figures(deliveries: int, rate: float, report: Report, events: int, busy: dict[str, int], filled: float) -> Figures:
-    """What the requests came to."""
+def figures(
+    deliveries: int, rate: float, seconds: float, report: Report, events: int, busy: dict[str, float], filled: float
+) -> Figures:
+    """What the requests came to; `busy` is in seconds of processor time."""
     took = sorted(one for each in report.took.values() for one in each)
     return Figures(
         deliveries=deliveries,
@@ -122,7 +124,8 @@ def figures(deliveries: int, rate: float, report: Report, events: int, busy: dic
             for name, each in sorted(report.took.items())
         },
         beside_events_per_s=events,
-        cpu_percent=busy,
+        cpu_percent={name: round(spent / seconds * 100) for name, spent in busy.items()},
+        cpu_us={name: round(spent / len(took) * 1e6) for name, spent in busy.items()},
         fill_s=round(filled, 1),
     )
 
@@ -145,7 +148,7 @@ def reads(*, deliveries: int, rate: float, seconds: float, sends: float, as_json
         table.add_row(name, *(str(value) for value in one.values()))
     table.add_row("all", str(found.requests), str(found.p50_ms), str(found.p99_ms))
     console.print(table)
-    for name in ("deliveries", "rate", "max_ms", "others", "beside_events_per_s", "cpu_percent", "fill_s"):
+    for name in ("deliveries", "rate", "max_ms", "others", "beside_events_per_s", "cpu_percent", "cpu_us", "fill_s"):
         console.print(f"{name}: {getattr(found, name)}")
     if as_json:
         print(json.dumps(asdict(found)))

@@ -48,6 +48,7 @@ def test_a_short_run_of_reads_asks_every_route_and_gets_what_it_asked_for() -> N
     assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
     assert figures["beside_events_per_s"] > 0
     assert set(figures["cpu_percent"]) == {"core", "api", "nats", "postgresql", "client"}
+    assert set(figures["cpu_us"]) == set(figures["cpu_percent"])
     assert len(figures["routes"]) > 15
 
 
