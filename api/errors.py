@@ -1,6 +1,5 @@
 """Every error as a problem document (RFC 9457) that names the field and the rule."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from adapters.audience_csv import ImportRefused
 from adapters.outages import OUTAGES
-from adapters.runtime.quotas import OverQuota
+from adapters.runtime.quotas import OverQuota, wait_to_refuse
 from adapters.wire import limits_in
 from api.rules import sentence, status_of
 from domain.message import Refused
@@ -150,8 +149,9 @@ def install(app: FastAPI) -> None:
         return from_framework(error, request).response()
 
     @app.exception_handler(OverQuota)
-    async def full(_request: Request, error: OverQuota) -> JSONResponse:
-        await asyncio.sleep(error.after)
+    async def full(request: Request, error: OverQuota) -> JSONResponse:
+        if error.after:
+            await wait_to_refuse(request.scope["state"], error.after)
         return over_quota(error).response()
 
     @app.exception_handler(ClientDisconnect)

@@ -13,6 +13,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from adapters import metrics
+from adapters.runtime.quotas import REFUSAL
 from api.rules import sentence  # the problem's model would bring the whole framework into every worker
 
 MEDIA_TYPE = "application/problem+json"
@@ -21,11 +22,8 @@ COMING = 1.0  # second that a new connection's head may take before it is half a
 RATE = 4_096  # bytes of a body for which it gets a second more
 PROGRESS = 32_768  # bytes that have to be taken of an answer within its seconds
 FEW_CHUNKS, SMALL_CHUNK = 1_000, 100  # so many chunks may be smaller, on the average, than so many bytes
-MOST_FRAMES, MOST_SAID, MOST_OWED = (
-    64,
-    65_536,
-    1 << 20,
-)  # of a listener: frames a message, bytes a look, bytes not taken
+# Of a listener: frames a message, bytes a look, bytes not taken.
+MOST_FRAMES, MOST_SAID, MOST_OWED = 64, 65_536, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Taking:
         self._mark: tuple[float, int] | None = None
 
     def moved(self) -> None:
-        """It has just taken nearly all of it."""
+        """It has just taken nearly all of it: what is written next is more, and has all its seconds."""
         self._mark = None
 
     def stuck(self, left: int, now: float, seconds: float) -> bool:
@@ -86,9 +84,10 @@ class Connection(H11Protocol):
         self.limits = limits
         self.received = 0  # bytes
         self._taking = Taking()
+        self._refused = False
         self._phase: tuple[Any, Any] = (h11.IDLE, None)
         self._before = 0  # bytes received before this phase
-        self._waited = 0.0  # seconds of this phase in which we were ready to read
+        self.waited = 0.0  # seconds of this phase in which we were ready to read
         self.since = self._looked = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -103,6 +102,10 @@ class Connection(H11Protocol):
         self._taking.moved()
         super().resume_writing()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        wake_refusal(self)
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # its words are for logs
         self.refuse("malformed", 400, "bad_request", "request")
 
@@ -112,14 +115,15 @@ class Connection(H11Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether nobody works for it: it has sent no whole head, or was answered."""
-        return not self.transport.is_closing() and self._answered
+        """Whether nobody works for it: it has sent no whole head, was answered, or is refused."""
+        return self._answered or self.transport.is_closing() or refusal_of(self) is not None
 
     def half(self, now: float) -> bool:
-        """Whether it has sent a part of a head; or nothing, and is not just being made."""
+        """Whether it is refused, or has sent a part of a head; or nothing, and is not just being made."""
         begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
         cycle: Any = self.cycle  # None before the first request
-        return begun or (cycle is None and now - self.since > COMING)
+        refused = self._refused or (refusal_of(self) is not None and not self._answered)
+        return refused or begun or (cycle is None and now - self.since > COMING)
 
     def look(self, now: float) -> None:
         """End it if its other end takes too long."""
@@ -133,24 +137,25 @@ class Connection(H11Protocol):
     def _wait(self, now: float, elapsed: float) -> None:
         theirs, limits = self.conn.their_state, self.limits
         if (theirs, self.cycle) != self._phase:
-            self._phase, self.since, self._before, self._waited = (theirs, self.cycle), now, self.received, 0.0
+            self._phase, self.since, self._before, self.waited = (theirs, self.cycle), now, self.received, 0.0
         elif theirs is h11.IDLE and now - self.since > limits.head:
             if self.received == self._before:
                 self.end("idle")
             else:
                 self.refuse("head", 408, "too_slow", "request")
         elif theirs is h11.SEND_BODY:
-            self._waited += 0.0 if self.flow.read_paused else elapsed
+            self.waited += 0.0 if self.flow.read_paused else elapsed
             allowed = limits.body + (self.received - self._before) / RATE
             if self._answered and now - self.since > limits.unread:
                 self.end("unread")
-            elif self._waited > allowed or now - self.since > limits.whole:
+            elif self.waited > allowed or now - self.since > limits.whole:
                 self.refuse("body", 408, "too_slow", "body")
 
     def _admit(self) -> None:
-        """Make room: whoever sent half a request has to go, else who was answered, first who let us wait longest.
+        """Make room: whoever sent half a request or is refused has to go, else who was answered, first who let us wait
+        longest.
 
-        Of half requests several go at once: looking at all connections for each that comes would cost everybody.
+        Of these halves several go at once: looking at all connections for each that comes would cost everybody.
         """
         crowd = self.connections
         if len(crowd) <= self.limits.connections:
@@ -159,7 +164,7 @@ class Connection(H11Protocol):
             crowd = {one for one in crowd if address(one) == address(self)}
             if len(crowd) <= self.limits.per_address:
                 return
-        waiting = [one for one in crowd if isinstance(one, Connection) and one is not self and one.idle]
+        waiting = [one for one in crowd if isinstance(one, Connection | Listener) and one is not self and one.idle]
         now = self.loop.time()
         halves = sorted((one for one in waiting if one.half(now)), key=lambda one: one.since)
         if halves:
@@ -169,20 +174,24 @@ class Connection(H11Protocol):
             min(waiting, key=lambda one: one.since).end("crowded")
         else:
             self.refuse("crowded", 503, "no_room", "server", maximum=self.limits.connections)
+            self.connections.discard(self)  # a new connection takes so few bytes
 
     def end(self, why: str) -> None:
         """Close it at once, whatever it was about."""
-        metrics.connection_ended(why)
-        self._leave()
+        self._leave(why)
+        self.connections.discard(self)
         self.transport.abort()
 
     def refuse(self, why: str, status: int, rule: str, field: str, **params: int) -> None:
-        """Answer with a problem, and close it; without one when another answer has begun."""
+        """Answer with a problem, and close it; without one when another answer has begun.
+
+        It counts, and is looked at, until all that was written to it is taken: that may be an answer of before, too.
+        """
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.end(why)
             return
-        metrics.connection_ended(why)
-        self._leave()
+        self._leave(why)
+        self._refused = True
         title = HTTPStatus(status).phrase
         document = {"type": f"urn:drumline:rule:{rule}", "title": title, "status": status, "rule": rule, "field": field}
         body = orjson.dumps({**document, "detail": sentence(rule, params, field), "params": params})
@@ -191,9 +200,9 @@ class Connection(H11Protocol):
         self.transport.write(head.encode() + body)
         self.transport.close()
 
-    def _leave(self) -> None:
-        """Whoever works for it is to notice, and it counts no more."""
-        self.connections.discard(self)
+    def _leave(self, why: str) -> None:
+        """Whoever works for it is to notice."""
+        metrics.connection_ended(why)
         if not self._answered:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -202,6 +211,19 @@ class Connection(H11Protocol):
 def address(connection: object) -> object:
     """Where a connection comes from, without the port."""
     return (getattr(connection, "client", None) or (None,))[0]
+
+
+def refusal_of(connection: object) -> asyncio.Event | None:
+    """What ends the wait for a refusal, if the request is one that is refused."""
+    scope = getattr(connection, "scope", None)  # there is none before the first request
+    found: asyncio.Event | None = scope["state"].get(REFUSAL) if scope else None
+    return found
+
+
+def wake_refusal(connection: object) -> None:
+    """A connection is lost: nobody is to wait to refuse it."""
+    if (refusal := refusal_of(connection)) is not None:
+        refusal.set()
 
 
 class Listener(WebSocketsSansIOProtocol):
@@ -224,6 +246,19 @@ class Listener(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         self._taking.moved()
         super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        wake_refusal(self)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is refused; nobody else's place is free for others."""
+        return refusal_of(self) is not None and not self.transport.is_closing()
+
+    def half(self, now: float) -> bool:  # noqa: ARG002  # as of any connection
+        """Whether it is refused: it goes with the half requests."""
+        return self.idle
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.transport.is_closing() and not self.handshake_complete:  # it left in the middle: that is no error

@@ -1,16 +1,19 @@
 """What each key and each workspace may hold only so much of at once: requests, bodies, uploads, streams."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 from adapters import metrics
 from domain.message import Actor, PrincipalId, WorkspaceId
 
 REFUSALS = 20.0  # a second, of one key
 LATEST = 5.0  # seconds after which a refusal is told in any case
+REFUSAL = "refusal"  # in a request's state, while it waits to be refused: what ends the wait
 
 
 class OverQuota(Exception):
@@ -26,6 +29,14 @@ class OverQuota(Exception):
         self.of = of
         self.most = most
         self.after = after
+
+
+async def wait_to_refuse(state: MutableMapping[str, Any], seconds: float) -> None:
+    """Let a request wait for its refusal; meanwhile its connection is one that may be ended to make room."""
+    left = state[REFUSAL] = asyncio.Event()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await left.wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,23 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from adapters.metrics import REGISTRY
+from adapters.runtime import quotas
 from adapters.runtime.quotas import Bounds, Quota
 from api import middleware
 from domain.message import Role
+from infra.connections import Limits
+from infra.serving import configured
 from projections.apply import ReadModels
 from tests.adapters.files import TEXT
-from tests.api.house import QUOTA, House, Tenant
+from tests.api.house import QUOTA, House, Server, Tenant, free_port
 from tests.waiting import until
 
+UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+UPGRADE += "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -68,6 +75,52 @@ def test_a_key_and_a_workspace_hold_only_so_many(
         wait(tenant, lambda: counted.held == 4)
         assert asked(house.tenant(created=False), Role.AUTHOR) == (503, "no_room")
     wait(tenant, lambda: counted.held == 0)
+
+
+@pytest.mark.parametrize("more", ["", UPGRADE])
+def test_who_waits_for_a_refusal_makes_room_for_others(
+    house: House, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    monkeypatch.setattr(house.services.quotas.streams, "bounds", Bounds(key=2, workspace=2, all=10))
+    monkeypatch.setattr(quotas, "REFUSALS", 1 / 600)
+    monkeypatch.setattr(quotas, "LATEST", 600.0)
+    requests = house.services.quotas.requests
+    head = f"GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tenant.keys[Role.AUTHOR]}\r\n"
+    listen, refused_later = f"{head}\r\n".encode(), f"{head}{more}\r\n".encode()
+    other = {"Authorization": f"Bearer {house.tenant(created=False).keys[Role.AUTHOR]}", "Connection": "close"}
+
+    async def held() -> None:
+        before, refusals, (port, listening) = requests.held, refused("streams"), free_port()
+        server = Server(configured(house.app, Limits(20, 12), log_level="critical"))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await server.up.wait()
+        ends = []
+        try:
+            for status in (b"200", b"200", b"429"):
+                ends.append(await asyncio.open_connection("127.0.0.1", port))
+                ends[-1][1].write(listen)
+                assert status in await ends[-1][0].readline()
+            ends[-1][1].write(listen)  # whoever was refused at once waits for the next
+            for _ in range(9):
+                ends.append(await asyncio.open_connection("127.0.0.1", port))
+                ends[-1][1].write(refused_later)
+            await until(lambda: refused("streams") == refusals + 11)
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=other) as client:
+                for _ in range(3):
+                    assert (await client.get("/v1/jobs")).status_code == 200
+        finally:
+            for _, writer in ends:
+                writer.close()
+            await until(lambda: requests.held == before)  # nobody waits to refuse who has left
+            server.should_exit = True
+            await serving
+
+    house.run(held())
+
+
+def refused(quota: str) -> float:
+    """How often a key was refused as one that holds too much."""
+    return REGISTRY.get_sample_value("drumline_quota_refusals_total", {"quota": quota, "of": "key"}) or 0.0
 
 
 def test_room_for_a_file_is_kept_before_its_bytes_and_freed_when_they_do_not_come(house: House, tenant: Tenant) -> None:

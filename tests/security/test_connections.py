@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -42,6 +42,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
                 yield bytes(1 << 20)
 
         await StreamingResponse(much())(scope, receive, send)
+        return
+    if scope["path"] == "/large":
+        await PlainTextResponse(bytes(16 << 20))(scope, receive, send)
         return
     with contextlib.suppress(ClientDisconnect):
         size = 0 if scope["path"] == "/unread" else len(await request.body())
@@ -81,6 +84,18 @@ class Ground:
         other = await self.connected()
         other.say(data)
         return await other.rest()
+
+    async def unread(self, data: bytes) -> Connection:
+        """The server's end of a connection whose other end says something, and reads nothing."""
+        connections = self.server.server_state.connections
+        before = set(connections)
+        other = await self.connected()
+        other.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's has it
+        other.say(data)
+        await until(lambda: any(one.transport.get_write_buffer_size() for one in connections - before))
+        (connection,) = connections - before
+        assert isinstance(connection, Connection)
+        return connection
 
     async def lives(self) -> None:
         assert (await self.asked(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).endswith(b"\r\n\r\n0")
@@ -148,11 +163,16 @@ async def test_a_body_that_nobody_needs_is_not_waited_for() -> None:
 async def test_a_slow_body_that_keeps_its_rate_is_taken() -> None:
     async with serving() as ground:
         other = await ground.connected()
-        other.say(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 12000\r\n\r\n")
-        for _ in range(12):
-            other.say(bytes(1_000))
-            await asyncio.sleep(0.1)  # so slow
-        assert (await other.rest()).endswith(b"\r\n\r\n12000")
+        await until(lambda: bool(ground.server.server_state.connections))
+        (connection,) = ground.server.server_state.connections
+        assert isinstance(connection, Connection)
+        made = connection.since
+        other.say(POST % b"")
+        await until(lambda: connection.since > made)
+        other.say(bytes(99_999))  # which gives it 24 s
+        await until(lambda: connection.waited > QUICK.body)
+        other.say(b"\0")
+        assert await asyncio.wait_for(other.reader.readuntil(b"\r\n\r\n100000"), 10)
 
 
 async def test_who_does_not_take_the_answer_is_ended() -> None:
@@ -162,6 +182,29 @@ async def test_who_does_not_take_the_answer_is_ended() -> None:
         await asyncio.wait_for(other.reader.readexactly(10), 10)
         other.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's has it
         await until(lambda: not ground.server.server_state.connections)
+
+
+async def test_who_takes_neither_the_answer_nor_the_refusal_counts_until_it_is_ended() -> None:
+    async with serving(replace(QUICK, head=0.1, answer=3.0)) as ground:
+        connection = await ground.unread(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        answered = connection.loop.time()
+        await until(lambda: connection.since > answered)
+        ground.others[-1].say(b"GET / HT")
+        await until(connection.transport.is_closing)  # the half request was refused
+        assert connection in ground.server.server_state.connections
+        file = connection.transport.get_extra_info("socket")
+        await until(lambda: file.fileno() == -1, 10)
+        assert connection not in ground.server.server_state.connections
+
+
+@pytest.mark.parametrize("after", [b"\r\n", b"Connection: close\r\n\r\n", b"\r\nGET / HT", b"\r\nnonsense\r\n\r\n"])
+async def test_who_takes_no_answer_makes_room(after: bytes) -> None:
+    async with serving(Limits(connections=40, per_address=3, head=0.6)) as ground:
+        for _ in range(3):
+            connection = await ground.unread(b"GET /large HTTP/1.1\r\nHost: x\r\n" + after)
+            await until(lambda: connection.idle)  # noqa: B023  # it is waited for before the next
+        await ground.lives()
+        assert len(ground.server.server_state.connections) <= 3
 
 
 async def test_who_waits_longest_for_nothing_makes_room_and_who_is_answered_stays() -> None:
