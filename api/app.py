@@ -41,7 +41,6 @@ from api.auth import require_access
 from api.deps import Services
 from api.lists import ONLY_KNOWN
 from api.middleware import DeclaredLimits, Observed, SafeHeaders
-from api.room import WhenFull
 from api.uploads import UPLOAD_LIMIT
 
 LARGEST_BODY = 1_000_000  # bytes; the broker takes 1,048,576 with its headers
@@ -129,7 +128,6 @@ def create(services: Services) -> FastAPI:
     errors.install(app)
     docs.install(app)
     openapi.install(app, DESCRIPTION)
-    app.add_middleware(WhenFull)
     app.add_middleware(DeclaredLimits, usual=LARGEST_BODY, special=LARGER, below={media.router.prefix: media.LARGEST})
     app.add_middleware(SafeHeaders)
     app.add_middleware(Observed)

@@ -1,12 +1,13 @@
 """Bodies on their way in: only so many of a key, of a workspace and in all, for each takes memory meanwhile."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from api.auth import Caller
 from api.deps import Given, Services
+from api.room import KEEPING
 
 
 async def whole(request: Request) -> bytes:
@@ -16,8 +17,8 @@ async def whole(request: Request) -> bytes:
         return await request.body()
 
 
-async def uploading(actor: Caller, services: Given) -> AsyncIterator[None]:
-    """A place for a file on its way in. Raises OverQuota."""
+async def uploading(actor: Caller, services: Given, _room: Annotated[None, KEEPING]) -> AsyncIterator[None]:
+    """A place for a file on its way in. Raises OverQuota, ApiError."""
     with services.quotas.uploads.hold(actor):
         yield
 

@@ -17,6 +17,7 @@ from api.errors import ApiError, not_found
 from api.media import EXAMPLE as FILE
 from api.media import ID, LARGEST, PUTTING, File, Putting, stream_of
 from api.openapi import answers, problems
+from api.room import KEEPING
 
 CHUNK = "application/offset+octet-stream"
 VERSION = "1.0.0"
@@ -76,6 +77,7 @@ def told(services: Given, response: Response, upload: Upload, media: MediaRecord
 @router.post(
     "",
     status_code=201,
+    dependencies=[KEEPING],
     responses=answers(201, "Begun: its address is in `Location`.", BEGUN) | problems(*PUTTING, 412),
 )
 async def begin_upload(

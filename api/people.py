@@ -18,6 +18,7 @@ from api.lookups import Body, body
 from api.openapi import REFERENCE, answers, problems
 from api.recipients import EXAMPLE as CONSENT
 from api.recipients import Recipient, read_number
+from api.room import KEEPING
 from domain.attributes import NAME
 from domain.filter_language import LONGEST_FILTER, TAG
 from domain.message import Actor, Role
@@ -173,7 +174,7 @@ def takes(model: type[Body], example: Any, answer: Any, *more: int, status: int 
     }
 
 
-@router.post("", **takes(NewPerson, NEW, EXAMPLE, 409, 507, status=201))
+@router.post("", dependencies=[KEEPING], **takes(NewPerson, NEW, EXAMPLE, 409, 507, status=201))
 async def add_person(actor: Writing, services: Given, said: Annotated[NewPerson, Depends(body(NewPerson))]) -> Person:
     """Add somebody; the same again is the same person. It is no consent: that is recorded apart."""
     number, country = read_number(said.number, said.country)
@@ -205,7 +206,7 @@ async def get_person(recipient_id: UUID, actor: Seeing, services: Given) -> Pers
     return await person_of(services, actor, recipient_id)
 
 
-@router.put("/{recipient_id}", **takes(Words, WORDS, EXAMPLE, 404, 507))
+@router.put("/{recipient_id}", dependencies=[KEEPING], **takes(Words, WORDS, EXAMPLE, 404, 507))
 async def change_person(
     recipient_id: UUID, actor: Writing, services: Given, said: Annotated[Words, Depends(body(Words))]
 ) -> Person:

@@ -16,6 +16,7 @@ from api.errors import ApiError, not_found
 from api.lookups import Body, body
 from api.openapi import COMMAND_ID, COMMANDING, answers, example_of, problems
 from api.people import MOST_ITEMS, Cursor, Seeing, Writing, takes
+from api.room import KEEPING
 from domain.attributes import AttributeKind
 from domain.filter_language import LONGEST_FILTER
 from domain.message import Refused, derive
@@ -129,7 +130,7 @@ async def list_attributes(actor: Seeing, services: Given) -> Attributes:
 Name = Annotated[str, Path(description="The variable's name.", examples=["spent"], max_length=100)]
 
 
-@attributes.put("/{name}", **takes(Declaration, {"kind": "number"}, {"items": [SPENT]}, 507))
+@attributes.put("/{name}", dependencies=[KEEPING], **takes(Declaration, {"kind": "number"}, {"items": [SPENT]}, 507))
 async def declare_attribute(
     name: Name, actor: Writing, services: Given, said: Annotated[Declaration, Depends(body(Declaration))]
 ) -> Attributes:
@@ -177,7 +178,11 @@ async def get_segment(segment_id: UUID, actor: Seeing, services: Given) -> Segme
     return Segment.model_validate(found)
 
 
-@kept.put("/{segment_id}", **takes(Kept, {"title": EXAMPLE["title"], "filter": FILTER}, EXAMPLE, 409))
+@kept.put(
+    "/{segment_id}",
+    dependencies=[KEEPING],
+    **takes(Kept, {"title": EXAMPLE["title"], "filter": FILTER}, EXAMPLE, 409, 507),
+)
 async def keep_segment(
     segment_id: UUID, actor: Writing, services: Given, said: Annotated[Kept, Depends(body(Kept))]
 ) -> Segment:
@@ -202,7 +207,7 @@ def chosen() -> dict[str, Any]:
     asked = {"schema": Choice.model_json_schema(), "example": {"title": "Autumn", "filter": FILTER}}
     return {
         "status_code": 202,
-        "dependencies": [Depends(Giver(CHOOSE))],
+        "dependencies": [Depends(Giver(CHOOSE)), KEEPING],
         "responses": {
             200: {"model": ChoiceAnswer, "description": "Applied (with `Prefer: wait=N`).", "content": content},
             202: {"model": ChoiceAnswer, "description": "Chosen; its command is accepted.", "content": content},
