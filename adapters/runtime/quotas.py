@@ -57,6 +57,7 @@ class Quota:
         self._keys: Counter[PrincipalId] = Counter()
         self._workspaces: Counter[WorkspaceId] = Counter()
         self.held = 0
+        metrics.HELD.labels(name).set_function(lambda: self.held)  # counted when it is asked for, not at each request
         self._refused: dict[PrincipalId, float] = {}  # when the next refusal is to be told
 
     def take(self, actor: Actor) -> None:
@@ -86,11 +87,9 @@ class Quota:
     def hold(self, actor: Actor) -> Iterator[None]:
         """Hold one meanwhile. Raises OverQuota."""
         self.take(actor)
-        metrics.HELD.labels(self.name).inc()
         try:
             yield
         finally:
-            metrics.HELD.labels(self.name).dec()
             self.give_back(actor)
 
     def _over(self, actor: Actor, of: str, most: int) -> OverQuota:
