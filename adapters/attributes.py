@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import metrics
 from adapters.vault import LOCK_NOW, Vault
 from domain.attributes import MOST, NAME, TAKEN, AttributeKind
 from domain.message import Refused, WorkspaceId
@@ -39,8 +40,10 @@ class Declared:
 class Attributes:
     """The attributes of all workspaces."""
 
-    def __init__(self, pool: AsyncConnectionPool, vault: Vault) -> None:
+    def __init__(self, pool: AsyncConnectionPool, vault: Vault, most: int = MOST) -> None:
+        """`most`: that a workspace may declare."""
         self._pool = pool
+        self._most_attributes = most
         self._vault = vault
 
     async def attributes(self, workspace: WorkspaceId) -> list[Declared]:
@@ -58,8 +61,9 @@ class Attributes:
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(COUNTING, [workspace])
             row = await (await connection.execute(COUNT, [workspace, name])).fetchone()
-            if row is not None and row[0] >= MOST:
-                raise Refused("too_many", field="name", maximum=MOST)
+            if row is not None and row[0] >= self._most_attributes:
+                metrics.OVER_QUOTA.labels("attributes", "workspace").inc()
+                raise Refused("too_many", field="name", maximum=self._most_attributes)
             await connection.execute(DECLARE, {"workspace": workspace, "name": name, "kind": kind})
 
     async def withdraw(self, workspace: WorkspaceId, name: str) -> bool:

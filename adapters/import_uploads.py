@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import metrics
 from adapters.sealing import Sealing
 from domain.message import Refused, WorkspaceId
 
@@ -49,6 +50,7 @@ class Upload:
             cursor = await connection.execute(WAITING, {"workspace": self._workspace, "fresh": FRESH})
             row = await cursor.fetchone()
             if row is not None and row[0] >= most:
+                metrics.OVER_QUOTA.labels("imports", "workspace").inc()
                 raise Refused("imports_waiting", field="file", maximum=most)
             await connection.execute(BEGIN, [self.id, self._workspace])
 

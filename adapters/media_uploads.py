@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import metrics
 from adapters.media import Media, MediaGone, MediaRecord, cut
 from adapters.media_kinds import FIELD
 from adapters.media_store import SegmentMissing, Store
@@ -98,6 +99,7 @@ class Uploads:
             await self._media.reserve(connection, workspace, size)
             row = await (await connection.execute(OPEN, [workspace])).fetchone()
             if row is not None and row[0] >= self._most:
+                metrics.OVER_QUOTA.labels("uploads_open", "workspace").inc()
                 raise Refused("too_many_open", field="Upload-Length", maximum=self._most)
             return await asked(connection, BEGIN, [uuid4(), workspace, size])
 

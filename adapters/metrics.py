@@ -72,7 +72,7 @@ APPENDED = counter("append_items_total", "Decisions that the log's writer judged
 APPEND_ITEMS = histogram("append_batch_items", "Decisions that shared one transaction of the log.", ITEMS)
 APPEND_SECONDS = histogram("append_batch_duration_seconds", "One transaction of the log, with its commit.", SECONDS)
 READ = counter("log_events_total", "Events that a reader of the log has taken in.", "reader")
-OVER_RATE = counter("commands_over_rate_total", "Commands on the bus that came faster than their key's rate.")
+OVER_RATE = counter("commands_over_rate_total", "Commands that came faster than their key's rate.")
 BURIED = counter("buried_messages_total", "Messages put aside that nobody could handle, by the reason.", "reason")
 NOT_KEPT = counter(
     "dead_letters_not_kept_total", "Messages put aside whose body was not kept, for a quota was reached.", "reason"

@@ -14,11 +14,13 @@ from psycopg import AsyncConnection, sql
 from psycopg.errors import QueryCanceled
 from psycopg_pool import AsyncConnectionPool
 
+from adapters import metrics
 from adapters.attributes import Attributes
 from adapters.filter_sql import Condition
 from adapters.runtime.turns import Turns
 from adapters.sealing import Sealing
 from adapters.vault import Vault
+from domain.attributes import MOST
 from domain.filter_language import parse
 from domain.filters import Filter
 from domain.message import Digest, Refused, WorkspaceId
@@ -105,9 +107,17 @@ class Segments(Attributes):
     """Filters of a workspace, and whom they find."""
 
     def __init__(
-        self, pool: AsyncConnectionPool, vault: Vault, sealing: Sealing, clock: Callable[[], datetime]
+        self,
+        pool: AsyncConnectionPool,
+        vault: Vault,
+        sealing: Sealing,
+        clock: Callable[[], datetime],
+        most: int = MOST_SEGMENTS,
+        most_attributes: int = MOST,
     ) -> None:
-        super().__init__(pool, vault)
+        """`most`: that a workspace may keep."""
+        super().__init__(pool, vault, most_attributes)
+        self._most = most
         self._sealing = sealing
         self._clock = clock
         self._counting, self._choosing = Turns(COUNTING, COUNTING // 2), Turns(CHOOSING, CHOOSING // 2)
@@ -203,8 +213,9 @@ class Segments(Attributes):
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(KEEPING, [workspace])
             row = await (await connection.execute(KEPT, [workspace, segment_id])).fetchone()
-            if row is not None and row[0] >= MOST_SEGMENTS:
-                raise Refused("too_many", field="segment_id", maximum=MOST_SEGMENTS)
+            if row is not None and row[0] >= self._most:
+                metrics.OVER_QUOTA.labels("segments", "workspace").inc()
+                raise Refused("too_many", field="segment_id", maximum=self._most)
             return bool((await connection.execute(PUT, values)).rowcount)
 
     async def page(self, workspace: WorkspaceId, behind: int | None, limit: int) -> list[Segment]:

@@ -14,7 +14,7 @@ import orjson
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from adapters import tracing, wire
+from adapters import metrics, tracing, wire
 from adapters.bus import CommandsFull
 from adapters.cloudevents import Address
 from adapters.command_limits import MAX_BODY
@@ -243,6 +243,7 @@ def require_rate(rates: Rates, actor: Actor) -> None:
     """Raise ApiError when a key gives more commands than its rate; none of it is looked at then."""
     now = time.monotonic()
     if not rates.take(actor.id, now):
+        metrics.OVER_RATE.inc()
         seconds = math.ceil(rates.seconds_until(actor.id, now))
         headers = {"Retry-After": str(max(seconds, 1))}
         raise ApiError(429, "too_many", "actor", params={"maximum": math.floor(rates.rate)}, headers=headers)

@@ -96,9 +96,8 @@ class Facts:
     settled: bool = True  # whether it may be believed again
     frozen: Frozen | None = None  # only for a submission
     imported: Digest | None = None  # only for an import or a choice: the digest of the rows that lie in the vault
-    held: bool = (
-        False  # only for what is decided of a person: whether the workspace knows them, by its vault or its log
-    )
+    # Only for what is decided of a person: whether the workspace knows them, by its vault or its log.
+    held: bool = False
 
     def state(self, stream: StreamId, initial: "S") -> "S":
         """Another aggregate's state, or `initial` when that stream does not exist."""

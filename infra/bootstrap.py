@@ -51,7 +51,7 @@ from infra.deploy import addresses
 from infra.disk import disk_of
 from infra.media import MediaParts, media_parts
 from infra.profiles import Profiles
-from infra.quotas import limits_of, quotas_of
+from infra.quotas import limits_of, quotas_of, segments_of
 from infra.serving import Server, configured
 from infra.settings import Settings
 from projections.apply import ReadModels
@@ -243,7 +243,7 @@ def api(parts: Parts) -> dict[str, Run]:
         feed=feed,
         clock=clock,
         people=PhoneBook(parts.pool, parts.vault, parts.sealing),
-        segments=Segments(parts.pool, parts.vault, parts.sealing, clock),
+        segments=Segments(parts.pool, parts.vault, parts.sealing, clock, *segments_of(parts.settings)),
         inbound=Inbound(parts.pool, parts.sealing, parts.vault),
         rates=Rates(parts.settings.command_rate),
         dead=DeadLetters(parts.pool, parts.contents, parts.bus, clock),

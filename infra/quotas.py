@@ -21,3 +21,8 @@ def quotas_of(settings: Settings) -> Quotas:
 def limits_of(settings: Settings) -> Limits:
     """How many connections there may be."""
     return Limits(connections=settings.connections_max, per_address=settings.connections_per_address)
+
+
+def segments_of(settings: Settings) -> tuple[int, int]:
+    """How many segments a workspace may keep, and how many attributes it may declare."""
+    return settings.segments_max, settings.attributes_max

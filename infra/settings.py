@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     uploads_max: Most = Field(24, description="Files that all send at once.")
     uploads_open: Most = Field(1_000, description="Uploads in chunks that a workspace may have begun.")
     imports_waiting: Most = Field(20, description="Lists of a workspace that are uploaded or wait to be imported.")
+    segments_max: Most = Field(1_000, description="Segments that a workspace may keep.")
+    attributes_max: Most = Field(30, description="Attributes that a workspace may declare.")
     streams_per_key: Most = Field(20, description="Event streams that one key has open at once.")
     streams_per_workspace: Most = Field(100, description="Event streams that one workspace has open at once.")
     streams_max: Most = Field(500, description="Event streams that are open at once.")

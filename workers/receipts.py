@@ -25,9 +25,8 @@ LOOK_AGAIN = (
     20.0,
 )  # seconds: a send of a former process may be one that the reactors are yet to tell of
 RECEIPTS = {Ack.SENT: Receipt.SENT, Ack.DELIVERED: Receipt.DELIVERED, Ack.READ: Receipt.READ}
-Arrived = tuple[
-    WorkspaceId, str, Receipt, int
-]  # whose page tells it, about which message, and how often it was looked up
+# Whose page tells it, about which message, and how often it was looked up.
+Arrived = tuple[WorkspaceId, str, Receipt, int]
 RANK = {Receipt.SENT: 0, Receipt.DELIVERED: 1, Receipt.READ: 2}
 
 

@@ -52,9 +52,8 @@ class CatchingUp:
     async def _look(self, page: Page) -> None:
         begun = time.time()
         try:
-            with contextlib.suppress(
-                PlaywrightError, TimeoutError
-            ):  # the watcher tells of a page that is gone or hangs
+            # The watcher tells of a page that is gone or hangs.
+            with contextlib.suppress(PlaywrightError, TimeoutError):
                 await self._catch_up(page, begun)
         except Exception:
             log.exception("catching up failed")

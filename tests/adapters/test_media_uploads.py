@@ -18,6 +18,7 @@ from domain.content import MediaKind
 from domain.message import Refused
 from tests.adapters.files import TEXT, image, movie
 from tests.adapters.vaulted import HERE, MASTER, PEPPER, THERE
+from tests.refusals import over_quota
 
 LIMITS = Limits(dict.fromkeys(MediaKind, 20_000_000), quota=30_000_000)
 LARGE = movie(data=2 * SEGMENT + 1_000)
@@ -68,6 +69,15 @@ async def test_chunks_become_the_media_that_one_piece_would_have(house: House) -
     assert "uploads" not in house.files()
     upload, again = await house.uploads.one(HERE, begun.id)
     assert (upload.offset, again) == (len(data), became)
+
+
+async def test_a_workspace_has_only_so_many_begun(house: House) -> None:
+    store, before = Directory(house.root / "media"), over_quota("uploads_open")
+    uploads = Uploads(house.pool, Sealing(MASTER, PEPPER), store, house.media, timedelta(days=1), most=1)
+    await uploads.begin(HERE, 10)
+    with pytest.raises(Refused, match="too_many_open"):
+        await uploads.begin(HERE, 10)
+    assert over_quota("uploads_open") == before + 1
 
 
 async def test_what_came_before_a_connection_broke_is_kept(house: House) -> None:

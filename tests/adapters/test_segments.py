@@ -13,6 +13,7 @@ from adapters.vault import Entry
 from domain.attributes import MOST, AttributeKind
 from domain.message import Refused, WorkspaceId
 from tests.adapters.vaulted import HERE, NOW, THERE, Vaulted, vaulted
+from tests.refusals import over_quota
 
 # number, country, fields, tags
 PEOPLE: Sequence[tuple[str, str | None, dict[str, str], list[str]]] = [
@@ -234,8 +235,10 @@ async def test_a_declaration_has_a_plain_name_of_its_own_and_there_are_not_too_m
             await book.segments.declare(HERE, name, AttributeKind.TEXT)
     for place in range(MOST - len(KINDS)):
         await book.segments.declare(HERE, f"more{place}", AttributeKind.TEXT)
+    before = over_quota("attributes")
     with pytest.raises(Refused, match="too_many"):
         await book.segments.declare(HERE, "one_more", AttributeKind.TEXT)
+    assert over_quota("attributes") == before + 1
     await book.segments.declare(HERE, "city", AttributeKind.TEXT)
 
 
@@ -269,6 +272,14 @@ async def test_what_takes_too_long_is_guessed_from_one_in_64_and_says_how_far_it
         await book.segments.choose(HERE, audience := uuid4(), slow)
     monkeypatch.undo()
     assert (await book.segments.choose(HERE, audience, "tag = vip")).count == 2  # nothing was left of it
+
+
+async def test_a_workspace_keeps_only_so_many_filters(book: Book) -> None:
+    few, before = Segments(book.v.pool, book.v.vault, book.v.sealing, lambda: NOW, 1), over_quota("segments")
+    assert await few.keep(HERE, uuid4(), "Everybody", "")
+    with pytest.raises(Refused, match="too_many"):
+        await few.keep(HERE, uuid4(), "Everybody", "")
+    assert over_quota("segments") == before + 1
 
 
 async def test_filters_are_kept_sealed_listed_and_dropped(book: Book) -> None:

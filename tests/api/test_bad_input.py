@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from adapters.command_limits import MAX_BODY
+from adapters.metrics import REGISTRY
 from domain.message import Role
 from domain.rates import Rates
 from tests.api.house import House, Tenant, csv_of, problem_in
@@ -144,12 +145,14 @@ def test_a_command_of_64_kb_is_read_and_refused_for_what_is_wrong_with_it_and_a_
 def test_a_key_over_its_rate_of_commands_is_told_when_to_come_again(tenant: Tenant) -> None:
     state, services = tenant.house.app.state, tenant.house.services
     state.services = replace(services, rates=Rates(0.5))
+    before = REGISTRY.get_sample_value("drumline_commands_over_rate_total") or 0.0
     try:
         answers = [tenant.ask("POST", "/v1/campaigns", json=NEW) for _ in range(3)]
     finally:
         state.services = services
     answer = next(one for one in answers if one.status_code == 429)
     assert asked(problem_in(answer)) == (429, "too_many", "actor")
+    assert REGISTRY.get_sample_value("drumline_commands_over_rate_total") > before  # type: ignore[operator]  # it exists
     assert 1 <= int(answer.headers["Retry-After"]) <= 2
 
 

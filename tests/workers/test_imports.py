@@ -15,6 +15,7 @@ from adapters.imports import Import
 from domain.audience import AudienceImported
 from domain.message import PrincipalId, Refused, WorkspaceId
 from domain.recipient import ConsentRecorded, ConsentSource, EraseRecipient, OptOut
+from tests.refusals import over_quota
 from tests.waiting import until
 from tests.workers.import_house import AUTHOR, HERE, House, import_house
 from workers.decisions import Request
@@ -171,9 +172,10 @@ async def test_one_list_does_not_hold_up_the_next(house: House) -> None:
 
 
 async def test_workspaces_take_turns_and_none_has_too_many_waiting(house: House) -> None:
-    mine = [await house.give(b"x") for _ in range(MOST_WAITING)]
+    mine, before = [await house.give(b"x") for _ in range(MOST_WAITING)], over_quota("imports")
     with pytest.raises(Refused, match="imports_waiting"):
         await house.imports.upload(HERE)
+    assert over_quota("imports") == before + 1
     theirs = [await house.give(b"x", workspace=WorkspaceId("elsewhere")) for _ in range(2)]
     order = []
     for _ in range(5):
