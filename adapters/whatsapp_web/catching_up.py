@@ -11,6 +11,7 @@ from pathlib import Path
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
+from adapters import metrics
 from adapters.whatsapp_web import page_values
 from adapters.whatsapp_web.notices import one_notice, told_of
 from domain.ports import Notice
@@ -52,10 +53,12 @@ class CatchingUp:
     async def _look(self, page: Page) -> None:
         begun = time.time()
         try:
-            # The watcher tells of a page that is gone or hangs.
-            with contextlib.suppress(PlaywrightError, TimeoutError):
+            with contextlib.suppress(PlaywrightError):  # the watcher tells of a page that is gone
                 await self._catch_up(page, begun)
+        except TimeoutError:
+            log.warning("catching up takes too long")
         except Exception:
+            metrics.lost("notice", "failed")  # the next look begins where this one did, and may fail like it
             log.exception("catching up failed")
         finally:
             self._next = time.monotonic() + EVERY
