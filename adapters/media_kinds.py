@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from adapters.media_audio import aac, mp3
 from adapters.media_boxes import Boxes
-from adapters.media_images import Image, read_image
+from adapters.media_images import FORMATS, Image, read_image
 from domain.content import MediaKind
 from domain.message import Refused
 
@@ -124,8 +124,8 @@ class Inspector:
 
     @property
     def pictured(self) -> bool:
-        """Whether it is an image, and will be opened."""
-        return bool(self._image)
+        """Whether it is an image, and will be opened: a small one can have many pixels, too."""
+        return (self._family or family(self._head)) in FORMATS
 
     def finish(self) -> Found:
         """What the file is, once it is whole. Opens images, which takes a while: not for an event loop."""
@@ -158,7 +158,7 @@ class Inspector:
                 self._parts.update(PARTS.findall(seen))
             case "boxes":
                 self._boxes.feed(chunk, seen)
-            case "image/jpeg" | "image/png" | "image/webp":
+            case name if name in FORMATS:
                 self._image += chunk
 
     def _within(self, known: Type | None) -> None:

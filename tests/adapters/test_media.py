@@ -1,6 +1,7 @@
 """Media lie sealed under names that their content gives, whole or not at all, each tenant's apart."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.media import SEGMENT, Limits, Media, MediaGone, MediaRecord, name, segments_of
+from adapters.media_images import Image, read_image
+from adapters.media_kinds import HEAD
 from adapters.media_opened import Opened
 from adapters.media_store import Directory
 from adapters.sealing import SealBroken, Sealing
@@ -65,6 +68,23 @@ async def test_what_was_put_in_comes_out_again(kept: Kept, data: bytes) -> None:
     found = await kept.media.put(HERE, [data])
     assert await kept.bytes_of(found) == data
     assert len(kept.files()) == segments_of(len(data))
+
+
+@pytest.mark.parametrize("chunk", [1, 100, 1 << 20])
+async def test_an_image_is_opened_in_the_pool_of_images_however_small_it_is(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    opened_in: list[str] = []
+
+    def seen(data: bytes, mimetype: str) -> Image:
+        opened_in.append(threading.current_thread().name)
+        return read_image(data, mimetype)
+
+    monkeypatch.setattr("adapters.media_kinds.read_image", seen)
+    small = image("WEBP")
+    assert len(small) < HEAD
+    await kept.media.put(HERE, [small[start : start + chunk] for start in range(0, len(small), chunk)])
+    assert [name.partition("_")[0] for name in opened_in] == ["images"]
 
 
 async def test_it_lies_sealed_where_only_its_owner_reads(kept: Kept) -> None:
