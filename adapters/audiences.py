@@ -1,6 +1,5 @@
 """Audiences as jobs need them: frozen under one hash, each recipient with an account; and the facts of a submission."""
 
-import asyncio
 import hashlib
 import struct
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +11,7 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.contents import Contents
+from adapters.runtime.pools import PARSING
 from adapters.vault import NUMBER
 from domain import campaign as campaigns
 from domain import content, wording
@@ -103,7 +103,7 @@ class Audiences:
             lacking = []
             if members and variables:
                 lacking = await (await connection.execute(MISSING, [sorted(variables), audience_id, NUMBER])).fetchall()
-        rows, head = await asyncio.to_thread(assigned, members, sorted(set(accounts)))
+        rows, head = await PARSING.run(workspace, assigned, members, sorted(set(accounts)))
         return Freeze(Frozen(head, len(rows), dict(lacking)), rows)
 
     async def freeze_one(

@@ -16,6 +16,7 @@ from adapters.imports import Import, Imports, State, Tally
 from adapters.leader import Leader, NotLeading
 from adapters.outages import OUTAGES
 from adapters.runtime.disk import Disk
+from adapters.runtime.pools import PARSING
 from domain.audience import ImportAudience
 from domain.message import Refused, derive
 from workers.consents import Consents
@@ -97,7 +98,7 @@ class ImportWorker:
         """Read it, write it, and let the audience be made of it."""
         asked, tally = self._imports.asked(one), Tally()
         pieces = self._pieces(one, tally, asyncio.get_running_loop())
-        reading = await asyncio.to_thread(Reading, pieces, asked.country, one.received_at, asked.columns)
+        reading = await PARSING.run(one.workspace, Reading, pieces, asked.country, one.received_at, asked.columns)
         await self._imports.progress(one, "reading", tally, reading.columns)
         work = Work(
             workspace=one.workspace,

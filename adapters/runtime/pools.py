@@ -91,7 +91,7 @@ def perform(work: Work) -> None:
 
 IMAGES = Pool("images", 2)  # each is a process meanwhile
 HASHING = Pool("hashing", 2)  # and sealing, of files
-PARSING = Pool("parsing", 2)  # of lists
+PARSING = Pool("parsing", 2)  # and freezing, of lists
 SEALING = Pool("sealing", 2)  # people, of whom a batch has 2,000
 FILES = Pool("files", 4)  # reading and writing them
 NAMES = Pool("names", 8)  # asking for the addresses of names: a name server may be silent

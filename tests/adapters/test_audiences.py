@@ -18,6 +18,7 @@ from domain.message import Actor, PrincipalId, Ref, Role, StreamId, WorkspaceId
 from domain.ports import Gather, Gathered
 from domain.submission import CampaignVersion, ReviseJob, SubmitJob, Version
 from tests.adapters.vaulted import HERE, THERE, Vaulted, vaulted
+from tests.busy import shared_threads_busy
 
 NORTH, SOUTH = UUID(int=1), UUID(int=2)
 LIST = b"number,name,city\n" + b"".join(b"+120255501%02d,Person %d,City\n" % (number, number) for number in range(60))
@@ -52,6 +53,12 @@ async def test_every_member_is_frozen_once_with_one_of_the_accounts(v: Vaulted) 
     assert [row.ordinal for row in freeze.rows] == list(range(1, 61))
     assert len({row.recipient_id for row in freeze.rows}) == 60
     assert {row.account_id for row in freeze.rows} == {NORTH, SOUTH}
+
+
+async def test_an_audience_is_frozen_while_the_threads_that_all_share_are_busy(v: Vaulted) -> None:
+    audience = (await imported(v)).audience_id
+    async with shared_threads_busy():
+        assert (await frozen(v, audience)).frozen.count == 60
 
 
 async def test_the_same_audience_and_accounts_always_freeze_alike(v: Vaulted) -> None:

@@ -15,6 +15,7 @@ from adapters.imports import Import
 from domain.audience import AudienceImported
 from domain.message import PrincipalId, Refused, WorkspaceId
 from domain.recipient import ConsentRecorded, ConsentSource, EraseRecipient, OptOut
+from tests.busy import shared_threads_busy
 from tests.refusals import over_quota
 from tests.waiting import until
 from tests.workers.import_house import AUTHOR, HERE, House, import_house
@@ -145,6 +146,11 @@ async def test_the_country_and_what_the_owner_says_of_columns_count(house: House
     [(_, recipient, version)] = await members(house, one)
     person = await house.vault.person(recipient, version)
     assert (person.number, dict(person.variables)) == (ANA, {})
+
+
+async def test_a_list_is_read_while_the_threads_that_all_share_are_busy(house: House) -> None:
+    async with shared_threads_busy():
+        assert (await house.imported(LIST)).state == "done"
 
 
 @pytest.mark.parametrize(
