@@ -82,7 +82,7 @@ class Inbound:
             if found is None:
                 return None
             recipient, key = found
-            message_id = derive("inbound", account, arrived.wa_id)
+            message_id = message_id_of(account, arrived)
             sealed = key.seal(f"{FIELD}-{message_id}", 0, json.dumps({"wa_id": arrived.wa_id, "text": arrived.text}))
             await connection.execute(PUT, [message_id, recipient, account, arrived.kind, moment(arrived.at), sealed])
             if arrived.lid:
@@ -149,6 +149,11 @@ class Inbound:
 
     def _lid(self, workspace: WorkspaceId, lid: str) -> bytes:
         return self._sealing.mac(workspace, "linked-id", lid.encode())
+
+
+def message_id_of(account: UUID, arrived: MessageArrived) -> UUID:
+    """Our id of a message that came in: the same one however often it is told."""
+    return derive("inbound", account, arrived.wa_id)
 
 
 def moment(seconds: float) -> datetime:

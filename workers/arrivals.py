@@ -7,7 +7,7 @@ from functools import partial
 from uuid import UUID
 
 from adapters import metrics
-from adapters.inbound import Inbound, moment
+from adapters.inbound import Inbound, message_id_of, moment
 from adapters.outages import OUTAGES
 from adapters.unplaced import Unplaced
 from domain.message import Actor, PrincipalId, Role, WaId, WorkspaceId, derive
@@ -60,12 +60,17 @@ class Arrivals:
         try:
             await through_outages(partial(self._take, arrived))
         except Exception as error:  # noqa: BLE001  # one message must not end the session, nor those after it
-            happened.failed("message", error)
+            self._failed(arrived, error)
         else:
             self._recorded[arrived.wa_id] = None
             if len(self._recorded) > REMEMBERED:
                 del self._recorded[next(iter(self._recorded))]
         self._cut = None
+
+    def _failed(self, arrived: MessageArrived, error: Exception) -> None:
+        """WhatsApp's id of it may hold a number, and ours cannot be made of everything that a page says."""
+        ours = {"message_id": message_id_of(self._account, arrived)} if arrived.wa_id.isprintable() else {}
+        happened.failed("message", error, workspace=self._workspace, account_id=self._account, **ours)
 
     async def waiting(self) -> Sequence[MessageArrived]:
         """Messages whose senders are not known yet."""
@@ -79,7 +84,7 @@ class Arrivals:
         except OUTAGES:
             raise
         except Exception as error:  # noqa: BLE001  # as above
-            happened.failed("message", error)
+            self._failed(arrived, error)
 
     async def _take(self, arrived: MessageArrived) -> bool:
         """Record a message; False when it waits for WhatsApp to tell whose it is."""

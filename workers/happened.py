@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from uuid import UUID
 
 from adapters import metrics
 from domain.account import ReportLinked, ReportReady, ReportTrouble
@@ -34,11 +35,18 @@ def heed(command: Command, outcome: Outcome) -> None:
     fact, ordinary = FACTS.get(type(command), ("", frozenset()))
     if fact and outcome.state != "applied" and outcome.rule not in ordinary:
         metrics.lost(fact, outcome.rule or outcome.state)
-        told = {"fact": fact, "rule": outcome.rule, "stream": outcome.stream}
+        told = {"fact": fact, "rule": outcome.rule, "stream": outcome.stream, **ids_of(command)}
         log.error("something that happened was refused, and is not recorded", extra=told)
 
 
-def failed(fact: str, error: Exception) -> None:
-    """Tell of a fact that can never be stored."""
+def failed(fact: str, error: Exception, **of: object) -> None:
+    """Tell of a fact that can never be stored, and what it is `of`: by ids, never in words or numbers of anybody."""
     metrics.lost(fact, "failed")
-    log.error("something that happened cannot be recorded", extra={"fact": fact, "error": type(error).__name__})
+    told = {"fact": fact, **{name: str(value) for name, value in of.items()}}
+    log.error("something that happened cannot be recorded", exc_info=error, extra=told)
+
+
+def ids_of(command: Command) -> Mapping[str, str]:
+    """Whom and what a command names by ids of ours."""
+    named = ((name, getattr(command, name)) for name in getattr(command, "__match_args__", ()))
+    return {name: str(value) for name, value in named if isinstance(value, UUID)}

@@ -86,7 +86,10 @@ class Receipts:
             await through_outages(partial(self._report, batch))
         except Exception as error:  # noqa: BLE001  # what a page says must not end the worker
             if len(batch) == 1:
-                happened.failed("receipt", error)
+                [(workspace, wa_id, receipt, _)] = batch
+                live = self._live_one(workspace, wa_id)  # WhatsApp's id is not told: a page can say anything
+                ours = {"delivery_id": live.message.delivery_id, "part": live.message.part} if live else {}
+                happened.failed("receipt", error, workspace=workspace, receipt=receipt, **ours)
                 return
             for one in batch:
                 await self._take_in([one])
@@ -115,7 +118,8 @@ class Receipts:
             raise
         except Exception as error:  # noqa: BLE001  # one receipt must not end the worker, nor the others
             if len(requests) == 1:
-                happened.failed("receipt", error)
+                [one] = requests
+                happened.failed("receipt", error, workspace=one.actor.workspace, **happened.ids_of(one.command))
                 return
             for one in requests:
                 await self._make([one])
