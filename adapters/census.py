@@ -27,7 +27,9 @@ SELECT
     (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM commands WHERE state = 'pending'),
     (SELECT count(*) FROM dead_letters WHERE state = 'dead'),
     (SELECT count(*) FROM imports WHERE ended_at IS NULL),
-    (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM imports WHERE ended_at IS NULL)
+    (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM imports WHERE ended_at IS NULL),
+    (SELECT count(*) FROM stated_consents WHERE due_at < 'infinity'),
+    (SELECT count(*) FROM stated_consents WHERE due_at = 'infinity')
 """
 
 
@@ -47,6 +49,8 @@ class Counts:
     dead: int  # letters that nobody has replayed or dropped
     imports: int  # that have not ended
     oldest_import: float  # seconds
+    consents: int  # that lists state, in pieces, and that are to be recorded
+    consents_given_up: int
 
 
 class Census:

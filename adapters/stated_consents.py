@@ -18,12 +18,14 @@ from domain.message import Actor, PrincipalId, Role, WorkspaceId
 from domain.recipient import ConsentSource
 
 PIECE = 2_000  # consents in one row
-LONGEST_PAUSE = 600  # seconds between two tries of what fails
+TRIES = 10  # that fail, in about 17 minutes; then a piece is given up until its list is given again
 USE = "stated-consents"
 
 ADD = """
 INSERT INTO stated_consents (workspace, audience_id, place, principal, roles, sealed)
-VALUES (%s, %s, %s, %s, %s, %b) ON CONFLICT DO NOTHING
+VALUES (%s, %s, %s, %s, %s, %b) ON CONFLICT (workspace, audience_id, place) DO UPDATE
+SET principal = excluded.principal, roles = excluded.roles, sealed = excluded.sealed, tries = 0, due_at = now()
+WHERE stated_consents.due_at = 'infinity'
 """
 WAITS = "SELECT 1 FROM stated_consents WHERE workspace = %s AND audience_id = %s LIMIT 1"
 # Workspaces take turns: the one that follows the last.
@@ -32,9 +34,11 @@ SELECT workspace, audience_id, place, principal, roles, sealed FROM stated_conse
 ORDER BY workspace <= %s, workspace, stated_at, audience_id, place LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 DONE = "DELETE FROM stated_consents WHERE workspace = %s AND audience_id = %s AND place = %s"
+# What is given up stays, due never.
 PUT_OFF = """
-UPDATE stated_consents SET tries = tries + 1, due_at = now() + make_interval(secs => least(power(2, tries), %s))
-WHERE workspace = %s AND audience_id = %s AND place = %s
+UPDATE stated_consents SET tries = tries + 1,
+    due_at = CASE WHEN tries + 1 < %s THEN now() + make_interval(secs => power(2, tries)) ELSE 'infinity' END
+WHERE workspace = %s AND audience_id = %s AND place = %s RETURNING due_at = 'infinity'
 """
 
 
@@ -68,7 +72,8 @@ class StatedConsents:
         self._sealing = sealing
 
     async def add(self, actor: Actor, audience_id: UUID, consents: Sequence[Consent]) -> None:
-        """Keep what a list states, all or nothing; a list that is repeated while it waits adds nothing."""
+        """Keep what a list states, all or nothing; a list that is repeated while it waits adds nothing, and what was
+        given up is tried anew."""
         async with self._pool.connection() as connection, connection.transaction():
             for place, start in enumerate(range(0, len(consents), PIECE)):
                 plain = orjson.dumps(consents[start : start + PIECE])
@@ -94,10 +99,11 @@ class StatedConsents:
             if taken is not None:
                 await connection.execute(DONE, taken.key)
 
-    async def put_off(self, stated: Stated) -> None:
-        """Try a piece again later, each time later."""
+    async def put_off(self, stated: Stated) -> bool:
+        """Try a piece again later, each time later; False when it has failed too often, and is given up."""
         async with self._pool.connection() as connection:
-            await connection.execute(PUT_OFF, [LONGEST_PAUSE, *stated.key])
+            row = await (await connection.execute(PUT_OFF, [TRIES, *stated.key])).fetchone()
+        return row is None or not row[0]
 
     def opened(self, stated: Stated) -> list[Consent]:
         """What it says. Raises SealBroken."""

@@ -77,6 +77,8 @@ HOUSE: Sequence[Family] = (
     Family("dead_letters", "Messages that nobody could handle, not yet replayed or dropped."),
     Family("imports_unfinished", "Imports that wait, or are under way."),
     Family("imports_unfinished_oldest_seconds", "Age of the oldest of them."),
+    Family("stated_consents_waiting", "Pieces of lists whose consents are to be recorded."),
+    Family("stated_consents_given_up", "Pieces of lists whose consents could not be recorded, and are not tried."),
 )
 
 
@@ -179,6 +181,8 @@ def flat(counts: Counts) -> Iterator[tuple[str, Values]]:
     yield "dead_letters", {(): counts.dead}
     yield "imports_unfinished", {(): counts.imports}
     yield "imports_unfinished_oldest_seconds", {(): counts.oldest_import}
+    yield "stated_consents_waiting", {(): counts.consents}
+    yield "stated_consents_given_up", {(): counts.consents_given_up}
 
 
 def collect(*collectors: Collector, registry: CollectorRegistry = metrics.REGISTRY) -> None:

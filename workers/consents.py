@@ -14,6 +14,7 @@ from domain.message import Actor, derive
 from domain.recipient import RecordConsent
 from projections.apply import ReadModels
 from projections.consents import standing
+from workers import happened
 from workers.decisions import Decisions, Outcome, Request
 from workers.persevering import through_outages
 
@@ -92,7 +93,9 @@ class ConsentWorker:
         except Exception as error:
             if stated is None or (isinstance(error, OUTAGES) and not to_blame(error, alone=True)):
                 raise
-            failed = {"audience": str(stated.audience_id), "error": type(error).__name__}
+            place = {"audience": str(stated.audience_id), "piece": stated.place}
+            failed = {"workspace": stated.workspace, **place, "error": type(error).__name__}
             log.error("consents of a list failed", extra=failed)  # noqa: TRY400  # its text may quote somebody
-            await self._stated.put_off(stated)  # one list's fault must not stop the others
+            if not await self._stated.put_off(stated):  # one list's fault must not stop the others
+                happened.failed("consent", error, workspace=stated.workspace, **place)
         return True
