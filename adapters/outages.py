@@ -25,9 +25,9 @@ OUTAGES: tuple[type[Exception], ...] = (
 )
 
 
-def to_blame(error: Exception, *, alone: bool) -> bool:
+def to_blame(error: Exception) -> bool:
     """Whether what was asked is at fault, although the error has an outage's class: it was too much for the server, or
-    took one message alone too long."""
+    took it too long. What was asked of several together is then to be asked of fewer."""
     if not isinstance(error, psycopg.Error):
         return False
-    return (error.sqlstate or "")[:2] in POISON or (alone and isinstance(error, psycopg.errors.QueryCanceled))
+    return (error.sqlstate or "")[:2] in POISON or isinstance(error, psycopg.errors.QueryCanceled)

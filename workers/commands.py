@@ -32,7 +32,7 @@ from workers.cases import Case, cases_of
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
 from workers.intake.arrivals import READ_TOGETHER, Arrivals
-from workers.intake.retries import LOOP, Retries, key_of
+from workers.intake.retries import Retries, key_of
 from workers.intake.stuck import Stuck
 from workers.intake.trimming import Trimming
 from workers.memory import collecting_seldom
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 BATCH = 500
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds, while a server is away
 SIDE_BY_SIDE = 2  # batches being decided or stored at once
+LOOP = "intake"
 IDLE = 5.0  # seconds without a command after which it says that it goes round
 
 
@@ -61,6 +62,7 @@ class Batch:
     reads: set[StreamId] = field(default_factory=set)
     failed: bool = False  # to be taken by key
     alone: bool = False  # one message by itself
+    loop: str = LOOP  # that it holds up
 
     def meets(self, other: "Batch") -> bool:
         """Whether one of them may write what the other reads or writes: then the later one must wait."""
@@ -106,8 +108,10 @@ class Intake:
     async def run(self) -> None:
         """Until cancelled; what is not acknowledged then is delivered again and answered from the table."""
         pulls = self._bus.pulls(COMMANDS, READ_TOGETHER)
-        await through_outages(self._stuck.look, loop="intake")  # before the queue is read, which may have killed us
-        await through_outages(self._trimming.begin, loop="intake")
+        await through_outages(
+            partial(self._stuck.look, LOOP), loop=LOOP
+        )  # before the queue is read, which may have killed us
+        await through_outages(self._trimming.begin, loop=LOOP)
         await pulls.start()
         prepared: asyncio.Queue[Batch] = asyncio.Queue(1)
         try:
@@ -140,7 +144,7 @@ class Intake:
         """Finish batches in order; those that do not meet side by side, so that one is decided while one is stored."""
         running: list[tuple[asyncio.Task[None], Batch]] = []
         while True:
-            beat("intake")
+            beat(LOOP)
             try:
                 async with asyncio.timeout(IDLE):
                     batch = await prepared.get()
@@ -173,18 +177,18 @@ class Intake:
                     await work()
             except Exception as error:  # noqa: BLE001  # one message's fault must not stop the others
                 kind, count = type(error).__name__, len(batch.messages)
-                if not isinstance(error, OUTAGES) or to_blame(error, alone=batch.alone):
+                if not isinstance(error, OUTAGES) or to_blame(error):
                     log.error("intake: a batch of %d failed: %s", count, kind)  # noqa: TRY400  # its text may quote somebody
                     return False
                 log.warning("intake waits: %s", kind)
-                beat(LOOP if batch.alone else "intake")
+                beat(batch.loop)
                 await self._wait(batch.messages, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 return True
 
-    async def _alone(self, message: Msg) -> bool:
-        batch = Batch([message], alone=True)
+    async def _alone(self, message: Msg, loop: str) -> bool:
+        batch = Batch([message], alone=True, loop=loop)
         return await self._survives(batch, partial(self._both, batch))
 
     async def _both(self, batch: Batch) -> None:
@@ -270,8 +274,8 @@ class Intake:
         self._arrivals.done(messages)
         await self._trimming.acknowledge(messages)
 
-    async def _crash(self, message: Msg) -> bool:
-        return await self._survives(Batch([message], alone=True), partial(self._bury, message))
+    async def _crash(self, message: Msg, loop: str) -> bool:
+        return await self._survives(Batch([message], alone=True, loop=loop), partial(self._bury, message))
 
     async def _bury(self, message: Msg) -> None:
         await self._burial.crash(message)

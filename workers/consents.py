@@ -91,7 +91,7 @@ class ConsentWorker:
                 self._last = stated.workspace
                 await self._consents.record(stated.actor, stated.audience_id, self._stated.opened(stated))
         except Exception as error:
-            if stated is None or (isinstance(error, OUTAGES) and not to_blame(error, alone=True)):
+            if stated is None or (isinstance(error, OUTAGES) and not to_blame(error)):
                 raise
             place = {"audience": str(stated.audience_id), "piece": stated.place}
             failed = {"workspace": stated.workspace, **place, "error": type(error).__name__}

@@ -89,12 +89,32 @@ async def test_what_is_too_much_for_the_database_crashes_and_holds_up_nobody(
     other = await Client(house, await house.principal(Role.AUTHOR)).listen()
     bad = await author.give("campaign.create", {**campaign(), "title": POISON})
     monkeypatch.setattr(Contents, "put_many", faulty)
-    await house.deliver_in_vain(1, tried=False)  # so it is handled alone
     async with house.running(house.intake().run):
         assert (await other.ask("campaign.create", campaign()))["state"] == "applied"
         crashed = await author.outcome()
     assert (crashed["command_id"], crashed["state"]) == (str(bad), "crashed")
     assert set(struck) == {error}
+
+
+async def test_what_cannot_be_put_aside_is_not_tried_without_end(
+    house: Core, author: Client, poisoned: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = house.intake()
+    bury, buried = intake._burial.crash, list[int]()
+
+    async def fails(message: Msg) -> None:
+        buried.append(len(poisoned))
+        if len(buried) < 4:
+            raise ZeroDivisionError
+        await bury(message)
+
+    monkeypatch.setattr(intake._burial, "crash", fails)
+    await author.give("campaign.create", {**campaign(), "title": POISON})
+    async with house.running(intake.run):
+        assert (await author.outcome())["state"] == "crashed"
+        await until(lambda: drained(house))
+        await until(lambda: tries_are(house, 0))
+    assert len(set(buried)) == 1  # since it was to be put aside first, it was not tried again
 
 
 async def test_what_crashed_stays_crashed_when_it_is_sent_again(
@@ -249,7 +269,7 @@ async def test_what_fails_takes_so_many_bytes_and_no_key_more_than_it_leaves_to_
     while len(first) < 6:
         first += await subscription.fetch(6 - len(first), timeout=5)
 
-    async def handle(_message: Msg) -> bool:
+    async def handle(_message: Msg, _loop: str) -> bool:
         raise AssertionError
 
     retries = Retries(house.bus, house.inbox, handle, handle, lambda _messages: None)

@@ -147,9 +147,9 @@ async def test_what_is_being_refused_while_the_database_is_away_is_decided_by_no
     intake = house.intake(limits=CommandLimits(rate=1), stuck=0.1)
     look, looks = intake._stuck.look, 0
 
-    async def counted() -> None:
+    async def counted(*loop: str) -> None:
         nonlocal looks
-        await look()
+        await look(*loop)
         looks += 1
 
     monkeypatch.setattr(intake._stuck, "look", counted)

@@ -5,11 +5,14 @@ from uuid import uuid4
 import pytest
 from nats.aio.msg import Msg
 from nats.errors import ProtocolError
+from psycopg import OperationalError
 
-from adapters import lean_parser, streams, undelivered
+from adapters import heartbeats, lean_parser, streams, undelivered
 from adapters.bus import stored_as
 from adapters.bus_messages import sequence_in
 from adapters.cloudevents import command_headers
+from adapters.contents import Contents
+from adapters.inbox import Inbox
 from adapters.lean_client import head_of
 from domain.message import Role
 from tests.raw_bus import raw_bus
@@ -87,7 +90,7 @@ async def test_what_is_stuck_is_handled_in_order_but_what_was_acknowledged_or_is
     await house.bus.ack(brought[1:2])  # above the floor: nobody may see it again
     fails, seen = [3], list[int]()
 
-    async def handle(message: Msg) -> None:
+    async def handle(message: Msg, _loop: str) -> None:
         sequence = sequence_in(message.reply)
         seen.append(sequence)
         if sequence not in fails:
@@ -103,6 +106,29 @@ async def test_what_is_stuck_is_handled_in_order_but_what_was_acknowledged_or_is
     for _ in range(LOOKS + 1):
         await stuck.look()
     assert seen == [1, 3, 3, 4]
+
+
+@pytest.mark.parametrize("of", [(Inbox, "trying"), (Contents, "put_many"), (Inbox, "tried")])
+@pytest.mark.parametrize("loop", ["intake", "intake-stuck"])
+async def test_the_loop_that_handles_what_is_stuck_goes_round_while_the_database_is_away(
+    house: Core, author: Client, monkeypatch: pytest.MonkeyPatch, of: tuple[type, str], loop: str
+) -> None:
+    ask, beats = getattr(*of), list[float]()
+
+    async def away(*given: object) -> object:
+        beats.append(heartbeats._last.get(loop, 0.0))
+        if len(beats) < 4:
+            raise OperationalError
+        return await ask(*given)
+
+    await author.give("campaign.create", campaign())
+    await house.deliver_in_vain(1, tried=False)
+    intake = house.intake(stuck=0.0)
+    monkeypatch.setattr(*of, away)
+    await intake._stuck.look(loop)
+    assert (await author.outcome())["state"] == "applied"
+    assert len(set(beats[1:])) == 3
+    assert beats == sorted(beats)
 
 
 async def came(struck: list[int]) -> bool:

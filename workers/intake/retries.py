@@ -42,14 +42,15 @@ class Retries:
         self,
         bus: Bus,
         inbox: Inbox,
-        handle: Callable[[Msg], Awaitable[bool]],
-        crash: Callable[[Msg], Awaitable[bool]],
+        handle: Callable[[Msg, str], Awaitable[bool]],
+        crash: Callable[[Msg, str], Awaitable[bool]],
         done: Callable[[Sequence[Msg]], None],
         *,
         pause: float = 1.0,  # seconds before a failed message is tried again; doubled each time
     ) -> None:
-        """`handle` and `crash` wait for as long as a server is away, and return whether it went through; by `done` the
-        server is not told any more that messages are being seen to."""
+        """`handle` and `crash` wait for as long as a server is away, telling meanwhile that the loop goes round which
+        they hold up, and return whether it went through; by `done` the server is not told any more that messages are
+        being seen to."""
         self._bus = bus
         self._inbox = inbox
         self._handle = handle
@@ -107,10 +108,10 @@ class Retries:
             self._having_turns.discard(key)
             self._came.set()
 
-    async def alone(self, message: Msg) -> None:
+    async def alone(self, message: Msg, loop: str = LOOP) -> None:
         """One message by itself: answered, or to be delivered again, or crashed. Whatever happens, others go on."""
         try:
-            await self._alone(message)
+            await self._alone(message, loop)
         except Exception as error:  # noqa: BLE001  # the server brings it again
             self._done([message])
             log.error("intake: a message could not be put aside: %s", type(error).__name__)  # noqa: TRY400  # it may quote
@@ -125,24 +126,24 @@ class Retries:
         self._bytes.clear()
         self._total = 0
 
-    async def _alone(self, message: Msg) -> None:
+    async def _alone(self, message: Msg, loop: str) -> None:
         tries, counted = deliveries(message), deliveries(message) > TOGETHER
         if counted:  # a delivery is no try: this one may have waited behind another that killed us
-            tries = TOGETHER + await through_outages(partial(self._inbox.trying, stored_as(message)), loop=LOOP)
-        if not (tries <= TRIES and await self._handle(message)):
+            tries = TOGETHER + await through_outages(partial(self._inbox.trying, stored_as(message)), loop=loop)
+        if not (tries <= TRIES and await self._handle(message, loop)):
             if tries < TRIES and self._may_fail(message):
-                delay = self._pause * 2 ** (tries - 1)
-                await self._again(message, delay)
+                await self._again(message, self._pause * 2 ** (tries - 1), loop)
                 return
-            if not await self._crash(message):
-                self._done([message])  # the server brings it again
+            if not await self._crash(message, loop):
+                self._done([message])  # the server brings it again, and its tries are still counted
+                return
         self._settled(key_of(message), stored_as(message))
         if counted:
-            await through_outages(partial(self._inbox.tried, stored_as(message)), loop=LOOP)
+            await through_outages(partial(self._inbox.tried, stored_as(message)), loop=loop)
 
-    async def _again(self, message: Msg, seconds: float) -> None:
+    async def _again(self, message: Msg, seconds: float, loop: str = LOOP) -> None:
         self._done([message])
-        await through_outages(partial(self._bus.again, message, seconds), loop=LOOP)
+        await through_outages(partial(self._bus.again, message, seconds), loop=loop)
 
     def _may_fail(self, message: Msg) -> bool:
         """Whether it is tried again: a key has but so many tries at a time."""

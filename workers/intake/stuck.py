@@ -30,13 +30,13 @@ class Stuck:
     def __init__(
         self,
         bus: Bus,
-        handle: Callable[[Msg], Awaitable[None]],
+        handle: Callable[[Msg, str], Awaitable[None]],
         refusing: Callable[[Msg], bool],
         clock: Callable[[], datetime],
         after: float,
     ) -> None:
-        """`handle` takes one message by itself, counting its tries; `refusing` says whether one is being turned away,
-        without a row; `after` is in seconds."""
+        """`handle` takes one message by itself, counting its tries, for a loop that it holds up; `refusing` says
+        whether one is being turned away, without a row; `after` is in seconds."""
         self._bus = bus
         self._handle = handle
         self._refusing = refusing
@@ -52,8 +52,8 @@ class Stuck:
             await asyncio.sleep(self._after / LOOKS)
             await through_outages(self.look, loop=LOOP)
 
-    async def look(self) -> None:
-        """Handle what is stuck, the oldest first.
+    async def look(self, loop: str = LOOP) -> None:
+        """Handle what is stuck, the oldest first; `loop` is held up meanwhile.
 
         Only the next message above the floor is known not to be acknowledged. Any other could be one that was refused
         without a row, over a rate or for want of room, and would be decided now; so would one that is about to be.
@@ -70,7 +70,7 @@ class Stuck:
                 return
             metrics.INTAKE_STUCK.inc()
             log.error("intake: a message that the queue brings in vain is read by itself", extra={"at": found.sequence})
-            await self._handle(found.message)
+            await self._handle(found.message, loop)
             if not await undelivered.settled(self._bus, COMMANDS, found):
                 return  # it is to be tried again: at the next look
             floor, given = await undelivered.span(self._bus, COMMANDS)
