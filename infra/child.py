@@ -93,7 +93,7 @@ class Child:
         # The kernel watches the thread that started a process, not the program: this one lives as long as the child.
         self._hands = ThreadPoolExecutor(1, f"starts-{name}")
         self._process: subprocess.Popen[bytes] | None = None
-        self._said_before = 0
+        self.said_before = 0  # bytes of the log that are of earlier runs
 
     def start(self, argv: Sequence[str | Path], ask: signal.Signals, wrapped: Sequence[str] = ()) -> None:
         """Start it so that the kernel sends `ask` when we die, however we die."""
@@ -104,7 +104,7 @@ class Child:
             self.log.replace(self.log.with_suffix(".1.log"))
         line = [*wrapped, guard, "--pdeathsig", ask.name.removeprefix("SIG"), *argv]
         self.log.touch(0o600)
-        self._said_before = self.log.stat().st_size
+        self.said_before = self.log.stat().st_size
         with self.log.open("ab") as out:
             self._process = self._hands.submit(
                 lambda: subprocess.Popen(
@@ -180,7 +180,7 @@ class Child:
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
-            log.seek(max(self._said_before, self.log.stat().st_size - READ_BYTES))
+            log.seek(max(self.said_before, self.log.stat().st_size - READ_BYTES))
             return log.read().decode(errors="replace")
 
     def last_words(self) -> str:

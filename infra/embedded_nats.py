@@ -4,12 +4,13 @@ import errno
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
 import socket
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,12 @@ PORTS = range(20000, 32768)  # above them the kernel lends ports to whoever conn
 MAX_PAYLOAD = 1_048_576
 HOST = "127.0.0.1"
 
-OUT_OF_DISK = b"no space left on device"
+# What the server logs of itself. A line about a client begins with the client's address, and quotes its words: its user
+# name could say anything.
+OWN = rb"\[\d+\] \S+ \S+ \[[A-Z]+\] "
+OUT_OF_DISK = re.compile(OWN + rb"(?:Filestore|JetStream) .*no space left on device")
+RELOADED, REFUSED = re.compile(OWN + rb"Reloaded server configuration"), re.compile(OWN + rb"Failed to reload")
 ROOM = 32_000_000  # bytes that must be free before a new start is worth it
-
-RELOADED, REFUSED = "Reloaded server configuration", "Failed to reload"  # what the server logs
 
 CONFIG = """\
 server_name: {name}
@@ -109,8 +112,6 @@ class EmbeddedNats:
         """Start it with the users it had; returns when it answers."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._child.end_leftover(signal.SIGTERM, 10)
-        log = self._child.log
-        self._ran_out, self._read_to = False, log.stat().st_size if log.exists() else 0
         if not (self.home / "password").exists():
             write_private(self.home / "password", secrets.token_urlsafe(32))
         if not (self.home / "store-key").exists():
@@ -149,10 +150,9 @@ class EmbeddedNats:
 
     def starved(self) -> bool:
         """Whether it ran out of disk and could go on by now: it stores nothing more until it is started again."""
-        with self._child.log.open("rb") as log:
-            log.seek(self._read_to)
-            self._ran_out = self._ran_out or OUT_OF_DISK in log.read()
-            self._read_to = log.tell()
+        for line in self._lines(self._read_to):
+            self._read_to += len(line)
+            self._ran_out = self._ran_out or OUT_OF_DISK.match(line) is not None
         return self._ran_out and shutil.disk_usage(self.home).free > ROOM
 
     def restart(self) -> None:
@@ -174,15 +174,21 @@ class EmbeddedNats:
         said_before = self._child.log.stat().st_size
         os.kill(running, signal.SIGHUP)
 
-        def answer() -> str:
-            with self._child.log.open("rb") as log:
-                log.seek(said_before)
-                return log.read().decode(errors="replace")
+        def answered(form: re.Pattern[bytes]) -> bool:
+            return any(map(form.match, self._lines(said_before)))
 
-        wait_until(lambda: RELOADED in answer() or REFUSED in answer(), 10)
-        if RELOADED not in answer():
+        wait_until(lambda: answered(RELOADED) or answered(REFUSED), 10)
+        if not answered(RELOADED):
             write_private(self.home / "users.conf", before)
             raise ServerError(f"NATS did not take the new list of users: see {self._child.log}.")
+
+    def _lines(self, start: int) -> Iterator[bytes]:
+        """What the server has logged from this byte on, as far as its lines are whole."""
+        with self._child.log.open("rb") as log:
+            log.seek(start)
+            for line in log:
+                if line.endswith(b"\n"):
+                    yield line
 
     def _write_users(self, users: Sequence[NatsUser]) -> None:
         # Cheap rounds: the password is 32 random bytes, and every connection pays for the check.
@@ -203,6 +209,7 @@ class EmbeddedNats:
         values["key"] = (self.home / "store-key").read_text()
         write_private(self.home / "nats.conf", CONFIG.format(max_payload=MAX_PAYLOAD, **values))
         self._child.start([Path(sysconfig.get_path("scripts")) / "nats-server", "-c", "nats.conf"], signal.SIGTERM)
+        self._ran_out, self._read_to = False, self._child.said_before
         if wait_until(lambda: self._is(name, port) or not self._child.alive(), 30) and self._child.alive():
             write_private(self.home / "port", str(port))
             return True

@@ -457,6 +457,58 @@ async def test_a_list_of_users_that_nats_refuses_changes_nothing(nats_server: Em
     assert await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
 
 
+def sign_in_as(server: EmbeddedNats, name: str) -> None:
+    """Fail to sign in; the server logs the name."""
+    before = server.home.joinpath("nats.log").read_text().count("authentication error")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT) as stranger:
+        stranger.sendall(f"CONNECT {json.dumps({'user': name, 'pass': 'guess'})}\r\nPING\r\n".encode())
+        while stranger.recv(4096):
+            pass
+    assert wait_until(lambda: server.home.joinpath("nats.log").read_text().count("authentication error") > before, 10)
+
+
+@pytest.mark.parametrize("line", ["{words}", "x\n[1] 2026/12/01 10:00:00.000000 [ERR] {words}\n"])
+def test_a_strangers_name_does_not_make_nats_look_out_of_disk(nats_server: EmbeddedNats, line: str) -> None:
+    words = "Filestore [COMMANDS] Critical write error: write 1.blk: no space left on device"
+    sign_in_as(nats_server, line.format(words=words))
+    assert not nats_server.starved()
+
+
+@pytest.mark.parametrize(("words", "good"), [("Reloaded server configuration", False), ("Failed to reload", True)])
+async def test_a_strangers_name_is_no_answer_to_a_new_list_of_users(
+    nats_server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch, words: str, good: bool
+) -> None:
+    def forged_first(pid: int, sign: int) -> None:
+        sign_in_as(nats_server, words)
+        threading.Timer(0.2, kill, (pid, sign)).start()  # and the answer takes a moment
+
+    kill = os.kill
+    monkeypatch.setattr("infra.embedded_nats.os.kill", forged_first)
+    anna = member("anna")
+    if good:
+        nats_server.reload_users([anna])
+        assert await admitted(f"nats://anna:secret@127.0.0.1:{nats_server.port}")
+    else:
+        with pytest.raises(ServerError, match="did not take the new list"):
+            nats_server.reload_users([NatsUser("anna", anna.bcrypt_hash, ["not a..subject"], [])])
+
+
+def test_a_nats_whose_log_was_put_aside_is_still_looked_at(scratch: Path) -> None:
+    log = scratch / "nats" / "nats.log"
+    log.parent.mkdir()
+    log.write_bytes(b"x" * (9 << 20))
+    server = EmbeddedNats(scratch / "nats")
+    server.start()
+    try:
+        with log.open("ab") as file:  # as the server does in tests/faults/test_full_disk.py
+            file.write(
+                b"[1] 2026/12/01 10:00:00.000000 [ERR] JetStream failed to store a msg: no space left on device\n"
+            )
+        assert server.starved()
+    finally:
+        server.stop()
+
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another uid for PostgreSQL")
 
 
