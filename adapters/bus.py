@@ -16,8 +16,6 @@ from nats.js.errors import APIError, NotFoundError
 
 from adapters import cloudevents, metrics, streams
 from adapters.bus_messages import (
-    STORE_REFUSED,
-    TOO_LARGE,
     BatchRefused,
     CommandsFull,
     CommandTooLarge,
@@ -27,6 +25,7 @@ from adapters.bus_messages import (
     Told,
     delivered,
     deliveries,
+    refusal,
     sequence_of,
     stored_as,
 )
@@ -166,11 +165,7 @@ class Bus(Consuming):
         try:
             await self.js.publish(address.subject, body, stream=streams.COMMANDS, headers=headers)
         except APIError as error:
-            if error.err_code == STORE_REFUSED:
-                raise CommandsFull(error.code, error.description, error.err_code) from None
-            if error.err_code == TOO_LARGE:
-                raise CommandTooLarge from None
-            raise
+            raise refusal(error) from None
 
     async def send(self, account: UUID, body: bytes, msg_id: str, traceparent: str = "") -> None:
         """Hand an account's session worker something to send; a repeated id is dropped within the window."""

@@ -6,12 +6,13 @@ from uuid import UUID
 
 import orjson
 from nats.aio.msg import Msg
-from nats.js.errors import ServiceUnavailableError
+from nats.js.errors import APIError, ServiceUnavailableError
 
 from adapters.cloudevents import Address, Answer, Headers
 from domain.message import WorkspaceId
 
 STORE_REFUSED = 10077  # the server's code: the stream is full, or the publisher's subject in it is
+SUBJECT_FULL = "maximum messages per subject exceeded"  # its words, for nothing else tells the two apart
 TOO_LARGE = 10054  # and that a message is larger than the stream takes
 
 
@@ -21,6 +22,13 @@ class CommandsFull(ServiceUnavailableError):
 
 class CommandTooLarge(Exception):
     """COMMANDS takes no command of this size."""
+
+
+def refusal(error: APIError) -> Exception:
+    """What it means that COMMANDS did not take a command; of what is nobody's own doing, the server's error."""
+    if error.err_code == STORE_REFUSED and error.description == SUBJECT_FULL:
+        return CommandsFull(error.code, error.description, error.err_code)
+    return CommandTooLarge() if error.err_code == TOO_LARGE else error
 
 
 class BatchRefused(Exception):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import orjson
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
+from nats.js.errors import NotFoundError
 
 from adapters import streams
 from adapters.lean_client import LeanClient, frame
@@ -68,6 +70,13 @@ class Consuming:
         with streams.declared(stream):
             info = await self.js.stream_info(stream)
         return f"{info.state.first_seq}-{made(info)}"
+
+    async def oldest(self, stream: str) -> datetime | None:
+        """When the server stored the first message that is left of a stream, if there is one."""
+        with suppress(NotFoundError):  # also of one that was removed meanwhile
+            state = (await self.js.stream_info(stream)).state
+            return (await self.js.get_msg(stream, state.first_seq)).time if state.messages else None
+        return None
 
     async def length(self, stream: str) -> int:
         """How many messages of a queue are not acknowledged."""

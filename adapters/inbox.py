@@ -54,7 +54,10 @@ SELECT c.key, c.command_id, c.workspace, c.principal, c.name, c.digest, c.body, 
 FROM chosen JOIN commands c USING (key) WHERE c.state = 'pending' AND c.body IS NOT NULL
 ORDER BY chosen.turn, chosen.received_at
 """
-OLDEST = "SELECT min(received_at) FROM commands WHERE state = 'pending' AND principal <> ALL(%s)"
+OLDEST = """
+SELECT min(received_at) FROM commands
+WHERE state = 'pending' AND 'cmd.' || workspace || '.' || principal || '.' || name <> ALL(%s)
+"""
 CRASH = """
 INSERT INTO commands (key, command_id, workspace, principal, name, digest, state, rule, answered_at, traceparent)
 VALUES (%(key)s, %(command_id)s, %(workspace)s, %(principal)s, %(name)s, %(digest)s, 'crashed', %(rule)s, now(),
@@ -164,8 +167,8 @@ class Inbox:
             await cursor.execute(PENDING, {"older_than": older_than, "limit": limit})
             return await cursor.fetchall()
 
-    async def oldest_pending(self, but: Collection[PrincipalId] = ()) -> datetime | None:
-        """When the oldest command came that nobody has answered, but for those of these keys."""
+    async def oldest_pending(self, but: Collection[str] = ()) -> datetime | None:
+        """When the oldest command came that nobody has answered, but for those of these subjects."""
         async with self._pool.connection() as connection:
             row = await (await connection.execute(OLDEST, [list(but)])).fetchone()
         return row[0] if row else None

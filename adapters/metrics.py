@@ -73,6 +73,10 @@ APPEND_ITEMS = histogram("append_batch_items", "Decisions that shared one transa
 APPEND_SECONDS = histogram("append_batch_duration_seconds", "One transaction of the log, with its commit.", SECONDS)
 READ = counter("log_events_total", "Events that a reader of the log has taken in.", "reader")
 OVER_RATE = counter("commands_over_rate_total", "Commands that came faster than their key's rate.")
+WITHOUT_ROOM = counter(
+    "commands_without_room_total",
+    "Times that a command found no room on the bus, for its key had too many of it waiting; it is published later.",
+)
 BURIED = counter("buried_messages_total", "Messages put aside that nobody could handle, by the reason.", "reason")
 NOT_KEPT = counter(
     "dead_letters_not_kept_total", "Messages put aside whose body was not kept, for a quota was reached.", "reason"
@@ -139,6 +143,11 @@ def appended(verdicts: Iterable[str], seconds: float) -> None:
     APPEND_SECONDS.observe(seconds)
     for verdict, count in found.items():
         APPENDED.labels(verdict).inc(count)
+
+
+def without_room() -> None:
+    """A command found no room on the bus, for its key had too many of it waiting."""
+    WITHOUT_ROOM.inc()
 
 
 def buried(reason: str) -> None:

@@ -100,7 +100,7 @@ class Accept:
                     address = Address(actor.workspace, actor.id, name)
                     await services.bus.command(address, command_id, raw, now, tracing.traceparent())
         except CommandsFull:  # by this key itself
-            services.full[actor.id] = time.monotonic()
+            metrics.without_room()
             log.warning("api: a command waits for room on the bus")
         except OUTAGES as error:  # it is accepted: the sweeper publishes it once the bus is back
             log.warning("api: a command waits for the bus: %s", type(error).__name__)

@@ -95,6 +95,7 @@ def create(services: Services) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.look = health.SharedLook(services)
     for module in (
         campaigns,
         media_uploads,

@@ -28,7 +28,7 @@ from adapters.runtime.quotas import Quotas
 from adapters.segments import Segments
 from adapters.stated_consents import StatedConsents
 from adapters.vault import Vault
-from domain.message import PrincipalId, Ref, WorkspaceId
+from domain.message import Ref, WorkspaceId
 from domain.rates import Rates
 from projections.apply import Connection, ReadModels
 
@@ -62,7 +62,6 @@ class Services:
     quotas: Quotas
     rates: Rates  # of commands, by key
     disk: Disk = field(default_factory=Disk)
-    full: dict[PrincipalId, float] = field(default_factory=dict)  # when the bus last had no room for a key's command
 
 
 async def services_of(connection: HTTPConnection) -> Services:

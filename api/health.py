@@ -2,31 +2,35 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from time import monotonic
-from typing import Literal
+from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
+from nats.js.errors import NotFoundError
 from pydantic import BaseModel, Field
 
 from adapters.cloudevents import POSITION
 from adapters.heartbeats import ASK, STALE
 from adapters.outages import OUTAGES
-from adapters.streams import EVENTS, Limits, missing
+from adapters.streams import COMMANDS, EVENTS, Limits, closed, full_subjects, missing
 from api.auth import ANYBODY
-from api.deps import Given, Services
+from api.deps import Services
 from api.openapi import answers
 
 router = APIRouter(tags=["health"], dependencies=[ANYBODY])
 
 PATIENCE = 2.0  # seconds for each answer
+GOOD_FOR = 1.0  # seconds: anybody may ask, so that asking more often must not cost more
 LAG_ALLOWED = 30.0  # seconds that commands, the read models and EVENTS may be behind
+LOOKS, PAUSE = 4, 0.2  # at what is full: each has room for a moment when the queue is trimmed, twice a second
 PROCESSES = ("core", "sessions", "imports")
 WINDOW = timedelta(seconds=Limits().events_age)
 
-Word = Literal["ok", "away", "missing", "behind", "stalled", "silent", "full"]
+Word = Literal["ok", "away", "missing", "closed", "behind", "stalled", "silent", "full"]
 
 
 class Check(BaseModel):
@@ -54,12 +58,38 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
-FULL_LATELY = 60.0  # seconds
 NAMED = ("database", "bus", "streams", "commands", "projections", "relay", "disk", *PROCESSES)
 FINE = dict.fromkeys(NAMED, OK)
 READY = Readiness(status="ok", checks=FINE).model_dump()
 LATE = Check(status="behind", seconds=41.7)
 BEHIND = Readiness(status="unready", checks=FINE | {"projections": LATE}).model_dump()
+
+
+class SharedLook:
+    """One look at all parts for everybody who asks while it is taken, and for a while after."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._look: asyncio.Task[Readiness] | None = None
+        self._good_until = 0.0
+
+    async def readiness(self) -> Readiness:
+        """What is found, at most GOOD_FOR seconds ago."""
+        if self._look is None or (self._look.done() and monotonic() >= self._good_until):
+            self._look = asyncio.create_task(self._taken())
+        return await asyncio.shield(self._look)  # who goes away takes it from nobody else
+
+    async def _taken(self) -> Readiness:
+        try:
+            return await looked(self._services)
+        finally:
+            self._good_until = monotonic() + GOOD_FOR
+
+
+async def shared_look(request: Request) -> SharedLook:
+    """That of this application."""
+    look: SharedLook = request.app.state.look
+    return look
 
 
 class Root(BaseModel):
@@ -85,8 +115,19 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses=answers(200, "Ready.", READY) | answers(503, "Not ready.", BEHIND))
-async def readyz(services: Given, response: Response) -> Readiness:
+async def readyz(look: Annotated[SharedLook, Depends(shared_look)], response: Response) -> Readiness:
     """Whether database, bus and streams are there, nothing is left undone, and every loop goes round."""
+    found = await look.readiness()
+    response.status_code = 200 if found.status == "ok" else 503
+    return found
+
+
+for path, answer in (("/", root), ("/healthz", healthz), ("/readyz", readyz)):
+    router.head(path, include_in_schema=False)(answer)
+
+
+async def looked(services: Services) -> Readiness:
+    """Each part, as it is now."""
     asked: Mapping[str, Callable[[Services], Awaitable[Check]]] = {
         "database": database,
         "bus": bus,
@@ -101,12 +142,7 @@ async def readyz(services: Given, response: Response) -> Readiness:
     )
     checks = dict(zip([*asked, *PROCESSES], found, strict=True))
     ready = all(check.status in ("ok", "silent") for check in checks.values())
-    response.status_code = 200 if ready else 503
     return Readiness(status="ok" if ready else "unready", checks=checks)
-
-
-for path, answer in (("/", root), ("/healthz", healthz), ("/readyz", readyz)):
-    router.head(path, include_in_schema=False)(answer)
 
 
 async def patiently(check: Callable[[Services], Awaitable[Check]], services: Services) -> Check:
@@ -129,14 +165,25 @@ async def bus(services: Services) -> Check:
 
 
 async def streams(services: Services) -> Check:
-    gone = await missing(services.bus.js)
-    return Check(status="missing", names=gone) if gone else OK
+    if gone := await missing(services.bus.js):
+        return Check(status="missing", names=gone)
+    return Check(status="closed", names=[COMMANDS]) if await closed(services.bus.js) else OK
 
 
 async def commands(services: Services) -> Check:
-    """The oldest command that nobody has answered; those of a key that fills the bus wait for its own."""
-    full = [key for key, at in services.full.items() if monotonic() - at < FULL_LATELY]
-    return behind(services, await services.inbox.oldest_pending(but=full))
+    """The oldest command that nobody has answered. One that its own key keeps from the bus does not count, as long as
+    what is on the bus is taken."""
+    found = behind(services, await services.inbox.oldest_pending())
+    full: set[str] = set()
+    for look in range(LOOKS):
+        if found.status == "ok":
+            break
+        await asyncio.sleep(PAUSE if look else 0)
+        with suppress(NotFoundError):  # that it is missing is told by `streams`
+            full.update(await full_subjects(services.bus.js))
+        waiting = [await services.inbox.oldest_pending(but=full), await services.bus.oldest(COMMANDS)]
+        found = behind(services, min(filter(None, waiting), default=None))
+    return found
 
 
 async def projections(services: Services) -> Check:

@@ -68,6 +68,9 @@ class Sweeper:
                     await self._publish(command, address)
                 except CommandsFull:
                     full.add(address.subject)
+                    metrics.without_room()
+        if full:
+            log.warning("sweeper: commands wait for room on the bus", extra={"subjects": len(full)})
         return len(pending)
 
     async def _publish(self, command: Pending, address: Address) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -50,6 +51,19 @@ async def test_a_key_has_so_many_of_a_command_waiting_and_no_more_and_another_is
     await give(bus, OTHER)
     await give(bus, Address(MINE.workspace, MINE.principal, "recipient.opt-out"))
     assert await waiting(bus) == 7
+
+
+@pytest.mark.parametrize(("most", "messages"), [(1_000, -1), (-1, streams.CLOSED)])
+async def test_a_stream_that_is_full_or_closed_is_an_outage_and_no_keys_own_doing(
+    bus: Bus, most: int, messages: int
+) -> None:
+    await streams.declare(bus.js, FEW)
+    config = next(one for one in streams.streams(FEW) if one.name == streams.COMMANDS)
+    await bus.js.update_stream(replace(config, max_bytes=most, max_msgs=messages))
+    await give(bus, OTHER, b"x" * 500)
+    with pytest.raises(OUTAGES) as refused:
+        await give(bus, MINE, b"x" * 500)
+    assert not isinstance(refused.value, CommandsFull)
 
 
 async def test_a_command_of_64_kb_is_taken_and_nothing_much_larger(bus: Bus) -> None:

@@ -48,6 +48,7 @@ from adapters.stated_consents import StatedConsents
 from adapters.vault import Vault
 from api.app import create
 from api.deps import Services
+from api.health import SharedLook
 from domain.account import ReportReady
 from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
@@ -119,6 +120,11 @@ class House:
         if created:
             tenant.ok("POST", "/v1/workspace", role=Role.ADMIN)
         return tenant
+
+    def readyz(self) -> httpx.Response:
+        """What the API says of itself now, and not a second ago."""
+        self.app.state.look = SharedLook(self.services)
+        return self.http.get(f"{self.url}/readyz")
 
     def key(self, workspace: WorkspaceId, *roles: Role) -> str:
         return self.run(self.services.keys.create(workspace, roles)).secret

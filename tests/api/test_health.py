@@ -1,26 +1,29 @@
 """Health tells the truth: alive, and whether it can do its work."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import orjson
 import pytest
+from nats.js import JetStreamContext
 from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
 from adapters.bus import Bus
+from adapters.cloudevents import Address
 from adapters.inbox import Pending
+from adapters.outages import OUTAGES
 from api.app import create
 from api.deps import Services
 from api.health import process
 from domain.campaign import CampaignArchived
-from domain.message import PrincipalId, Role, StreamId
+from domain.message import PrincipalId, Role, StreamId, WorkspaceId
 from infra.embedded import EmbeddedNats
 from projections.apply import ReadModels
 from tests.adapters.logs import an_item
@@ -42,7 +45,7 @@ def ask(house: House, services: Services, path: str, key: str = "") -> httpx.Res
 
 
 def ready(house: House) -> tuple[int, dict[str, Any]]:
-    response = house.http.get(f"{house.url}/readyz")
+    response = house.readyz()
     return response.status_code, response.json()
 
 
@@ -72,36 +75,139 @@ def test_read_models_that_are_behind_are_told(house: House) -> None:
     until(lambda: ready(house)[0] == 200)
 
 
-def test_commands_of_a_key_that_fills_the_bus_make_nobody_else_unready(house: House) -> None:
-    tenant = house.tenant()
-    key, other = (PrincipalId(tenant.keys[role][9:17]) for role in (Role.AUTHOR, Role.ADMIN))
-    rows = [
-        Pending(uuid4(), uuid4(), tenant.workspace, principal, "campaign.create", b"", b"")
-        for principal in (key, other)
-    ]
+@contextmanager
+def old_commands(house: House, *addresses: Address) -> Iterator[None]:
+    """Commands over HTTP that nobody has answered or publishes."""
+    rows = [Pending(uuid4(), uuid4(), one.workspace, one.principal, one.name, b"", b"") for one in addresses]
     long_ago = "UPDATE commands SET received_at = now() - interval '40 seconds' WHERE key = ANY(%s)"
 
-    async def accepted(*those: Pending) -> None:
-        for one in those:
+    async def accepted() -> None:
+        for one in rows:
             await house.services.inbox.accept(one)
-        async with house.pool.connection() as connection:
-            await connection.execute(long_ago, [[one.key for one in those]])
 
-    async def forgotten() -> None:
+    async def changed(statement: str) -> None:
         async with house.pool.connection() as connection:
-            await connection.execute("DELETE FROM commands WHERE key = ANY(%s)", [[one.key for one in rows]])
+            await connection.execute(statement, [[one.key for one in rows]])
 
     with house.without("sweeper"):
         try:
-            house.run(accepted(rows[0]))
-            assert ready(house)[1]["checks"]["commands"]["status"] == "behind"
-            house.services.full[key] = monotonic()
-            assert ready(house)[1]["checks"]["commands"]["status"] == "ok"
-            house.run(accepted(rows[1]))
-            assert ready(house)[1]["checks"]["commands"]["status"] == "behind"
+            house.run(accepted())
+            house.run(changed(long_ago))
+            yield
         finally:
-            house.services.full.clear()
-            house.run(forgotten())
+            house.run(changed("DELETE FROM commands WHERE key = ANY(%s)"))
+
+
+@contextmanager
+def another_bus(house: House, url: str, limits: streams.Limits) -> Iterator[Services]:
+    """The house's services on a bus of their own, which nobody takes commands from."""
+    bus = house.run(Bus.connect(url, "test"))
+    try:
+        house.run(streams.declare(bus.js, limits))
+        yield replace(house.services, bus=bus)
+    finally:
+        house.run(bus.close())
+
+
+def new_address() -> Address:
+    return Address(WorkspaceId(f"w{uuid4().hex[:12]}"), PrincipalId(uuid4().hex[:8]), "campaign.create")
+
+
+def give(house: House, services: Services, address: Address, body: bytes = b"{}") -> None:
+    house.run(services.bus.command(address, uuid4(), body, datetime.now(UTC)))
+
+
+def checked(house: House, services: Services, part: str) -> str:
+    word: str = ask(house, services, "/readyz").json()["checks"][part]["status"]
+    return word
+
+
+FEW = streams.Limits(commands_waiting=2)
+
+
+def test_commands_of_a_key_that_fills_its_subject_make_nobody_else_unready(house: House, nats_url: str) -> None:
+    key, other = new_address(), new_address()
+    with another_bus(house, nats_url, FEW) as services:
+        with old_commands(house, key):
+            give(house, services, key)
+            assert checked(house, services, "commands") == "behind"
+            give(house, services, key)
+            assert checked(house, services, "commands") == "ok"
+            later = replace(services, clock=lambda: datetime.now(UTC) + timedelta(minutes=1))
+            assert checked(house, later, "commands") == "behind"  # what it has on the bus is not taken, either
+        with old_commands(house, key, other):
+            assert checked(house, services, "commands") == "behind"
+
+
+def test_a_subject_that_has_room_for_a_moment_is_looked_at_again(house: House, nats_url: str) -> None:
+    key = new_address()
+
+    with another_bus(house, nats_url, FEW) as services, old_commands(house, key):
+        looks = 0
+
+        async def full(js: JetStreamContext) -> list[str]:
+            nonlocal looks
+            looks += 1
+            if looks == 2:
+                for _ in range(2):
+                    await services.bus.command(key, uuid4(), b"{}", datetime.now(UTC))
+            return await streams.full_subjects(js)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("api.health.full_subjects", full)  # which only chooses the moment
+            assert checked(house, services, "commands") == "ok"
+
+
+def test_a_bus_that_takes_no_commands_at_all_makes_it_unready(house: House, nats_url: str) -> None:
+    limits = streams.Limits(commands_waiting=2, commands_bytes=10_000)
+    with another_bus(house, nats_url, limits) as services:
+        key = new_address()
+        for _ in range(2):
+            give(house, services, new_address(), b"x" * 3_000)
+        with pytest.raises(OUTAGES):
+            give(house, services, key, b"x" * 3_000)
+        with old_commands(house, key):
+            assert checked(house, services, "commands") == "behind"
+
+
+def test_commands_without_a_stream_are_behind(house: House, nats_url: str) -> None:
+    with another_bus(house, nats_url, FEW) as services, old_commands(house, new_address()):
+        house.run(services.bus.js.delete_stream(streams.COMMANDS))
+        assert checked(house, services, "commands") == "behind"
+        assert checked(house, services, "streams") == "missing"
+
+
+def test_commands_left_closed_are_told(house: House, nats_url: str) -> None:
+    with another_bus(house, nats_url, FEW) as services:
+        (config,) = [one for one in streams.streams(FEW) if one.name == streams.COMMANDS]
+        house.run(services.bus.js.update_stream(replace(config, max_msgs=streams.CLOSED)))
+        response = ask(house, services, "/readyz")
+        assert response.status_code == 503
+        assert response.json()["checks"]["streams"] == {"status": "closed", "seconds": None, "names": ["COMMANDS"]}
+
+
+def test_who_ask_together_and_again_within_a_second_share_one_look(house: House) -> None:
+    looks = 0
+
+    class Counting:
+        async def position(self) -> int:
+            nonlocal looks
+            looks += 1
+            return await house.services.models.position()
+
+    async def asked() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(create(replace(house.services, models=Counting())))  # type: ignore[arg-type]  # it counts
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            together = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
+            hasty = asyncio.ensure_future(client.get("/readyz"))
+            again = await client.get("/readyz")
+            hasty.cancel()
+            return [*together, again]
+
+    answers = house.run(asked())
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert looks == 1
 
 
 def test_a_database_that_is_away_is_told(house: House) -> None:

@@ -34,7 +34,7 @@ STATEMENTS = {
         "adapters/cursors.py": {"RUNNING"},
         "adapters/imports.py": {"SWEEP"},
         "adapters/import_uploads.py": {"SWEEP_UPLOADS"},
-        "adapters/inbox.py": {"OLDEST", "EXPIRE"},
+        "adapters/inbox.py": {"EXPIRE"},
         "adapters/keys.py": {"NATS_USERS", "LIVE_ROLES"},
         "adapters/media_removal.py": {"CANDIDATES", "IDLE"},
         "adapters/sessions.py": {"NO_ROOM"},

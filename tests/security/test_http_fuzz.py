@@ -230,7 +230,7 @@ async def speak(house: House, tenant: Tenant, watched: Watched, seed: int, goes_
 
 def lives(house: House) -> None:
     assert house.http.get(f"{house.url}/healthz").status_code == 200
-    checks = house.http.get(f"{house.url}/readyz").json()["checks"]
+    checks = house.readyz().json()["checks"]
     assert {checks[name]["status"] for name in ("database", "bus", "streams", "commands", "projections")} == {"ok"}
 
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from adapters import streams, wire
+from adapters import metrics, streams, wire
 from adapters.dead_letter_quota import Dead
 from adapters.inbox import Pending
 from domain.message import Refused, Role
@@ -84,3 +84,22 @@ async def test_a_young_command_is_left_to_whoever_is_publishing_it(house: Core) 
     await house.inbox.accept(Pending(key, command_id, HERE, actor.id, "campaign.create", digest, sealed))
     assert await Sweeper(house.bus, house.inbox, house.contents, clock, 60.0).sweep() == 0
     assert (await house.bus.js.stream_info(streams.COMMANDS)).state.messages == 0
+
+
+async def test_a_command_that_finds_no_room_is_told_of(house: Core, caplog: pytest.LogCaptureFixture) -> None:
+    actor = await house.principal(Role.AUTHOR)
+    await streams.declare(house.bus.js, streams.Limits(duplicate_window=0.5, commands_waiting=1))
+    for _ in range(3):
+        body, command_id = orjson.dumps(campaign()), uuid4()
+        key = command_key(HERE, actor.id, command_id)
+        digest, sealed = wire.digest("campaign.create", body), house.contents.seal(HERE, key, body)
+        await house.inbox.accept(Pending(key, command_id, HERE, actor.id, "campaign.create", digest, sealed))
+    before = counted()
+    await Sweeper(house.bus, house.inbox, house.contents, clock, 0.0).sweep()
+    assert counted() == before + 1
+    (told,) = [record for record in caplog.records if record.message == "sweeper: commands wait for room on the bus"]
+    assert vars(told)["subjects"] == 1
+
+
+def counted() -> float:
+    return metrics.REGISTRY.get_sample_value("drumline_commands_without_room_total") or 0.0
