@@ -104,7 +104,7 @@ class LeanClient(Client):
     async def _process_connect_init(self) -> None:
         try:
             await super()._process_connect_init()
-        except Exception:
+        except BaseException:  # also when it is given up
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # the library leaves it open when refused
             raise

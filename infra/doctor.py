@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from shutil import which
 from typing import Literal
 
 import httpx
@@ -94,7 +95,9 @@ async def data(settings: Settings) -> Findings:
 
 
 async def browser(settings: Settings) -> Findings:
-    """The browser: there is one, and it starts."""
+    """The browser: there is one, it starts, and so does what locks its profile."""
+    if which("flock") is None:
+        yield Finding("browser", "wrong", "The browsers need the command flock (Debian: the package util-linux).")
     try:
         found = find_chromium(settings.chromium).path
     except ChromiumMissing as error:
@@ -139,9 +142,15 @@ async def asked_of(url: str) -> list[str] | None:
             said = (await http.get(url)).json()
     except (httpx.HTTPError, ValueError):
         return None
-    if isinstance(said, dict) and isinstance(said.get("checks"), dict):
-        return [part for part, one in said["checks"].items() if one["status"] not in ("ok", "silent")]
-    return [] if isinstance(said, list) or (isinstance(said, dict) and "items" in said) else None
+    match said:
+        case {"checks": {**checks}}:
+            words = {str(part): one.get("status") if isinstance(one, dict) else None for part, one in checks.items()}
+            if not all(isinstance(word, str) for word in words.values()):
+                return None
+            return [part for part, word in words.items() if word not in ("ok", "silent")]
+        case list() | {"items": _}:
+            return []
+    return None
 
 
 async def database(settings: Settings) -> Findings:
@@ -263,6 +272,9 @@ async def external(settings: Settings, url: str) -> Findings:
         wanted = await bus_users.current(settings)
     except ServerError:
         return  # it is said already
+    except SettingsError as error:
+        yield Finding("bus users", "note", f"Which keys are live is not to be seen: {error}")
+        return
     file = settings.users_file
     if not file.exists() or file.read_text() != wanted:
         why = f"{file} is not the list of live keys: run `drumline migrate`, then reload NATS."

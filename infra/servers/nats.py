@@ -129,9 +129,9 @@ async def connected(url: str, server: Server, **how: Any) -> AsyncIterator[tuple
             forbidden.append("permissions violation")
 
     once: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 0, "connect_timeout": CONNECT_SECONDS}
+    client = LeanClient()  # the library's own leaves connections open that were refused or given up
     try:
         async with asyncio.timeout(3 * CONNECT_SECONDS):
-            client = LeanClient()  # the library's own leaves connections open that were refused
             await client.connect(url, name="drumline-check", error_cb=on_error, **once, **how)
     except (ssl.SSLError, ssl.CertificateError) as error:
         why = getattr(error, "verify_message", "") or "the handshake failed"
@@ -188,6 +188,8 @@ async def syncs_always(url: str) -> bool:
         except (nats.errors.Error, TimeoutError):
             wrong = "does not tell this user how it is set up"
             raise server.correctable(wrong, f"name a user of its system account in {SYSTEM}") from None
+    if "data" not in said:
+        raise server.fault(f"does not tell how it is set up: {said.get('error', {}).get('description', '')}.")
     return bool(said["data"].get("jetstream", {}).get("config", {}).get("sync_always"))
 
 

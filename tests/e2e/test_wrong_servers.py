@@ -1,5 +1,6 @@
 """A server that is away, wrong or too old: one sentence that says what to do, and exit code 2, for every command."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -366,3 +367,45 @@ async def test_doctor_says_that_commands_was_left_closed_and_that_there_are_more
 
 async def says(found: AsyncIterator[doctor.Finding]) -> list[tuple[str, str]]:
     return [(one.status, one.says) async for one in found]
+
+
+async def test_a_connection_that_is_given_up_is_closed() -> None:
+    heard, closed = asyncio.Event(), asyncio.Event()
+
+    async def greets_and_says_no_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.12.0","max_payload":1048576}\r\n')
+        while await reader.read(4096):
+            heard.set()
+        closed.set()
+        writer.close()
+
+    silent = await asyncio.start_server(greets_and_says_no_more, "127.0.0.1", 0)
+    async with silent:
+        url = f"nats://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+        connecting = asyncio.ensure_future(connect(url))
+        await asyncio.wait_for(heard.wait(), 10)
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        await asyncio.wait_for(closed.wait(), 10)
+
+
+async def connect(url: str) -> None:
+    async with nats_checks.connected(url, nats_checks.named(url)):
+        pass
+
+
+async def test_a_nats_that_answers_with_an_error_is_said(nats_server: EmbeddedNats) -> None:
+    bus = await Bus.connect(nats_server.url, "test")
+
+    async def pinged(_asked: bytes) -> bytes:
+        return b'{"server": {"id": "x"}}'
+
+    async def refused(_asked: bytes) -> bytes:
+        return b'{"server": {"id": "x"}, "error": {"code": 500, "description": "not today"}}'
+
+    for subject, answer in (("PING", pinged), ("x.VARZ", refused)):
+        await bus.serve(f"$SYS.REQ.SERVER.{subject}", answer)
+    await bus.nc.flush()
+    with pytest.raises(ServerError, match=r"does not tell how it is set up: not today\.$"):
+        await nats_checks.syncs_always(nats_server.url)
+    await bus.close()
