@@ -64,7 +64,6 @@ class Burial:
         if not unreadable:
             return
         letters = [self._letter(message, reason, Address.read(message.subject)) for message, reason in unreadable]
-        letters.sort(key=lambda letter: (letter[0].workspace, letter[0].principal))  # two at once lock in one order
         kept = await self._inbox.bury_all([dead for dead, _ in letters])
         for (dead, _), stays in zip(letters, kept, strict=True):
             if not stays:
