@@ -14,7 +14,7 @@ from python_multipart.multipart import parse_options_header
 from adapters import wire
 from adapters.audience_columns import columns_of
 from adapters.audience_csv import Reading
-from adapters.audience_rows import RowRefused, normalised, read_number
+from adapters.audience_rows import RowRefused, read_number, read_row
 from adapters.audience_text import read_rows
 from adapters.cloudevents import traceparent
 from adapters.media_kinds import Inspector
@@ -22,6 +22,7 @@ from adapters.vault import words_of
 from api.accept import WAIT
 from api.import_forms import check_form, columns_in
 from api.lists import FORMS
+from api.people import Wanted
 from domain.content import MediaKind
 from domain.filter_language import parse
 from domain.hearing import topics
@@ -53,6 +54,14 @@ def people(text: str) -> None:
         pass
 
 
+def source_of_consent(text: str) -> None:
+    read_row(["number", "consent", "consent_source"], ["+12025550101", "yes", text], None, AT)
+
+
+def words_searched(name: str) -> None:
+    words_of(Wanted(name=name).name)
+
+
 def campaign(parts: str) -> None:
     wire.parse("campaign.create", f'{{"title":"x","parts":[{parts}]}}'.encode())
 
@@ -67,8 +76,8 @@ def asked(name: str) -> Callable[[str], object]:
 CASES: dict[str, tuple[Callable[[Any], object], Callable[[int], object], int]] = {
     "names of columns": (lambda text: columns_of([text, "number"]), lambda n: "a" + MARKS * n, 5_000),
     "names of columns by the owner": (columns_in, lambda n: orjson.dumps({"a" + MARKS * n: "b"}).decode(), 2_000),
-    "a source of consent": (normalised, lambda n: ("a" + MARKS * n)[:1_000], 2_000),
-    "words of a name": (words_of, lambda n: ("a" + MARKS * n)[:1_000], 2_000),
+    "a source of consent": (source_of_consent, lambda n: "a" + MARKS * n, 5_000),
+    "words of a name": (words_searched, lambda n: "a" + MARKS * n, 5_000),
     "a message that may be a STOP": (opts_out, lambda n: "a" + MARKS * n, 5_000),
     "rows": (rows, lambda n: "number\n" + "+12025550101\n" * n, 20_000),
     "rows in one cell": (rows, lambda n: 'number\n"' + "\n" * n + '"\n', 20_000),
@@ -115,7 +124,7 @@ for text, beginning in (
         CASES[f"{text} {name}"] = (check, lambda n, beginning=beginning: (beginning + "  ") * n, 3_000)  # type: ignore[misc]  # a default binds it
 CASES["links"] = (links, lambda n: "a-" * n, 5_000)
 for form, write in FORMATS.items():
-    CASES[f"a value as {form}"] = (write, lambda n: " a\u0301" * min(n, 500), 250)
+    CASES[f"a value as {form}"] = (write, lambda n: " a\u0301" * n, 3_000)
 
 
 def taken(work: Callable[[Any], object], given: object) -> float:
