@@ -61,9 +61,9 @@ def main() -> None:
             if events & selectors.EVENT_WRITE:
                 if not left[one]:
                     left[one] = memoryview(garbage(subjects))
-                    rounds += 1
                 count = one.send(left[one])
                 left[one], sent = left[one][count:], sent + count
+                rounds += not left[one]  # counted once all of it is sent
     sys.stdout.write(json.dumps({"bytes": sent, "messages": rounds * len(subjects) * 26}))
 
 
