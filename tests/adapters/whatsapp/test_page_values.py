@@ -178,7 +178,16 @@ def test_any_answer_to_a_question_is_read_or_none(answer: object) -> None:
     asyncio.run(ask())
 
 
-@given(spoiled({"bridge": "b", "session": PAGE, "code": "2@x", "notices": []}))
+LOOK = {"bridge": "b", "session": PAGE | {"mode": "QR"}, "code": "2@x", "notices": []}
+
+
+def test_a_code_on_show_is_taken() -> None:
+    session, _ = hearing(Path("/nowhere"))
+    session._take(LOOK)
+    assert session._code == "2@x"
+
+
+@given(spoiled(LOOK))
 @settings(max_examples=100)
 def test_a_code_on_show_can_be_handed_on_whatever_it_is(look: Any) -> None:
     session, _ = hearing(Path("/nowhere"))
