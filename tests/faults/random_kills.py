@@ -68,19 +68,23 @@ class Target:
         return self.data / "sandbox" / NAME
 
     def pids(self, victim: str) -> list[int]:
-        """The processes of a victim; of the browsers, all of one."""
-        if victim == "browser":
-            account = random.choice(self.accounts)
-            group = process_group_of(self.data / "profiles" / account)
-            return [-group] if group else []
+        """The processes of a victim, or their groups (negative); none where it does not run just now."""
         if victim == "everything":
-            groups = [process_group_of(self.data / "profiles" / account) for account in self.accounts]
-            return [pid for one in PLACES for pid in self.pids(one)] + [-group for group in groups if group]
-        return [int((self.data / PLACES[victim] / "process").read_text().split()[0])]
+            return [pid for one in (*PLACES, *self.accounts) for pid in self.pids(one)]
+        if victim in PLACES:
+            return [int((self.data / PLACES[victim] / "process").read_text().split()[0])]
+        group = process_group_of(self.data / "profiles" / victim)  # of an account: its browser
+        return [-group] if group else []
 
-    async def strike(self, victim: str, stop: float | None) -> Blow:
+    def choose(self, chosen: random.Random) -> tuple[str, list[int]]:
+        """A victim and its processes: somebody whom a blow can hit."""
+        while True:
+            victim = chosen.choice(VICTIMS)
+            if pids := self.pids(chosen.choice(self.accounts) if victim == "browser" else victim):
+                return victim, pids
+
+    async def strike(self, victim: str, pids: list[int], stop: float | None) -> Blow:
         """Kill, or stop for some seconds, and wait until all is as before."""
-        pids = self.pids(victim)
         send(pids, signal.SIGKILL if stop is None else signal.SIGSTOP)
         if stop is not None:
             await asyncio.sleep(stop)
@@ -156,7 +160,7 @@ async def blows(struck: Target, count: int, seconds: float, seed: int) -> list[B
     while len(found) < count and time.monotonic() < end:
         stop = chosen.uniform(3.0, 24.0) if chosen.random() < STOPPED else None
         await asyncio.sleep(chosen.uniform(0.2, 3.0))
-        blow = await struck.strike(chosen.choice(VICTIMS), stop)
+        blow = await struck.strike(*struck.choose(chosen), stop)
         found.append(blow)
         figures = f"{blow.victim:10} {blow.how:13} commands {blow.commands:5.1f} s, sends {blow.sends:5.1f} s"
         log.warning("%s  %s", figures, " | ".join(blow.told) if blow.recovery > 5 else "")
