@@ -164,9 +164,9 @@ HISTORIES = st.builds(
 )
 
 
-def play(steps: list[Step]) -> tuple[Given, list[tuple[datetime, Event]]]:
-    """A history, and every event of it with the time it was decided at."""
-    world, now, log = Given(frozen=FROZEN, imported=IMPORTED.digest, held=True), NOW, list[tuple[datetime, Event]]()
+def play(steps: list[Step], *, held: bool) -> tuple[Given, list[tuple[datetime, Event]]]:
+    """A history, and every event of it with the time it was decided at; `held`: the workspace has the person."""
+    world, now, log = Given(frozen=FROZEN, imported=IMPORTED.digest, held=held), NOW, list[tuple[datetime, Event]]()
     for step in steps:
         now += step.seconds * SECOND
         command = step.on(world)
@@ -189,15 +189,15 @@ def proves(event: Event) -> bool:
 
 def test_the_usual_way_reaches_its_end() -> None:
     end = [Step(send.ConfirmSend(DELIVERY, 1), SYSTEM, 0), Step(COMPLETE, SYSTEM, 0)]
-    world, _ = play(USUAL + end)
+    world, _ = play(USUAL + end, held=True)
     assert world.state(DELIVERY_STREAM).status is delivery.Status.SENT
     assert world.state(JOB_STREAM).status is job.Status.COMPLETED
 
 
 @settings(max_examples=300)
-@given(HISTORIES)
-def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: list[Step]) -> None:
-    _, log = play(steps)
+@given(HISTORIES, st.booleans())
+def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: list[Step], held: bool) -> None:
+    _, log = play(steps, held=held)
     assert all(type(event) in catalog.EVENT_NAMES for _, event in log)
 
     intents = of(send.SendIntended, log)
@@ -243,11 +243,11 @@ def every_start_was_approved(log: list[Event]) -> None:
 
 
 @settings(max_examples=300)
-@given(HISTORIES)
-def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step]) -> None:
+@given(HISTORIES, st.booleans())
+def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step], held: bool) -> None:
     running = agreed = ready = paused = restricted = leaving = False
     until = None
-    for now, event in play(steps)[1]:
+    for now, event in play(steps, held=held)[1]:
         match event:
             case job.JobStarted() | job.JobResumed():
                 running = True
