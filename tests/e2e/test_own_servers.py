@@ -1,8 +1,7 @@
-"""The how-to for servers of one's own, run as it stands: PostgreSQL 15 of Debian, NATS of the wheel, keys, back-up."""
+"""The how-to for servers of one's own, run as it stands: PostgreSQL 15 of Debian and 18 of the wheel, keys, back-up."""
 
 import asyncio
 import json
-import logging
 import os
 import pwd
 import re
@@ -29,7 +28,6 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
-log = logging.getLogger(__name__)
 LONGEST = 120.0  # seconds for a section
 SUDO = 'sudo() { shift 2; "$@"; }\n'  # the test is the server's administrator
 
@@ -47,7 +45,8 @@ class Operator:
     """Somebody who has the how-to open, in a directory of their own, with servers at ports that are free here."""
 
     home: Path
-    programs: Path
+    version: str  # of PostgreSQL
+    programs: Path  # PostgreSQL's
     ports: dict[str, str]  # as the how-to has them -> as they are here
     exported: dict[str, str] = field(default_factory=dict)
 
@@ -87,12 +86,8 @@ class Operator:
 
 
 @contextmanager
-def cluster(home: Path, port: int) -> Iterator[Path]:
-    """A PostgreSQL of our own under `home`, 15 if Debian's is here: the directory of its programs."""
-    programs = debian_postgres()
-    if programs is None:
-        log.warning("Debian's PostgreSQL 15 is not installed (apt-get install postgresql-15): this is the wheel's 18")
-        programs = binaries()
+def cluster(home: Path, programs: Path, port: int) -> Iterator[None]:
+    """A PostgreSQL of our own under `home`."""
     home.mkdir()
     user = pwd.getpwnam("nobody")
     us: list[str | Path] = (
@@ -115,7 +110,7 @@ def cluster(home: Path, port: int) -> Iterator[Path]:
         try:
             assert wait_until(lambda: ready(home, port) or server.poll() is not None, 30, 0.1)
             assert server.poll() is None, (home / "log").read_text()
-            yield programs
+            yield
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(30)
@@ -131,11 +126,16 @@ def ready(home: Path, port: int) -> bool:
 
 
 @pytest.fixture
-def operator(scratch: Path) -> Iterator[Operator]:
+def operator(scratch: Path, request: pytest.FixtureRequest) -> Iterator[Operator]:
+    """Somebody whose PostgreSQL has this version: Debian's 15, or the wheel's 18."""
+    version: str = request.param
+    programs = binaries() if version == "18" else debian_postgres()
+    if programs is None:
+        pytest.skip("Debian's PostgreSQL 15 is not installed: apt-get install postgresql-15")
     ports = {"5432": str(free_port()), "4222": str(free_port())}
-    with cluster(scratch / "pg", int(ports["5432"])) as programs:
+    with cluster(scratch / "pg", programs, int(ports["5432"])):
         try:
-            yield Operator(scratch, programs, ports)
+            yield Operator(scratch, version, programs, ports)
         finally:
             with suppress(OSError, ValueError):
                 pid = int((scratch / "nats.pid").read_text())
@@ -143,13 +143,14 @@ def operator(scratch: Path) -> Iterator[Operator]:
                 assert wait_until(lambda: not answers(int(ports["4222"])), 20)
 
 
+@pytest.mark.parametrize("operator", ["15", "18"], indirect=True)
 async def test_the_how_to_of_own_servers_goes_as_it_says(operator: Operator) -> None:
     database, nats, drumline, keys = section("Use your own PostgreSQL and NATS")
     printed = operator.run(database, nats, drumline)
     first = re.search(r"drl_live_\w+", printed)
     assert first is not None, printed
     assert "wrong " not in printed
-    assert re.search(r"PostgreSQL at 127\.0\.0\.1:\d+ answers, version 1[58]\.", printed), printed
+    assert re.search(rf"PostgreSQL at 127\.0\.0\.1:\d+ answers, version {operator.version}\.", printed), printed
     assert "nats-users.conf is the list of live keys" in printed
     given = {name.removeprefix("DRUMLINE_").lower(): value for name, value in operator.exported.items()}
 
@@ -193,6 +194,7 @@ def titles(url: str, key: str) -> set[str]:
     return {item["title"] for item in answer.json()["items"]} if answer.is_success else set()
 
 
+@pytest.mark.parametrize("operator", ["18"], indirect=True)
 async def test_without_the_system_account_whoever_changes_keys_is_told_what_to_do(operator: Operator) -> None:
     database, nats, drumline, keys = section("Use your own PostgreSQL and NATS")
     operator.run(database, nats, re.sub(r"^export DRUMLINE_NATS_SYSTEM_URL.*\n", "", drumline, flags=re.MULTILINE))
