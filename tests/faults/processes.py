@@ -55,7 +55,7 @@ class Place:
     async def worker(self, role: str, **settings: object) -> AsyncIterator[Worker]:
         """A worker process; what is left of it at the end is killed."""
         given = {"database_url": self.database_url, "nats_url": self.nats_url, "data_dir": self.data}
-        given |= {"command_rate": 1_000} | settings  # tests give many at once
+        given |= {"command_rate": 1_000} | settings  # most tests give more at once than a key may
         environment = {f"DRUMLINE_{name.upper()}": str(value) for name, value in given.items()}
         log = self.data / f"{role}-{len(list(self.data.glob('*.log')))}.log"
         with log.open("wb") as out:

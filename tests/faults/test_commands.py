@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from adapters import streams, wire
+from adapters.command_limits import CommandLimits
 from adapters.inbox import Pending
 from domain.message import Role
 from infra.embedded import EmbeddedNats
@@ -21,7 +22,7 @@ from workers.requests import command_key
 
 STEPS = ["before_append:3", "after_append:3", "after_outcome_told:3", "before_relay:3", "after_relay:3"]
 SHORT = "after_append:3"
-MANY = 60
+RATE = CommandLimits().rate  # a second, and in a burst
 
 
 @pytest.fixture
@@ -66,12 +67,12 @@ async def check(house: Core, ids: set[UUID]) -> None:
 async def test_a_core_killed_at_any_step_decides_each_command_once(place: Place, step: str) -> None:
     async with core(place.database_url, place.nats_url) as house:
         author = await Client(house, await house.principal(Role.AUTHOR)).listen()
-        async with place.worker("core", crashpoint=step) as victim:
+        async with place.worker("core", crashpoint=step, command_rate=RATE) as victim:
             first = await give(author, 1)
             await all_told(author, first)  # it is up
-            ids = await give(author, MANY)
+            ids = await give(author, RATE - 1)
             await victim.is_killed()
-        async with place.worker("core"):
+        async with place.worker("core", command_rate=RATE):
             await all_told(author, ids)
             await check(house, first | ids)
 
