@@ -199,6 +199,7 @@ def test_the_usual_way_reaches_its_end() -> None:
 def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: list[Step], held: bool) -> None:
     _, log = play(steps, held=held)
     assert all(type(event) in catalog.EVENT_NAMES for _, event in log)
+    assert held or not of((recipient.ConsentRecorded, recipient.RecipientOptedOut), log)
 
     intents = of(send.SendIntended, log)
     tries = [(intent.part, intent.attempt) for intent in intents]
