@@ -25,7 +25,7 @@ from infra.ports import free_port
 from infra.settings import read
 from infra.supervisor import Supervisor
 from tests.waiting import until
-from tests.workers.core import Client, Core, campaign, core
+from tests.workers.core import Client, Core, campaign, core, drained
 
 FLOODER = Path(__file__).with_name("bus_flooder.py")
 FLOODING = WorkspaceId("flooding")
@@ -86,10 +86,6 @@ async def bounded(house: Core, flood: Flood) -> dict[str, Any]:
     assert letters[1] <= QUOTA.bytes // 4
     assert rows[0] <= LIMITS.rate * (flood.seconds + 5) + 1_000  # what came at the rate is refused with a row
     return {"letters": letters[0], "letter_bytes": int(letters[1]), "rows": rows[0], "waiting_bytes": stored}
-
-
-async def drained(house: Core) -> bool:
-    return await house.bus.length(streams.COMMANDS) == 0
 
 
 async def test_a_key_that_floods_the_bus_for_a_second_holds_up_nobody(

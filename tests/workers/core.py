@@ -135,6 +135,11 @@ async def core(database_url: str, nats_url: str, limits: streams.Limits = QUICK)
             await bus.close()
 
 
+async def drained(house: Core) -> bool:
+    """Whether no command waits on the bus, or is being decided."""
+    return await house.bus.length(streams.COMMANDS) == 0
+
+
 class Client:
     """A principal's client of the bus, and the outcomes that came to its inbox."""
 

@@ -13,7 +13,7 @@ from adapters.cloudevents import Address, command_headers
 from adapters.command_limits import MAX_MESSAGE
 from domain.catalog import COMMANDS, DECISIONS
 from domain.message import Role, WorkspaceId
-from tests.workers.core import HERE, Client, Core, campaign, clock, until
+from tests.workers.core import HERE, Client, Core, campaign, clock, drained, until
 
 SOME = str(UUID(int=7))
 JOB = {"job_id": SOME, "campaign_id": SOME}
@@ -187,7 +187,3 @@ async def test_the_largest_message_that_is_taken_is_refused_like_any_other(house
         await house.bus.single(Message(address.subject, body[:-2] + b"x" * (room - len(body)) + b'"}', headers))
         outcome = await author.outcome()
     assert (outcome["state"], outcome["rule"]) in {("refused", "string_too_long"), ("refused", "not_json")}
-
-
-async def drained(house: Core) -> bool:
-    return await house.bus.length(streams.COMMANDS) == 0

@@ -14,7 +14,7 @@ from adapters import streams, wire
 from adapters.contents import Contents
 from adapters.event_store import LogUnavailable
 from domain.message import Ref, Role, WorkspaceId
-from tests.workers.core import HERE, QUICK, Client, Core, campaign, clock, until
+from tests.workers.core import HERE, QUICK, Client, Core, campaign, clock, drained, until
 from workers.intake.retries import RECORD, Retries
 from workers.sweeper import Sweeper
 
@@ -204,10 +204,6 @@ async def test_while_the_log_is_away_nothing_is_given_up(
         outcomes = [await author.outcome() for _ in ids]
     assert {outcome["command_id"] for outcome in outcomes} == ids
     assert {outcome["state"] for outcome in outcomes} == {"applied"}
-
-
-async def drained(house: Core) -> bool:
-    return await house.bus.length(streams.COMMANDS) == 0
 
 
 async def test_a_keys_failing_commands_hold_up_no_other_key(

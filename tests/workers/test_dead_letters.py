@@ -11,7 +11,7 @@ from adapters.dead_letter_quota import Dead
 from adapters.dead_letters import DeadLetter
 from adapters.streams import Limits
 from domain.message import PrincipalId, Refused, WorkspaceId
-from tests.workers.core import HERE, Client, Core, campaign, clock, until
+from tests.workers.core import HERE, Client, Core, campaign, clock, drained, until
 from workers.requests import command_key
 from workers.sweeper import Sweeper
 
@@ -85,10 +85,6 @@ async def test_replayed_twice_it_is_decided_once(house: Core, author: Client, si
         await until(lambda: drained(house))
     assert len(await house.events()) == 2
     assert await actions(house, letter.id) == [("replayed", OPERATOR)]
-
-
-async def drained(house: Core) -> bool:
-    return await house.bus.length(streams.COMMANDS) == 0
 
 
 async def test_what_dies_again_can_be_replayed_again(house: Core, author: Client, sick: list[bool]) -> None:

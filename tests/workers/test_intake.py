@@ -16,7 +16,7 @@ from adapters.inbox import Pending
 from domain.campaign import CampaignCreated
 from domain.content import words
 from domain.message import Role
-from tests.workers.core import HERE, Client, Core, campaign, clock, until
+from tests.workers.core import HERE, Client, Core, campaign, clock, drained, until
 from workers.requests import command_key
 
 
@@ -138,7 +138,7 @@ async def test_a_batch_killed_between_append_and_ack_is_applied_once(house: Core
             await appended.wait()
     house.bus.ack = ack  # type: ignore[method-assign]  # as it was
     async with house.running(house.intake().run):
-        await until(lambda: empty(house))
+        await until(lambda: drained(house))
     told = Counter[tuple[str, bool]]()
     while {command_id for command_id, _ in told} != {str(one) for one in ids} or not author.arrived.empty():
         outcome = await author.outcome()
@@ -232,10 +232,6 @@ async def has_state(house: Core, author: Client, command_id: UUID, state: str) -
     return row is not None and row.state == state
 
 
-async def empty(house: Core) -> bool:
-    return await house.bus.length(streams.COMMANDS) == 0
-
-
 async def test_a_full_batch_of_500_is_applied_each_once(house: Core, author: Client) -> None:
     address = Address(HERE, author.actor.id, "campaign.create")
     ids = [uuid4() for _ in range(1_200)]
@@ -246,7 +242,7 @@ async def test_a_full_batch_of_500_is_applied_each_once(house: Core, author: Cli
         ]
         await house.bus.batch(streams.COMMANDS, messages)
     async with house.running(house.intake().run):
-        await until(lambda: empty(house), 20)
+        await until(lambda: drained(house), 20)
     rows = await house.inbox.find([command_key(HERE, author.actor.id, id_) for id_ in ids])
     assert {row.state for row in rows.values()} == {"applied"}
     assert len(rows) == len(ids)

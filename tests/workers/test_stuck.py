@@ -16,7 +16,7 @@ from adapters.inbox import Inbox
 from adapters.lean_client import head_of
 from domain.message import Role
 from tests.raw_bus import raw_bus
-from tests.workers.core import HERE, Client, Core, campaign, clock, until
+from tests.workers.core import HERE, Client, Core, campaign, clock, drained, until
 from workers.intake.stuck import LOOKS, Stuck
 
 SICK = b"sick"
@@ -137,7 +137,3 @@ async def came(struck: list[int]) -> bool:
 
 async def connected(house: Core) -> bool:
     return house.bus.nc.is_connected
-
-
-async def drained(house: Core) -> bool:
-    return await house.bus.length(streams.COMMANDS) == 0

@@ -2,11 +2,10 @@
 
 from uuid import uuid4
 
-from adapters import streams
 from adapters.cloudevents import command_headers
 from adapters.lean_client import head_of
 from tests.raw_bus import raw_bus
-from tests.workers.core import HERE, Client, Core, campaign, clock, until
+from tests.workers.core import HERE, Client, Core, campaign, clock, drained, until
 
 VERBS = [
     b"job.\xff\xfe",
@@ -54,7 +53,3 @@ async def test_no_bytes_of_a_message_end_the_connection_or_hold_up_others(
     letters = await house.dead.page(None)
     assert [letter.reason for letter in letters] == ["no_command_id"] * (len(VERBS) + len(HEADS))
     assert house.bus.nc.stats["reconnects"] == 0
-
-
-async def drained(house: Core) -> bool:
-    return await house.bus.length(streams.COMMANDS) == 0
