@@ -19,6 +19,27 @@ from tests.api.house import House, Tenant, csv_of, problem_in
 
 NEW: dict[str, Any] = {"title": "Spring", "parts": [{"text": "Hello {{name}}"}]}
 JSON = {"Content-Type": "application/json"}
+# Routes that need no deep JSON to be written, for they read a few values of it: they say which one is wrong.
+NAME_THE_FIELD = {
+    "/v1/attributes/{name}",
+    "/v1/audiences/choose",
+    "/v1/campaigns/{campaign_id}/preview",
+    "/v1/jobs/{job_id}/preview",
+    "/v1/media/fetch",
+    "/v1/people",
+    "/v1/people/search",
+    "/v1/people/{recipient_id}",
+    "/v1/recipients/look-up",
+    "/v1/search",
+    "/v1/segments/count",
+    "/v1/segments/{segment_id}",
+    "/v1/templates/{template_id}/preview",
+}
+# Routes that are about a session: the account, which nobody has here, is looked up before the body is read.
+LOOK_UP_FIRST = {
+    f"/v1/accounts/{{account_id}}/{what}"
+    for what in ("check-number", "contacts", "groups", "groups/members", "link-code")
+}
 
 
 @contextmanager
@@ -87,7 +108,7 @@ def test_no_route_stumbles_over_json_nested_deeper_than_can_be_written(house: Ho
     key = house.key(tenant.workspace, *(set(Role) - {Role.SYSTEM}))
     headers = JSON | {"Authorization": f"Bearer {key}"}
     documents = house.http.get(f"{house.url}/openapi.json").json()
-    asked = 0
+    count = 0
     for path, methods in documents["paths"].items():
         for method, route in methods.items():
             content = route.get("requestBody", {}).get("content", {})
@@ -103,9 +124,15 @@ def test_no_route_stumbles_over_json_nested_deeper_than_can_be_written(house: Ho
                 response = house.http.request(
                     method, where, headers=headers, content=b'{"%b": %b}' % (name.encode(), deep)
                 )
-                assert 400 <= response.status_code < 500, (method, path, response.text)
-                asked += 1
-    assert asked > 30
+                status, rule, field = asked(problem_in(response))
+                if path in LOOK_UP_FIRST:
+                    assert (status, rule, field) == (404, "unknown_account", "account_id"), path
+                elif path in NAME_THE_FIELD:
+                    assert (status, field == "body") == (422, False), (method, path, name, rule, field)
+                else:
+                    assert (status, rule, field) == (422, "not_json", "body"), (method, path, name)
+                count += 1
+    assert count > 30
 
 
 def test_a_body_of_another_type(house: House, tenant: Tenant) -> None:
