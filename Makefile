@@ -4,6 +4,9 @@ BIN := .venv/bin
 SETUP = @command -v $(PYTHON) >/dev/null || { echo "drumline: Python 3.11 or newer is needed, and $(PYTHON) is not there." >&2; exit 1; }; \
 	$(PYTHON) -I infra/install.py --chromium "$(DRUMLINE_CHROMIUM)"
 
+# Half of what collecting the tests takes is compiling them: what is compiled is kept, here too where the shell says no.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-dev demo up test faults security check bench clean lock
 .NOTPARALLEL:
 

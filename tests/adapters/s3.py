@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import httpx
-from moto.server import ThreadedMotoServer
 
 from adapters.media_s3 import Bucket
 
@@ -17,6 +16,8 @@ REGION = "eu-central-1"
 @contextmanager
 def s3() -> Iterator[str]:
     """The address of a running server."""
+    from moto.server import ThreadedMotoServer  # it takes a second, and most workers of a run need none
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

@@ -1,6 +1,7 @@
 """Leases: one living holder an account, and a fence that grows with each."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -154,10 +155,17 @@ class Contained:
         return self.process.stdout.readline() == "True\n"
 
 
-@pytest.mark.skipif(
-    subprocess.run([*CONTAINER, "--mount-proc", "true"], capture_output=True, check=False).returncode != 0,
-    reason="this machine lets nobody make PID namespaces (unshare --pid), so there are none to tell apart",
-)
+@pytest.fixture(scope="module")
+def namespaces() -> None:
+    """A machine on which we may make PID namespaces."""
+    if (
+        shutil.which(CONTAINER[0]) is None
+        or subprocess.run([*CONTAINER, "--mount-proc", "true"], capture_output=True, check=False).returncode != 0
+    ):
+        pytest.skip("this machine lets nobody make PID namespaces (unshare --pid), so there are none to tell apart")
+
+
+@pytest.mark.usefixtures("namespaces")
 @pytest.mark.parametrize("own_proc", [True, False], ids=["each with its /proc", "under a /proc of the host"])
 async def test_a_holder_in_another_container_of_this_host_keeps_its_account_until_its_time_is_over(
     pool: Pool, database_url: str, own_proc: bool
