@@ -10,22 +10,32 @@ from types import MappingProxyType
 from typing import Any
 
 from domain import catalog
-from domain.message import Actor, Command, Digest, Event, Facts, Frozen, Refused, StreamId
+from domain.message import Actor, Command, Decider, Digest, Event, Facts, Frozen, Refused, StreamId
 from tests.builders import AUTHOR, NOW
+
+
+def decider_of(stream: StreamId) -> Decider[Any]:
+    """Who decides what happens on a stream."""
+    return catalog.DECIDERS[stream.partition("-")[0]]
 
 
 @dataclass(frozen=True)
 class Given:
-    """What has happened so far, by stream, and what the vault would tell."""
+    """What has happened so far, by stream, with the states that led to, and what the vault would tell."""
 
     history: Mapping[StreamId, tuple[Event, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    states: Mapping[StreamId, Any] = field(default_factory=lambda: MappingProxyType({}))
     frozen: Frozen | None = None
     imported: Digest | None = None
     held: bool = False
 
     def on(self, stream: StreamId, *events: Event) -> "Given":
         """The same, and these events on this stream."""
-        return replace(self, history={**self.history, stream: (*self.history.get(stream, ()), *events)})
+        history = {**self.history, stream: (*self.history.get(stream, ()), *events)}
+        state = self.state(stream)
+        for event in events:
+            state = decider_of(stream).evolve(state, event)
+        return replace(self, history=history, states={**self.states, stream: state})
 
     def vault(self, *, frozen: Frozen | None = None, imported: Digest | None = None, held: bool = False) -> "Given":
         """The same, with what the vault holds for a submission, an import or what is decided of a person."""
@@ -33,7 +43,7 @@ class Given:
 
     def state(self, stream: StreamId) -> Any:
         """What a stream's events lead to."""
-        return catalog.DECIDERS[stream.partition("-")[0]].fold(self.history.get(stream, ()))
+        return self.states.get(stream, decider_of(stream).initial)
 
     def when(
         self,

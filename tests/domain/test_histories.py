@@ -196,10 +196,16 @@ def test_the_usual_way_reaches_its_end() -> None:
 
 @settings(max_examples=300)
 @given(HISTORIES, st.booleans())
-def test_every_command_is_answered_or_refused_and_nothing_is_done_twice(steps: list[Step], held: bool) -> None:
+def test_nothing_is_done_twice_and_nothing_that_is_not_allowed(steps: list[Step], held: bool) -> None:
     _, log = play(steps, held=held)
-    assert all(type(event) in catalog.EVENT_NAMES for _, event in log)
     assert held or not of((recipient.ConsentRecorded, recipient.RecipientOptedOut), log)
+    each_event_is_one_that_may_follow(log)
+    every_send_was_allowed(log)
+
+
+def each_event_is_one_that_may_follow(log: list[tuple[datetime, Event]]) -> None:
+    """No send, receipt, end or block twice, and no start unapproved."""
+    assert all(type(event) in catalog.EVENT_NAMES for _, event in log)
 
     intents = of(send.SendIntended, log)
     tries = [(intent.part, intent.attempt) for intent in intents]
@@ -243,12 +249,11 @@ def every_start_was_approved(log: list[Event]) -> None:
                 assert own or not approvals & authors
 
 
-@settings(max_examples=300)
-@given(HISTORIES, st.booleans())
-def test_a_send_is_intended_only_while_everything_allows_it(steps: list[Step], held: bool) -> None:
+def every_send_was_allowed(log: list[tuple[datetime, Event]]) -> None:
+    """By the job, the person, the account and its allowance, when it was intended."""
     running = agreed = ready = paused = restricted = leaving = False
     until = None
-    for now, event in play(steps, held=held)[1]:
+    for now, event in log:
         match event:
             case job.JobStarted() | job.JobResumed():
                 running = True
