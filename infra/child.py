@@ -79,7 +79,7 @@ def left_of(session: int, directory: Path) -> Iterator[int]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended, or is not ours to look into
             state, _, _, its_session, *_ = (process / "stat").read_text().rpartition(")")[2].split()
-            if int(its_session) == session != 0 and state not in "ZX" and (process / "cwd").samefile(directory):
+            if int(its_session) == session and state not in "ZX" and (process / "cwd").samefile(directory):
                 yield int(process.name)
 
 
@@ -139,8 +139,9 @@ class Child:
             wait_until(lambda: self.running() is None, patience)
         if (pid := self.running()) is not None:
             raise ServerError(f"An earlier {self.name} (process {pid}) in {self.directory} does not end.")
-        for pid in left_of(self._recorded(), self.directory):
-            send(pid, signal.SIGKILL)
+        if session := self._recorded():  # all of /proc is looked through
+            for pid in left_of(session, self.directory):
+                send(pid, signal.SIGKILL)
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
