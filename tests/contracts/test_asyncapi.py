@@ -35,7 +35,8 @@ def written() -> Any:
 @cache
 def schemas() -> Registry[Any]:
     """The document, for what refers to it."""
-    return Registry().with_resource("urn:document", DRAFT202012.create_resource(written())).crawl()
+    made: Registry[Any] = Registry().with_resource("urn:document", DRAFT202012.create_resource(written())).crawl()
+    return made
 
 
 def message_of(name: str) -> Any:
