@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
@@ -17,6 +17,7 @@ from infra.migrate import migrate
 
 if TYPE_CHECKING:
     from tests.api.house import House, Tenant
+    from tests.together import Together
 
 settings.register_profile("drumline", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 settings.load_profile("drumline")
@@ -31,6 +32,17 @@ def pytest_configure() -> None:
     """
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         tempfile.tempdir = os.environ["TMPDIR"] = str(MEMORY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "Together | None":
+    """Let tests that share what takes long to start run on one worker.
+
+    CI's long tests have an order of their own, and so hand out one at a time.
+    """
+    from tests.together import Together  # without xdist there is none
+
+    return Together(config, log) if config.option.dist == "load" and config.option.maxschedchunk is None else None
 
 
 @pytest.fixture

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser
 
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from tests.adapters.whatsapp.rig import ACCOUNT, Rig, in_browser, in_memory
 from tests.adapters.whatsapp.running import Sandbox, link, running_sandbox
+from tests.adapters.whatsapp.tabs import running_browser
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -22,6 +24,13 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
 async def web(sandbox: Sandbox) -> AsyncIterator[WhatsAppWeb]:
     async with WhatsAppWeb(url=sandbox.url) as driver:
         yield driver
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for the tests of pages; what is of an account's own browser is tested with its own."""
+    async with running_browser() as running:
+        yield running
 
 
 @pytest.fixture

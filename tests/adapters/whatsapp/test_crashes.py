@@ -68,7 +68,7 @@ async def test_a_browser_that_dies_before_its_page_is_open_did_not_launch(web: W
     assert process_group_of(profile) is None
 
 
-async def test_a_browser_killed_in_a_send_comes_back_linked_and_still_refuses_the_same_id(
+async def test_a_browser_killed_in_a_send_comes_back_linked_still_refuses_the_same_id_and_stops_without_a_trace(
     web: WhatsAppWeb, sandbox: Sandbox, profile: Path
 ) -> None:
     groups: list[int] = []
@@ -103,18 +103,13 @@ async def test_a_browser_killed_in_a_send_comes_back_linked_and_still_refuses_th
     on_wire = [entry.wa_id for entry in read(sandbox.ledger)]
     assert (on_wire.count(sent), on_wire.count(lost)) == (1, 0)
     assert await again.send(number, Text("Third"), new_id(), 10) is Ack.SENT
-    await again.stop()
 
-
-async def test_stopping_leaves_no_process_behind(web: WhatsAppWeb, profile: Path) -> None:
-    session = web.session(profile)
-    await session.start(lambda _: None)
-    group = session.process_group
+    group = again.process_group
     assert group is not None
     assert alive(group)
     assert memory_of(group) > 20 << 20
     assert in_use(profile)
-    await session.stop()
+    await again.stop()
     assert not in_use(profile)
     assert not alive(group)
     assert memory_of(group) == 0

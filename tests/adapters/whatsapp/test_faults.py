@@ -15,16 +15,10 @@ from adapters.whatsapp_web.browser import kill_former
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from adapters.whatsapp_web.session import LaunchFailed
 from tests.adapters.whatsapp.running import Sandbox, new_number, until_answered
-from tests.adapters.whatsapp.tabs import Tab, new_tab, on_profile, running_browser
+from tests.adapters.whatsapp.tabs import Tab, new_tab, on_profile
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ACCOUNT = "+13125550100"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_browser() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

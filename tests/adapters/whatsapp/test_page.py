@@ -2,13 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import segno
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import Browser, Page
 
 from adapters.sandbox.ledger import read
 from adapters.whatsapp_web.driver import WhatsAppWeb
@@ -19,12 +18,13 @@ ACCOUNT, NUMBER = "+12025550101", "12025550177"
 
 
 @contextlib.asynccontextmanager
-async def open_page(web: WhatsAppWeb, profile: Path, path: str, *, scripts: bool = True) -> AsyncIterator[Page]:
-    context: BrowserContext = await web.launch(profile)
+async def open_page(browser: Browser, web: WhatsAppWeb, path: str, *, scripts: bool = True) -> AsyncIterator[Page]:
+    """A page with storage of its own, made as a session makes it."""
+    context = await browser.new_context(service_workers="block", no_viewport=True)
     try:
         for script in web.scripts if scripts else []:
             await context.add_init_script(script)
-        page = context.pages[0]
+        page = await context.new_page()
         page.set_default_timeout(10_000)
         await page.goto(f"{web.url}/{path}")
         yield page
@@ -38,8 +38,8 @@ async def look(page: Page) -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def linked_page(web: WhatsAppWeb, sandbox: Sandbox, profile: Path) -> AsyncIterator[Page]:
-    async with open_page(web, profile, "") as page:
+async def linked_page(browser: Browser, web: WhatsAppWeb, sandbox: Sandbox) -> AsyncIterator[Page]:
+    async with open_page(browser, web, "") as page:
 
         async def code() -> str:
             return (await look(page))["code"] or ""
@@ -64,9 +64,9 @@ async def send(page: Page, what: dict[str, Any]) -> Any:
 
 
 async def test_the_real_bundle_loads_on_a_foreign_page_and_calls_nobody(
-    web: WhatsAppWeb, sandbox: Sandbox, profile: Path
+    browser: Browser, web: WhatsAppWeb, sandbox: Sandbox
 ) -> None:
-    async with open_page(web, profile, "") as page:
+    async with open_page(browser, web, "") as page:
         problems: list[str] = []
         requests: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -157,9 +157,11 @@ async def test_after_a_restart_messages_are_cold_until_warmed(linked_page: Page)
     assert found["ack"] >= 1
 
 
-async def test_a_person_can_link_log_out_and_write_by_hand(web: WhatsAppWeb, sandbox: Sandbox, profile: Path) -> None:
+async def test_a_person_can_link_log_out_and_write_by_hand(
+    browser: Browser, web: WhatsAppWeb, sandbox: Sandbox
+) -> None:
     phone = "+14165550105"
-    async with open_page(web, profile, "", scripts=False) as page:
+    async with open_page(browser, web, "", scripts=False) as page:
         by_hand = await page.context.new_page()
         await by_hand.goto(f"{sandbox.url}/phone")
         await by_hand.fill("#number", phone)
@@ -183,11 +185,11 @@ async def test_a_person_can_link_log_out_and_write_by_hand(web: WhatsAppWeb, san
         await page.wait_for_selector("body[data-screen=link]")
 
 
-async def test_our_qr_codes_are_those_of_an_independent_encoder(web: WhatsAppWeb, profile: Path) -> None:
+async def test_our_qr_codes_are_those_of_an_independent_encoder(browser: Browser, web: WhatsAppWeb) -> None:
     # Each version filled to its last byte: segno puts a zero byte of its own before the padding.
     full = (17, 32, 53, 78, 106, 134, 154, 192, 230, 271, 321, 367, 425, 458, 520)
     texts = [("2@Zr0,aB+/=k9" * 50)[:length] for length in full]
-    async with open_page(web, profile, "phone", scripts=False) as page:
+    async with open_page(browser, web, "phone", scripts=False) as page:
         codes = await page.evaluate(
             "texts => import('/qr.js').then(({ qr }) => texts.map(qr).map(c => ({ ...c, dark: [...c.dark] })))", texts
         )

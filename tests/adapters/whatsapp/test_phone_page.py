@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page
 
 from adapters.sandbox.client import SandboxPhone
 from tests.adapters.whatsapp.running import Sandbox, until_answered
-from tests.adapters.whatsapp.tabs import Tab, new_tab, running_browser
+from tests.adapters.whatsapp.tabs import Tab, new_tab
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ACCOUNT, PERSON = "+13125550130", "+13125550131"
@@ -20,12 +20,6 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 WIDE, NARROW = (1280, 900), (390, 844)
 POLL = """number => WPP.chat.find(`${number}@c.us`).then(({ id }) =>
     WPP.chat.sendCreatePollMessage(id, 'Which evening?', ['Friday', 'Saturday'], { selectableCount: 1 }))"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_browser() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

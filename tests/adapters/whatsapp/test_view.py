@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from adapters.whatsapp_web.driver import WhatsAppWeb
 from tests.adapters.whatsapp.running import Sandbox, until_answered
@@ -39,11 +39,9 @@ ALL = r"""async number => {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def chat(
-    web: WhatsAppWeb, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[Page, list[str]]]:
+async def chat(browser: Browser, web: WhatsAppWeb, sandbox: Sandbox) -> AsyncIterator[tuple[Page, list[str]]]:
     """A page with one message of each kind in its open chat; and what went wrong on it."""
-    async with open_page(web, tmp_path_factory.mktemp("view"), "") as page:
+    async with open_page(browser, web, "") as page:
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
