@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
 from adapters import metrics
 from adapters.whatsapp_web.catching_up import HEARD, CatchingUp
@@ -28,10 +29,11 @@ def none_lost() -> Iterator[None]:
     metrics.LOST.clear()
 
 
-async def caught_up(web: WhatsAppWeb, profile: Path, count: int) -> list[Notice]:
+async def caught_up(browser: Browser, web: WhatsAppWeb, profile: Path, count: int) -> list[Notice]:
     """What is told when the page finds so many."""
     told: list[Notice] = []
-    async with open_page(web, profile, "", scripts=False) as page:
+    profile.mkdir()
+    async with open_page(browser, web, "", scripts=False) as page:
         await page.evaluate(MISSED, count)
         catching_up = CatchingUp(profile, told.append)
         catching_up.due(page, "a bridge")
@@ -43,14 +45,16 @@ async def caught_up(web: WhatsAppWeb, profile: Path, count: int) -> list[Notice]
 
 
 async def test_all_of_what_was_written_in_an_outage_is_told_and_its_time_moves_on(
-    web: WhatsAppWeb, profile: Path
+    browser: Browser, web: WhatsAppWeb, profile: Path
 ) -> None:
-    told = await caught_up(web, profile, A_NIGHTS)
+    told = await caught_up(browser, web, profile, A_NIGHTS)
     assert [one.wa_id for one in told if isinstance(one, MessageArrived)] == [f"A{at}" for at in range(A_NIGHTS)]
     assert (profile / HEARD).exists()
 
 
-async def test_a_look_that_fails_is_counted_and_the_next_begins_where_it_did(web: WhatsAppWeb, profile: Path) -> None:
-    assert await caught_up(web, profile, -1) == []
+async def test_a_look_that_fails_is_counted_and_the_next_begins_where_it_did(
+    browser: Browser, web: WhatsAppWeb, profile: Path
+) -> None:
+    assert await caught_up(browser, web, profile, -1) == []
     assert metrics.REGISTRY.get_sample_value("drumline_facts_lost_total", {"fact": "notice", "reason": "failed"}) == 1
     assert not (profile / HEARD).exists()
