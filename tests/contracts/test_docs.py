@@ -68,8 +68,13 @@ def in_code_type(cell: str) -> list[str]:
     return re.findall(r"`([a-z_]+)`", cell)
 
 
-def rules_in_code() -> Iterator[str]:
+@cache
+def rules_in_code() -> frozenset[str]:
     """Every rule that the code can name in a refusal."""
+    return frozenset(rules_named())
+
+
+def rules_named() -> Iterator[str]:
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             if "sandbox" in path.parts:  # it has rules of its own, which nobody outside sees
@@ -133,9 +138,15 @@ def test_every_word_of_a_state_or_reason_is_named() -> None:
     assert {str(word) for kind in WORDS for word in kind} | statuses <= names()
 
 
+@cache
+def paths() -> dict[str, Any]:
+    """The routes of the API, as its OpenAPI document has them."""
+    found: dict[str, Any] = rest.create(cast("Services", None)).openapi()["paths"]
+    return found
+
+
 def test_every_route_is_told_with_its_command() -> None:
-    paths = rest.create(cast("Services", None)).openapi()["paths"]
-    routes = {f"{method.upper()} {path}": it for path, methods in paths.items() for method, it in methods.items()}
+    routes = {f"{method.upper()} {path}": it for path, methods in paths().items() for method, it in methods.items()}
     told = {
         line.split("`")[1]
         for line in REFERENCE.read_text().splitlines()
@@ -159,9 +170,8 @@ def test_what_a_role_hears_is_told() -> None:
 
 
 def test_every_list_is_told_with_its_filters() -> None:
-    paths = rest.create(cast("Services", None)).openapi()["paths"]
     found = {}
-    for path, methods in paths.items():
+    for path, methods in paths().items():
         names = [one["name"] for one in methods.get("get", {}).get("parameters", []) if one["in"] == "query"]
         if "cursor" in names and path != "/v1/dead-letters":  # which has no filters but its state
             found[path] = [name for name in names if name not in ("limit", "cursor", "at")]

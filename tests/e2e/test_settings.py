@@ -3,8 +3,6 @@
 import os
 import re
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import infra
 from domain.quota import LONGEST_ACT
 from infra.settings import Settings, SettingsError, read
 from infra.up import House
+from tests.e2e.terminal import drumline
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +54,8 @@ def test_a_misspelt_setting_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_wrong_setting_ends_a_command_with_one_sentence(tmp_path: Path) -> None:
-    environment = {"DRUMLINE_HTTP_PORT": "many", "DRUMLINE_DATABASE_URL": "postgresql://u:hidden@nowhere/x"}
-    line = [sys.executable, "-m", "infra.cli", "doctor", "--data-dir", str(tmp_path)]
-    run = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    given = {"HTTP_PORT": "many", "DATABASE_URL": "postgresql://u:hidden@nowhere/x"}
+    run = drumline("doctor", "--data-dir", str(tmp_path), settings=given)
     assert run.returncode == 2
     assert run.stderr.startswith("drumline: DRUMLINE_HTTP_PORT: ")
     assert "hidden" not in run.stdout + run.stderr

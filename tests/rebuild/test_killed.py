@@ -93,12 +93,11 @@ async def test_postgresql_killed_meanwhile(scratch: Path, step: str) -> None:
 
 
 async def test_the_command_tells_progress_in_lines_and_ends_with_json(here: Ground) -> None:
-    process = await asyncio.to_thread(started, here.url, "all", "--json")
-    said, told = await asyncio.to_thread(process.communicate)
-    assert process.returncode == 0, told
-    assert told.splitlines()[-1].startswith("done: position ")
-    assert '"same": true' in said.splitlines()[-1]
-    assert "\x1b" not in said + told
+    ran = await asyncio.to_thread(drumline, "rebuild", "all", "--json", settings={"DATABASE_URL": here.url})
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.splitlines()[-1].startswith("done: position ")
+    assert '"same": true' in ran.stdout.splitlines()[-1]
+    assert "\x1b" not in ran.stdout + ran.stderr
 
 
 async def test_the_command_tells_by_its_exit_code_that_rows_differed(here: Ground) -> None:
