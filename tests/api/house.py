@@ -70,6 +70,7 @@ PORTS = range(20_000, 32_768)
 SWEEP = 0.5  # seconds
 LARGEST = {kind: 200_000 if kind is MediaKind.IMAGE else 10_000_000 for kind in MediaKind}  # bytes
 QUOTA = 40_000_000
+ROLES = sorted(set(Role) - {Role.SYSTEM})
 
 T = TypeVar("T")
 
@@ -115,8 +116,7 @@ class House:
     def tenant(self, *, created: bool = True) -> "Tenant":
         """A new workspace with a key for each role; other tests' data are not in it."""
         workspace = WorkspaceId(f"w{uuid4().hex[:12]}")
-        keys = {role: self.key(workspace, role) for role in set(Role) - {Role.SYSTEM}}
-        tenant = Tenant(self, workspace, keys)
+        tenant = Tenant(self, workspace, RoleKeys(lambda role: self.key(workspace, role)))
         if created:
             tenant.ok("POST", "/v1/workspace", role=Role.ADMIN)
         return tenant
@@ -133,6 +133,18 @@ class House:
         """What the system decides for itself."""
         system = Actor(PrincipalId("system-test"), workspace, frozenset({Role.SYSTEM}))
         return self.run(self.decisions.one(Request(command, system, uuid4())))
+
+
+class RoleKeys(dict[Role, str]):
+    """A key for each role, made when it is first asked for: most tests act in one or two."""
+
+    def __init__(self, make: Callable[[Role], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, role: Role) -> str:
+        self[role] = self._make(role)
+        return self[role]
 
 
 @dataclass
@@ -313,8 +325,8 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         app = create(services)
         server = Server(configured(app, log_level="critical", timeout_graceful_shutdown=3))
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "imports": ImportWorker(uploads, staged, decisions, consents, leader, poll=0.05).run,
-            "consents": ConsentWorker(stated, consents, look=0.05).run,
+            "imports": ImportWorker(uploads, staged, decisions, consents, leader).run,
+            "consents": ConsentWorker(stated, consents).run,
             "intake": Intake(bus, decisions, inbox, keys, contents, clock).run,
             "projector": Projector(store, models, signal).run,
             "feed": feed.run,

@@ -20,7 +20,7 @@ from adapters import wire
 from domain import catalog
 from domain.message import Actor, Command, PrincipalId, Ref, Role, WorkspaceId
 from tests.adapters.files import TEXT
-from tests.api.house import House, Tenant
+from tests.api.house import ROLES, House, Tenant
 from tests.api.test_commands import until
 from tests.api.test_dead_letters import a_letter
 from tests.api.test_imports import give
@@ -140,7 +140,7 @@ def both(house: House) -> Both:
     theirs, ours = house.tenant(), house.tenant()
     made = Both(theirs, everything(house, theirs), ours, everything(house, ours))
     all_of_them = house.key(ours.workspace, *EVERYTHING)
-    ours.keys = dict.fromkeys(ours.keys, all_of_them)
+    ours.keys = dict.fromkeys(ROLES, all_of_them)
     return made
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.message import Role
-from tests.api.house import House, Tenant, problem_in
+from tests.api.house import ROLES, House, Tenant, problem_in
 
 SOME = "5f0c8a3e-9a44-5b0e-8a55-0d6b1c1f2a77"
 
@@ -23,7 +23,6 @@ tokens = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20
 ids = st.sampled_from([SOME, "7", "%00", "💥", "..", "a" * 300])
 
 
-ROLES = sorted(set(Role) - {Role.SYSTEM})
 Callers = Mapping[str, str]
 
 
@@ -32,7 +31,7 @@ def callers(house: House) -> Callers:
     """The keys of a workspace by role; one that may do everything, one that does not live, and none."""
     tenant = house.tenant()
     everything = house.key(tenant.workspace, *ROLES)
-    of_roles = {str(role): key for role, key in tenant.keys.items()}
+    of_roles = {str(role): tenant.keys[role] for role in ROLES}
     return {"everything": everything, "nobody": "", "dead": "drl_live_" + "0" * 46, **of_roles}
 
 

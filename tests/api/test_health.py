@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
 import orjson
 import pytest
+from fastapi import FastAPI
 from nats.js import JetStreamContext
 from psycopg_pool import AsyncConnectionPool
 
@@ -33,11 +35,19 @@ from tests.api.test_commands import until
 NEW = {"title": "Hello", "parts": [{"text": "Hello"}]}
 
 
+@cache
+def another() -> FastAPI:
+    """An application beside the house's own, on any services: making one takes half a second."""
+    return create(cast("Services", None))
+
+
 def ask(house: House, services: Services, path: str, key: str = "") -> httpx.Response:
     """One request to an application on other services, in the house's loop."""
 
     async def asked() -> httpx.Response:
-        transport = httpx.ASGITransport(create(services), raise_app_exceptions=False)
+        app = another()
+        app.state.services = services
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get(path, headers={"Authorization": f"Bearer {key}"} if key else {})
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from domain.message import Role
-from tests.api.house import House, Tenant
+from tests.api.house import ROLES, House, Tenant
 
 SHORT, LONG = 150, 60.0  # conversations; seconds
 TOGETHER = 8
@@ -215,7 +215,7 @@ async def hold(house: House, pieces: list[bytes], watched: Watched, *, abort: bo
 async def speak(house: House, tenant: Tenant, watched: Watched, seed: int, goes_on: Callable[[int], bool]) -> None:
     """Hold conversations, several at once, as long as it goes on."""
     chance = random.Random(seed)
-    keys = [key.encode() for key in tenant.keys.values()] * 2 + [b"drl_live_" + b"0" * 46, b""]
+    keys = [tenant.keys[role].encode() for role in ROLES] * 2 + [b"drl_live_" + b"0" * 46, b""]
     numbers = iter(range(1 << 30))
 
     async def one_after_another() -> None:
