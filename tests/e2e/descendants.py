@@ -39,3 +39,16 @@ def shown(pid: int) -> Mapping[str, set[str]]:
             kind = next((kind for kind, words in KINDS.items() if words in line), "other")
             found[kind] |= {line, *variables}
     return found
+
+
+def processes_on(data_dir: Path) -> list[str]:
+    """The command lines of processes that name this directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(data_dir) in line:
+            found.append(line)
+    return found

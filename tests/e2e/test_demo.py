@@ -14,9 +14,10 @@ import pytest
 
 from adapters.sandbox.ledger import recount
 from infra.child import wait_until
-from infra.demo import begin_anew, fault_named
+from infra.demo import Demo, begin_anew, fault_named
 from infra.ports import free_port
-from infra.settings import SettingsError
+from infra.settings import SettingsError, read
+from tests.e2e.descendants import processes_on
 
 ROOT = Path(__file__).parents[2]
 SECOND = ROOT / "examples" / "contacts-second.csv"
@@ -46,19 +47,7 @@ def last_line(run: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return line
 
 
-def processes_on(data_dir: Path) -> list[str]:
-    """The command lines of processes that name this directory."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if str(data_dir) in line:
-            found.append(line)
-    return found
-
-
+@pytest.mark.long  # test_observed.py shows this of three people, test_kill_table.py of this list, killed and resumed
 def test_a_demo_accounts_for_every_row_and_leaves_nothing_running(scratch: Path) -> None:
     run = demo(scratch / "data", "--contacts", str(SHORT))
     assert run.returncode == 0, run.stdout + run.stderr
@@ -94,7 +83,7 @@ def test_the_whole_list_is_done_in_a_minute_and_who_opts_out_meanwhile_is_left_a
     assert said["seconds"] < 60
 
 
-@pytest.mark.long  # test_observed.py is the short form
+@pytest.mark.long  # test_report.py and test_messenger_contract.py are the short form
 def test_a_doubled_message_on_the_wire_is_noticed_in_another_list(scratch: Path) -> None:
     run = demo(scratch / "data", "--contacts", str(SECOND), "--fault", "F19")
     assert run.returncode == 1, run.stdout + run.stderr
@@ -131,11 +120,10 @@ def test_an_interrupted_demo_ends_cleanly(scratch: Path) -> None:
     assert not begin_anew(data_dir)
 
 
-def test_a_demo_empties_no_data_of_somebody_else(scratch: Path) -> None:
+async def test_a_demo_empties_no_data_of_somebody_else(scratch: Path) -> None:
     (scratch / "kept.txt").write_text("somebody's")
-    run = demo(scratch)
-    assert run.returncode == 2
-    assert "holds data that is not a demo's" in run.stderr
+    with pytest.raises(SettingsError, match="holds data that is not a demo's"):
+        await Demo(read(data_dir=scratch), None, ()).run()
     assert (scratch / "kept.txt").read_text() == "somebody's"
 
 
@@ -175,8 +163,7 @@ def test_an_unusable_list_is_one_clear_sentence(scratch: Path, content: bytes, s
     assert said in last
 
 
-def test_a_missing_list_is_named_before_anything_starts(scratch: Path) -> None:
-    run = demo(scratch / "data", "--contacts", str(scratch / "none.csv"))
-    assert run.returncode == 2
-    assert "none.csv is not a file" in run.stderr
+async def test_a_missing_list_is_named_before_anything_starts(scratch: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.csv is not a file"):
+        await Demo(read(data_dir=scratch / "data"), scratch / "none.csv", ()).run()
     assert not (scratch / "data").exists()

@@ -17,10 +17,14 @@ import pytest
 from adapters.bus import Bus
 from adapters.event_store import EventStore
 from adapters.sandbox.ledger import NAME, read, recount
+from infra import settings
 from infra.child import birth, wait_until
+from infra.demo import Demo, begin_anew
 from infra.embedded import EmbeddedServers
 from infra.ports import free_port
 from infra.rebuild import rebuild
+from infra.settings import SettingsError
+from tests.e2e.descendants import processes_on
 from tests.faults.invariants import (
     i1_nobody_got_it_twice,
     i5_streams_are_in_order,
@@ -90,7 +94,7 @@ class Run:
     def wait_for(self, share: int, process: subprocess.Popen[bytes]) -> None:
         """Until this share of the messages is on the wire."""
         reached = wait_until(
-            lambda: self.on_the_wire() * 100 >= SENT * PARTS * share or process.poll() is not None, LONGEST, 0.01
+            lambda: self.on_the_wire() * 100 >= SENT * PARTS * share or process.poll() is not None, LONGEST, 0.05
         )
         assert reached, self.said()
         assert process.poll() is None, self.said()
@@ -134,7 +138,9 @@ def check(said: dict[str, Any], run: Run) -> None:
     wire = recount(run.data / "sandbox" / NAME)
     assert (wire.entries, wire.distinct) == (said["wire"], said["wire"])
     assert said["parts"] <= said["wire"] <= said["parts"] + said["unknown"]
+    assert processes_on(run.data) == []
     asyncio.run(check_the_invariants(run))
+    assert not begin_anew(run.data)  # it came to its end
 
 
 async def check_the_invariants(run: Run) -> None:
@@ -214,7 +220,6 @@ def test_the_bus_may_lose_everything_while_it_is_stopped(run: Run, share: int) -
     check(run.resumed(), run)
 
 
-def test_there_must_be_a_demo_to_resume(run: Run) -> None:
-    with run.going("--resume") as process:
-        assert process.wait(LONGEST) == 2
-    assert "holds no demo that could be resumed" in run.said()
+async def test_there_must_be_a_demo_to_resume(scratch: Path) -> None:
+    with pytest.raises(SettingsError, match="holds no demo that could be resumed"):
+        await Demo(settings.read(data_dir=scratch / "data"), None, (), resume=True).run()
