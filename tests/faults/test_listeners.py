@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
+import pytest_asyncio
 from psycopg_pool import AsyncConnectionPool
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
@@ -40,6 +43,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "follow_events.py"
 SHOP = WorkspaceId("shop")
 SHORT = ("at once", "within", "kill")
 CUTS = (*SHORT, "at once", "within", "at once", "within", "kill", "at once", "within")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 CUT_OFF = (httpx.TransportError, ConnectionClosed, InvalidHandshake, InvalidMessage, OSError, EOFError)
 
 
@@ -80,11 +84,27 @@ class Shop:
         os.kill(pid, how)
 
 
-@pytest.fixture
-async def shop(scratch: Path) -> AsyncIterator[Shop]:
-    settings = read(data_dir=scratch, http_port=free_port(), command_rate=200)
-    workers = Supervisor(scratch / "run", lambda name, words: None)
-    with EmbeddedServers(scratch) as servers:
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """As `scratch`, for all tests of this module."""
+    path = Path(tempfile.mkdtemp(prefix="drl-"))
+    path.chmod(0o711)  # for root without user namespaces, whose PostgreSQL is somebody else's
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(running: Shop) -> Shop:
+    """It answers, though a test before this one ended its API."""
+    await answers(running.settings.http_port)
+    return running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(home: Path) -> AsyncIterator[Shop]:
+    settings = read(data_dir=home, http_port=free_port(), command_rate=200)
+    workers = Supervisor(home / "run", lambda name, words: None)
+    with EmbeddedServers(home) as servers:
         await deploy.prepare(settings)
         async with AsyncConnectionPool(servers.database_url, min_size=1, open=False) as pool:
             keys = Keys(pool, settings.pepper())
