@@ -31,6 +31,7 @@ class LogSignal:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._task: asyncio.Task[None] | None = None
+        self._connection: AsyncConnection[Any] | None = None
         self._changed = asyncio.Event()
         self.count = 0
 
@@ -44,6 +45,10 @@ class LogSignal:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        if (
+            self._connection is not None
+        ):  # a task that is cancelled before its first step, or as it connects, closes none
+            await self._connection.close()
 
     async def watch(self) -> None:
         """Return never; raises what ended the listening, for the process to end with it."""
@@ -65,10 +70,14 @@ class LogSignal:
         return True
 
     async def _connect(self) -> AsyncConnection[Any]:
-        connection = await AsyncConnection.connect(
+        self._connection = connection = await AsyncConnection.connect(
             self._url, autocommit=True, application_name="drumline-log-signal", **ALIVE
         )
-        await connection.execute(f"LISTEN {CHANNEL}")
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+        except BaseException:
+            await connection.close()
+            raise
         return connection
 
     async def _run(self, connection: AsyncConnection[Any]) -> None:

@@ -1,7 +1,9 @@
 """Who follows the log misses nothing, whoever writes it; and is woken by each commit."""
 
 import asyncio
+import gc
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -34,6 +36,18 @@ async def listening(database_url: str) -> AsyncIterator[LogSignal]:
         yield signal
     finally:
         await signal.stop()
+
+
+async def test_who_stops_listening_at_once_leaves_no_connection_open(database_url: str) -> None:
+    """Its task was cancelled before its first step: it could close nothing."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        signal = LogSignal(database_url)
+        await signal.start()
+        await signal.stop()
+        del signal
+        gc.collect()
+    assert [str(one.message) for one in told] == []
 
 
 async def test_a_tailing_reader_loses_nothing_of_several_writing_processes_nor_of_its_own(database_url: str) -> None:
