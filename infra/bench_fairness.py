@@ -31,6 +31,7 @@ from infra import bootstrap, deploy
 from infra.bench_attacker import Order, Report, body
 from infra.bench_cpu import fields
 from infra.bench_house import Bench, Lost, carried_out, house
+from infra.bench_ready import is_ready, until_ready
 
 ROLES = (Role.SERVICE, Role.ADMIN, Role.AUTHOR)
 COMMANDS_PER_S, READS_PER_S = 5.0, 10.0
@@ -154,37 +155,42 @@ class Tenant:
         return "applied" if answer.is_success else f"{path} {answer.status_code}"
 
 
-async def measured(seconds: float) -> Figures:
-    """A alone for a moment, then beside B's attack."""
+async def alone(seconds: float) -> Figures:
+    """On servers that do nothing else."""
     async with house("api", "imports") as bench:
-        a, b = await settled(bench, "fair-a"), await settled(bench, "fair-b")
-        await deploy.reload_users(bench.settings, bench.servers)
-        processes = bench.roots()
-        async with tenant(bench, a) as ours:
-            await until_ready(bench)
-            alone = await ours.work(QUIET)
-            most: dict[str, int] = {}
-            looking = asyncio.create_task(look(processes, most))
-            order = Order(bus_of(bench, b), bench.settings.http_port, b.workspace, b.id, b.secret, list(ROLES), seconds)
-            attack = asyncio.create_task(carried_out("infra.bench_attacker", order))
-            times = await ours.work(seconds + BEGINNING)
-            report = Report(**await attack)
-            looking.cancel()
-            ready = await is_ready(bench)
-        return Figures(
-            alone=alone.figures(),
-            attacked=times.figures(),
-            commands=len(times.commands),
-            reads=len(times.reads),
-            wrong=times.wrong,
-            attacks_per_s={kind: round(count / report.seconds, 1) for kind, count in sorted(report.sent.items())},
-            attacks=dict(sorted(report.sent.items())),
-            answers_to_b=dict(sorted(report.answers.items())),
-            memory_mb=most,
-            ready=ready,
-            died=[name for name, pid in processes.items() if not fields(Path(f"/proc/{pid}"))],
-            seconds=round(report.seconds, 1),
-        )
+        return await measured(bench, seconds)
+
+
+async def measured(bench: Bench, seconds: float, quiet: float = QUIET) -> Figures:
+    """A alone for a moment, then beside B's attack."""
+    a, b = await settled(bench, "fair-a"), await settled(bench, "fair-b")
+    await deploy.reload_users(bench.settings, bench.servers)
+    processes = bench.roots()
+    async with tenant(bench, a) as ours:
+        await until_ready(bench)
+        calm = await ours.work(quiet)
+        most: dict[str, int] = {}
+        looking = asyncio.create_task(look(processes, most))
+        order = Order(bus_of(bench, b), bench.settings.http_port, b.workspace, b.id, b.secret, list(ROLES), seconds)
+        attack = asyncio.create_task(carried_out("infra.bench_attacker", order))
+        times = await ours.work(seconds + BEGINNING)
+        report = Report(**await attack)
+        looking.cancel()
+        ready = await is_ready(bench)
+    return Figures(
+        alone=calm.figures(),
+        attacked=times.figures(),
+        commands=len(times.commands),
+        reads=len(times.reads),
+        wrong=times.wrong,
+        attacks_per_s={kind: round(count / report.seconds, 1) for kind, count in sorted(report.sent.items())},
+        attacks=dict(sorted(report.sent.items())),
+        answers_to_b=dict(sorted(report.answers.items())),
+        memory_mb=most,
+        ready=ready,
+        died=[name for name, pid in processes.items() if not fields(Path(f"/proc/{pid}"))],
+        seconds=round(report.seconds, 1),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,21 +234,6 @@ async def tenant(bench: Bench, place: Place) -> AsyncIterator[Tenant]:
         await bus.close()
 
 
-async def until_ready(bench: Bench) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not await is_ready(bench):
-        if time.monotonic() > deadline:
-            raise Lost(f"the API is not ready after {PATIENCE:.0f} s")
-        await asyncio.sleep(0.1)
-
-
-async def is_ready(bench: Bench) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
-            return (await http.get(f"{bench.settings.api_url}/readyz")).is_success
-    return False
-
-
 async def look(processes: Mapping[str, int], most: dict[str, int]) -> None:
     """The most memory that each process had, its children's with it, until cancelled."""
     while True:
@@ -277,10 +268,15 @@ def fairness(*, seconds: float, as_json: bool) -> int:
     """Measure and print; 1 when a command of A was not applied, a read not answered, or a process died."""
     console = Console(stderr=as_json)
     try:
-        figures = uvloop.run(measured(seconds))
+        figures = uvloop.run(alone(seconds))
     except Lost as error:
         console.print(f"lost: {error}")
         return 1
+    return show(figures, console, as_json=as_json)
+
+
+def show(figures: Figures, console: Console, *, as_json: bool) -> int:
+    """Print the figures; 1 when a command of A was not applied, a read not answered, or a process died."""
     table = Table("what", "figure", box=None, pad_edge=False)
     for name, value in asdict(figures).items():
         table.add_row(name, json.dumps(value) if isinstance(value, dict | list) else str(value))

@@ -20,7 +20,7 @@ from infra import bootstrap
 from infra.bench_house import Bench, Lost, house, position
 from infra.client import Api, until
 
-WORKSPACE = WorkspaceId("bench")
+WORKSPACE = WorkspaceId("bench-imports")
 HEADER = "number,name,city"
 CONSENT = ",consent,consent_source,consent_at"
 STATED = ",yes,web_form,2025-01-14T09:30:00+00:00"
@@ -54,9 +54,15 @@ def lines(rows: int, stated: str) -> Iterator[str]:
         yield f"+1 202 {200 + n // 10_000 % 800} {n % 10_000:04},Person {n},{CITIES[n % len(CITIES)]}{stated}\n"
 
 
-async def measured(rows: int, *, consents: bool) -> list[Import]:
+async def alone(rows: int, *, consents: bool) -> list[Import]:
+    """On servers that do nothing else."""
+    async with house("api", "imports") as bench:
+        return await measured(bench, rows, consents=consents)
+
+
+async def measured(bench: Bench, rows: int, *, consents: bool) -> list[Import]:
     """Import a list into an empty vault, and then the same list again."""
-    async with house("api", "imports") as bench, bootstrap.connected(bench.settings, "bench") as parts:
+    async with bootstrap.connected(bench.settings, "bench") as parts:
         key = await parts.keys.create(WORKSPACE, [Role.ADMIN, Role.AUTHOR], "bench")
         async with Api(bench.settings.api_url, key.secret) as admin, asyncio.timeout(60):
             await until(lambda: opened(admin))
@@ -107,10 +113,16 @@ def imports(*, rows: int, consents: bool, as_json: bool) -> int:
     """Measure and print; 1 when a row was lost."""
     console = Console(stderr=as_json)
     try:
-        found = uvloop.run(measured(rows, consents=consents))
+        found = uvloop.run(alone(rows, consents=consents))
     except Lost as error:
         console.print(f"lost: {error}")
         return 1
+    show(found, console, as_json=as_json)
+    return 0
+
+
+def show(found: list[Import], console: Console, *, as_json: bool) -> None:
+    """Print what each import took."""
     table = Table("list", "people", "seconds", "processor s", "peak MB of work imports", box=None, pad_edge=False)
     for one in found:
         table.add_row(one.what, f"{one.rows:,}", str(one.seconds), str(one.cpu_s["all"]), str(one.peak_mb))
@@ -118,4 +130,3 @@ def imports(*, rows: int, consents: bool, as_json: bool) -> int:
     console.print(f"processor seconds: {found[0].cpu_s}")
     if as_json:
         print(json.dumps([asdict(one) for one in found]))
-    return 0

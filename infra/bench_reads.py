@@ -18,7 +18,8 @@ from infra import bootstrap
 from infra.bench_asking import Order, Report
 from infra.bench_beside import Beside
 from infra.bench_fill import Place, fill
-from infra.bench_house import Lost, carried_out, house, position
+from infra.bench_house import Bench, Lost, carried_out, house, position
+from infra.bench_ready import until_ready
 from infra.bench_routes import NUMBER, SOME, routes
 from infra.bootstrap import Parts
 
@@ -26,7 +27,7 @@ WORKSPACE = WorkspaceId("bench")
 KEYS, TITLES = 5, 20
 WARM = 2.0  # seconds before the clock runs: plans, caches, connections
 SLACK = 120.0  # seconds longer that the job beside would run
-IDS = "SELECT {id} FROM {table} ORDER BY md5({id}::text) LIMIT %s"
+IDS = "SELECT {id} FROM {table} WHERE workspace = %s ORDER BY md5({id}::text) LIMIT %s"
 THINGS = {
     **{name: ("id", f"read_{name}") for name in ("campaigns", "audiences", "accounts", "recipients", "deliveries")},
     "commands": ("command_id", "commands"),
@@ -51,9 +52,15 @@ class Figures:
     fill_s: float
 
 
-async def measured(deliveries: int, rate: float, seconds: float, sends: float) -> Figures:
+async def alone(deliveries: int, rate: float, seconds: float, sends: float) -> Figures:
+    """On servers that do nothing else."""
+    async with house("api") as bench:
+        return await measured(bench, deliveries, rate, seconds, sends)
+
+
+async def measured(bench: Bench, deliveries: int, rate: float, seconds: float, sends: float) -> Figures:
     """Fill, ask while a job runs, and count."""
-    async with house("api") as bench, bootstrap.connected(bench.settings, "bench") as parts:
+    async with bootstrap.connected(bench.settings, "bench") as parts:
         began = time.monotonic()
         key, place = await settled(parts)
         async with parts.pool.connection() as connection:
@@ -61,6 +68,7 @@ async def measured(deliveries: int, rate: float, seconds: float, sends: float) -
         filled = time.monotonic() - began
         beside = Beside(parts, WORKSPACE, int(sends * (seconds + WARM + SLACK)), place.titles[0])
         await beside.begin()
+        await until_ready(bench)
         requests = routes(parts, WORKSPACE, place.principals[0], jobs, await things(parts))
         order = Order("127.0.0.1", bench.settings.http_port, key, requests, rate, WARM)
         running = asyncio.create_task(beside.run(sends))
@@ -98,7 +106,7 @@ async def things(parts: Parts) -> dict[str, list[UUID]]:
     async with parts.pool.connection() as connection:
         for name, (column, table) in THINGS.items():
             query = IDS.format(id=column, table=table).encode()
-            found[name] = [row[0] for row in await (await connection.execute(query, [SOME])).fetchall()]
+            found[name] = [row[0] for row in await (await connection.execute(query, [WORKSPACE, SOME])).fetchall()]
     return found
 
 
@@ -139,10 +147,15 @@ def reads(*, deliveries: int, rate: float, seconds: float, sends: float, as_json
     """Measure and print; 1 when anything was answered but with 200."""
     console = Console(stderr=as_json)
     try:
-        found = uvloop.run(measured(deliveries, rate, seconds, sends))
+        found = uvloop.run(alone(deliveries, rate, seconds, sends))
     except Lost as error:
         console.print(f"lost: {error}")
         return 1
+    return show(found, console, as_json=as_json)
+
+
+def show(found: Figures, console: Console, *, as_json: bool) -> int:
+    """Print the figures; 1 when anything was answered but with 200."""
     table = Table("route", "requests", "p50 ms", "p99 ms", box=None, pad_edge=False)
     for name, one in found.routes.items():
         table.add_row(name, *(str(value) for value in one.values()))
