@@ -190,9 +190,8 @@ async def database(settings: Settings) -> Findings:
         yield Finding(name, "note", why)
     skew = abs((seen.now - middle).total_seconds())
     if skew > SKEW:
-        yield Finding(
-            "clock", "note", f"PostgreSQL's clock differs from this host's by {skew:.0f} s: let NTP set both."
-        )
+        why = f"PostgreSQL's clock differs from this host's by {skew:.0f} s: let NTP set both."
+        yield Finding("clock", "note", why)
     else:
         yield Finding("clock", "ok", "PostgreSQL's clock and this host's agree.")
 
@@ -201,11 +200,8 @@ async def people(url: str) -> Findings:
     """The people: nobody's stream was begun by another workspace than theirs."""
     found = await postgres.begun_elsewhere(url, SHOWN)
     if found is None:
-        yield Finding(
-            "people",
-            "note",
-            "Who began their streams could not be looked at: try again when the database has less to do.",
-        )
+        why = "Who began their streams could not be looked at: try again when the database has less to do."
+        yield Finding("people", "note", why)
     elif found:
         first = f", the first {SHOWN}" if found[0]["all"] > SHOWN else ""
         why = f"{found[0]['all']} people's streams were begun by another workspace than theirs (see the how-to){first}:"
@@ -221,12 +217,8 @@ async def room(settings: Settings) -> Finding:
         roles = await live_roles(connection)
     if settings.command_limits.fits(roles):
         return Finding("keys", "ok", f"COMMANDS has room for all that {len(roles)} keys may have waiting.")
-    return Finding(
-        "keys",
-        "note",
-        f"What {len(roles)} keys may have waiting does not fit into COMMANDS, so one's flood can refuse others: revoke"
-        " keys, raise DRUMLINE_COMMANDS_BYTES or lower DRUMLINE_COMMAND_RATE.",
-    )
+    why = f"What {len(roles)} keys may have waiting does not fit into COMMANDS, so one's flood can refuse others: "
+    return Finding("keys", "note", f"{why}revoke keys, raise DRUMLINE_COMMANDS_BYTES or lower DRUMLINE_COMMAND_RATE.")
 
 
 async def bus(settings: Settings) -> Findings:

@@ -44,7 +44,7 @@ STATEMENTS = {
         "adapters/erasures.py": {"PENDING"},
         "adapters/imports.py": {"CLAIM", "SWEEP"},
         "adapters/import_uploads.py": {"SWEEP_UPLOADS"},
-        "adapters/inbox.py": {"EXPIRE"},
+        "adapters/inbox.py": {"OLDEST", "EXPIRE"},
         "adapters/keys.py": {"NATS_USERS", "LIVE_ROLES"},
         "adapters/media_removal.py": {"CANDIDATES", "IDLE"},
         "adapters/sessions.py": {"ACCOUNTS", "NO_ROOM"},
