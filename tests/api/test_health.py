@@ -23,7 +23,7 @@ from adapters.inbox import Pending
 from adapters.outages import OUTAGES
 from api.app import create
 from api.deps import Services
-from api.health import process
+from api.health import SharedLook, process
 from domain.campaign import CampaignArchived
 from domain.message import PrincipalId, Role, StreamId, WorkspaceId
 from infra.embedded import EmbeddedNats
@@ -46,7 +46,7 @@ def ask(house: House, services: Services, path: str, key: str = "") -> httpx.Res
 
     async def asked() -> httpx.Response:
         app = another()
-        app.state.services = services
+        app.state.services, app.state.look = services, SharedLook(services)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get(path, headers={"Authorization": f"Bearer {key}"} if key else {})
