@@ -116,7 +116,8 @@ class House:
     def tenant(self, *, created: bool = True) -> "Tenant":
         """A new workspace with a key for each role; other tests' data are not in it."""
         workspace = WorkspaceId(f"w{uuid4().hex[:12]}")
-        tenant = Tenant(self, workspace, RoleKeys(lambda role: self.key(workspace, role)))
+        keys = {role: self.key(workspace, role) for role in set(Role) - {Role.SYSTEM}}
+        tenant = Tenant(self, workspace, keys)
         if created:
             tenant.ok("POST", "/v1/workspace", role=Role.ADMIN)
         return tenant
@@ -133,18 +134,6 @@ class House:
         """What the system decides for itself."""
         system = Actor(PrincipalId("system-test"), workspace, frozenset({Role.SYSTEM}))
         return self.run(self.decisions.one(Request(command, system, uuid4())))
-
-
-class RoleKeys(dict[Role, str]):
-    """A key for each role, made when it is first asked for: most tests act in one or two."""
-
-    def __init__(self, make: Callable[[Role], str]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, role: Role) -> str:
-        self[role] = self._make(role)
-        return self[role]
 
 
 @dataclass
