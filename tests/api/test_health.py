@@ -228,7 +228,8 @@ def test_a_database_that_is_away_is_told(house: House) -> None:
 
 
 def test_events_that_are_not_relayed_are_told(house: House) -> None:
-    until(lambda: ready(house)[1]["checks"]["relay"]["seconds"] in (None, 0.0))  # or a young event is the first that waits
+    # Or a young event is the first that waits.
+    until(lambda: ready(house)[1]["checks"]["relay"]["seconds"] in (None, 0.0))
     with house.without("relay"):
         old = datetime.now(UTC) - timedelta(minutes=10)
         item = an_item(StreamId(f"campaign-{uuid4()}"), CampaignArchived(), now=old)
