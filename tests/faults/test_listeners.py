@@ -198,6 +198,7 @@ async def test_a_listener_that_is_cut_off_hears_each_event_once_and_in_order(sho
                     await until(partial(lambda times: stream.times >= times <= socket.times, number))
                     await until(partial(heard_more, (stream, socket), before))
                     await cut(how, proxy, shop)
+                await until(lambda: shop.given > 51)  # the cuts came early on a machine that is fast at them
                 tasks[0].cancel()
                 await asyncio.wait(tasks[:1])
                 await until(lambda: len(stream.heard) >= shop.given)
