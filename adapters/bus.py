@@ -23,8 +23,6 @@ from adapters.bus_messages import (
     Notice,
     Stored,
     Told,
-    delivered,
-    deliveries,
     refusal,
     sequence_of,
     stored_as,
@@ -46,8 +44,6 @@ __all__ = [
     "Notice",
     "Stored",
     "Told",
-    "delivered",
-    "deliveries",
     "stored_as",
 ]
 

@@ -1,7 +1,7 @@
 """What goes over the bus and how it is refused, as plain values; and what the server's own subjects tell."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -88,39 +88,24 @@ def sequence_of(reply: Msg) -> int:
     return int(answer["seq"])
 
 
-def deliveries(message: Msg) -> int:
-    """How often this message has been delivered, this time included."""
-    tokens = message.reply.split(".")
-    return int(tokens[4 if len(tokens) == 9 else 6])
+class Delivery(NamedTuple):
+    """What the server tells of a message by its reply subject: how often it has been delivered, this time included; its
+    sequence in the stream; when it was stored, in nanoseconds of the server's clock; how many more there were."""
+
+    times: int
+    sequence: int
+    stored: int
+    behind: int
 
 
-def delivered(message: Msg) -> tuple[int, float]:
-    """How often this message has been delivered, and when the server stored it, in seconds of its clock."""
-    tokens = message.reply.split(".")
-    number, time = (tokens[4], tokens[7]) if len(tokens) == 9 else (tokens[6], tokens[9])
-    return int(number), int(time) / 1e9
-
-
-def sequence_in(reply: str) -> int:
-    """A message's sequence in its stream, by its reply subject."""
+def delivery(reply: str) -> Delivery:
+    """What a reply subject says. Raises ValueError where it is none of a queue's."""
     tokens = reply.split(".")
-    return int(tokens[5] if len(tokens) == 9 else tokens[7])
-
-
-def stored_in(reply: str) -> int:
-    """When the server stored a message, in nanoseconds of its clock, by its reply subject."""
-    tokens = reply.split(".")
-    return int(tokens[7] if len(tokens) == 9 else tokens[9])
-
-
-def left_behind(message: Msg) -> int:
-    """How many messages the server had for this consumer when it handed this one out."""
-    tokens = message.reply.split(".")
-    return int(tokens[8] if len(tokens) == 9 else tokens[10])
+    count, sequence, _, stored, behind = tokens[4:9] if len(tokens) == 9 else tokens[6:11]
+    return Delivery(int(count), int(sequence), int(stored), int(behind))
 
 
 def stored_as(message: Msg) -> str:
     """What tells this message in its stream from any other, also in a stream made anew."""
-    tokens = message.reply.split(".")
-    sequence, time = (tokens[5], tokens[7]) if len(tokens) == 9 else (tokens[7], tokens[9])
-    return f"{sequence}-{time}"
+    found = delivery(message.reply)
+    return f"{found.sequence}-{found.stored}"

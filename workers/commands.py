@@ -32,7 +32,8 @@ from workers.cases import Case, cases_of
 from workers.crashpoints import crashpoint
 from workers.decisions import Decisions
 from workers.intake.arrivals import READ_TOGETHER, Arrivals
-from workers.intake.retries import Retries, key_of
+from workers.intake.messages import key_of
+from workers.intake.retries import Retries
 from workers.intake.stuck import Stuck
 from workers.intake.trimming import Trimming
 from workers.memory import collecting_seldom

@@ -10,7 +10,8 @@ from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType
 
 from adapters import streams
-from adapters.bus import BatchRefused, Bus, BusLost, Message, deliveries, stored_as
+from adapters.bus import BatchRefused, Bus, BusLost, Message
+from adapters.bus_messages import delivery, stored_as
 from adapters.pulls import Pulls
 from infra.child import write_private
 from infra.embedded import EmbeddedNats
@@ -163,7 +164,7 @@ async def test_a_queue_is_read_in_its_order_by_two_overlapped_pulls(bus: Bus) ->
     await pulls.start()
     messages = await taken(pulls, 3_000)
     assert [int(message.data) for message in messages] == list(range(3_000))
-    assert {deliveries(message) for message in messages} == {1}
+    assert {delivery(message.reply).times for message in messages} == {1}
     assert len({stored_as(message) for message in messages}) == 3_000
     await pulls.stop()
 

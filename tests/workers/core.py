@@ -15,7 +15,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
 from adapters.audiences import Audiences, SubmissionFacts
-from adapters.bus import Bus, Message, deliveries, stored_as
+from adapters.bus import Bus, Message
+from adapters.bus_messages import delivery, stored_as
 from adapters.cloudevents import Address, command_headers
 from adapters.contents import Contents
 from adapters.dead_letters import DeadLetters
@@ -100,7 +101,7 @@ class Core:
         taken: list[Msg] = []
         while len(taken) < TRIES * messages:
             for message in await subscription.fetch(messages, timeout=5):
-                if tried and deliveries(message) > TOGETHER:
+                if tried and delivery(message.reply).times > TOGETHER:
                     await self.inbox.trying(stored_as(message))
                 await message.nak()
                 taken.append(message)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from adapters.bus import deliveries
+from adapters.bus_messages import delivery
 from adapters.leases import Claim
 from adapters.sandbox.memory import InstantMessenger, Notify
 from adapters.sessions import WantedSession
@@ -141,4 +141,4 @@ async def test_a_closing_session_gives_its_messages_back_and_takes_no_more(
                 await stopping
         finally:
             await pulls.stop()
-        assert deliveries(again) > 1
+        assert delivery(again.reply).times > 1

@@ -15,7 +15,8 @@ from adapters.contents import Contents
 from adapters.event_store import LogUnavailable
 from domain.message import Ref, Role, WorkspaceId
 from tests.workers.core import HERE, QUICK, Client, Core, campaign, clock, drained, until
-from workers.intake.retries import RECORD, Retries
+from workers.intake.messages import RECORD
+from workers.intake.retries import Retries
 from workers.sweeper import Sweeper
 
 POISON = "Poison"

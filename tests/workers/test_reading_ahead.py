@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 from psycopg import OperationalError
 
 from adapters import heartbeats, streams
-from adapters.bus_messages import deliveries, stored_as
+from adapters.bus_messages import delivery, stored_as
 from adapters.command_limits import CommandLimits
 from adapters.inbox import Inbox
 from domain.message import Role
@@ -71,7 +71,7 @@ async def test_what_came_and_cannot_be_read_yet_is_not_delivered_again(
                 taken: list[Msg] = []
                 while len({stored_as(one) for one in taken}) < 60:
                     taken += await here.take(100)
-                assert [deliveries(one) for one in taken] == [1] * 60
+                assert [delivery(one.reply).times for one in taken] == [1] * 60
         finally:
             await here.give_back()
             await pulls.stop()

@@ -9,7 +9,7 @@ from psycopg import OperationalError
 
 from adapters import heartbeats, lean_parser, streams, undelivered
 from adapters.bus import stored_as
-from adapters.bus_messages import sequence_in
+from adapters.bus_messages import delivery
 from adapters.cloudevents import command_headers
 from adapters.contents import Contents
 from adapters.inbox import Inbox
@@ -91,13 +91,13 @@ async def test_what_is_stuck_is_handled_in_order_but_what_was_acknowledged_or_is
     fails, seen = [3], list[int]()
 
     async def handle(message: Msg, _loop: str) -> None:
-        sequence = sequence_in(message.reply)
+        sequence = delivery(message.reply).sequence
         seen.append(sequence)
         if sequence not in fails:
             await house.bus.ack([message])
 
     def refusing(message: Msg) -> bool:
-        return sequence_in(message.reply) == 5
+        return delivery(message.reply).sequence == 5
 
     stuck = Stuck(house.bus, handle, refusing, clock, 0.0)
     await stuck.look()

@@ -9,7 +9,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from adapters import streams
-from adapters.bus_messages import sequence_in
+from adapters.bus_messages import delivery
 from adapters.pulls import Pulls
 from domain.message import Role
 from infra.embedded import EmbeddedNats
@@ -106,7 +106,7 @@ async def test_what_was_answered_behind_those_that_are_answered_slowly_is_remove
             return (await house.bus.js.stream_info(streams.COMMANDS)).state.first_seq
 
         async def removed(message: Msg) -> bool:
-            return await first() > sequence_in(message.reply)
+            return await first() > delivery(message.reply).sequence
 
         async with house.running(trimming.run):
             await trimming.acknowledge(messages[8:])

@@ -8,8 +8,8 @@ from itertools import chain, groupby
 
 from nats.aio.msg import Msg
 
-from adapters.bus import Bus, delivered
-from adapters.bus_messages import left_behind
+from adapters.bus import Bus
+from adapters.bus_messages import delivery
 from adapters.cloudevents import Address
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
@@ -17,6 +17,7 @@ from adapters.pulls import Pulls
 from adapters.streams import COMMANDS, INTAKE
 from domain.rates import Rates
 from workers.intake.fair_queue import FairQueue
+from workers.intake.messages import giver, size_of
 from workers.intake.over_rate import Acknowledge, OverRate
 from workers.persevering import through_outages
 
@@ -29,8 +30,6 @@ BATCH_BYTES = 4 << 20  # of bodies that are decided together
 HOLD = 2.0  # seconds, a third of what the server waits for an acknowledgement
 IDLE = 5.0  # seconds
 SOON = 0.1  # seconds
-RECORD = 1_024  # bytes that a message takes beside its body
-NOBODY = ""
 FIRST_DELIVERY = f"$JS.ACK.{COMMANDS}.{INTAKE}.1."  # as the reply subject of a message begins
 READING = "intake-queue"  # the loop that looks at the queue, as `Pulls` names it
 
@@ -48,7 +47,7 @@ class Arrivals:
         self._bus = bus
         self._rates = rates
         self._over = OverRate(bus, inbox, clock, acknowledge, rates.rate) if rates is not None else None
-        self._waiting: FairQueue[Msg] = FairQueue(READ_AHEAD, READ_AHEAD_BYTES, size)
+        self._waiting: FairQueue[Msg] = FairQueue(READ_AHEAD, READ_AHEAD_BYTES, size_of)
         self._behind = 0  # that the server had not handed out when it handed out the last one
         self._in_hand: dict[str, Msg] = {}  # taken and not done with, by their reply subjects
         self._long_in_hand: set[str] = set()
@@ -126,10 +125,10 @@ class Arrivals:
                 self._waiting.put(workspace, *some)
                 continue
             for message in some:
-                deliveries, stored = delivered(message)
-                if deliveries > 1 and self.refusing(message):
+                told = delivery(message.reply)
+                if told.times > 1 and self.refusing(message):
                     continue  # the server lost patience; it is refused in its turn
-                if deliveries > 1 or self._rates.take(principal, stored):
+                if told.times > 1 or self._rates.take(principal, told.stored / 1e9):
                     self._waiting.put(workspace, message)
                 else:
                     over.append((Address.read(message.subject), message))
@@ -137,24 +136,13 @@ class Arrivals:
             assert self._over is not None
             for message in await self._over.turn_away(over, READING):
                 self._waiting.put(giver(message)[0], message)
-        self._behind = left_behind(messages[-1])
+        self._behind = delivery(messages[-1].reply).behind
         if self._waiting:
             self._came.set()
-
-
-def size(message: Msg) -> int:
-    """The memory that a message takes, about."""
-    return len(message.data) + RECORD
-
-
-def giver(message: Msg) -> tuple[str, str]:
-    """Whose a message is: workspace and key."""
-    address = Address.read(message.subject)
-    return (address.workspace, address.principal) if address else (NOBODY, NOBODY)
 
 
 def all_within(rates: Rates, principal: str, some: Sequence[Msg]) -> bool:
     """Whether these, all delivered the first time, are within a key's rate: the usual case, and looked at at once."""
     if not all(message.reply.startswith(FIRST_DELIVERY) for message in some):
         return False
-    return rates.take_all(principal, len(some), delivered(some[0])[1])
+    return rates.take_all(principal, len(some), delivery(some[0].reply).stored / 1e9)

@@ -11,18 +11,18 @@ from functools import partial
 from nats.aio.msg import Msg
 
 from adapters import metrics
-from adapters.bus import Bus, deliveries, stored_as
-from adapters.cloudevents import Address
+from adapters.bus import Bus
+from adapters.bus_messages import delivery, stored_as
 from adapters.heartbeats import beat
 from adapters.inbox import Inbox
 from adapters.outages import OUTAGES
+from workers.intake.messages import key_of, size_of
 from workers.persevering import through_outages
 
 TRIES = 5  # of one message; after the last it has crashed
 TOGETHER = 2  # deliveries at which a message is still taken together with others
 MOST_FAILING = 20  # messages of one key that are tried again at a time; a further one that fails has crashed
 MOST_BYTES = 16 << 20  # of what waits here; no key takes more of them than it leaves to others
-RECORD = 1_024  # bytes that a message takes beside its body
 TURN = 1.0  # seconds after which the next key has its turn beside one that is not done
 GIVEN_BACK = 10.0  # seconds
 LOOK = 5.0  # seconds
@@ -66,12 +66,12 @@ class Retries:
 
     async def divert(self, messages: Sequence[Msg]) -> list[Msg]:
         """Keep those that must not be taken together with others; returns the rest."""
-        if not self._waiting and not self._failing and all(deliveries(one) <= TOGETHER for one in messages):
+        if not self._waiting and not self._failing and all(delivery(one.reply).times <= TOGETHER for one in messages):
             return list(messages)
         rest = []
         for message in messages:
             key = key_of(message)
-            if deliveries(message) > TOGETHER or key in self._waiting or key in self._failing:
+            if delivery(message.reply).times > TOGETHER or key in self._waiting or key in self._failing:
                 await self._put(key, message)
             else:
                 rest.append(message)
@@ -127,7 +127,7 @@ class Retries:
         self._total = 0
 
     async def _alone(self, message: Msg, loop: str) -> None:
-        tries, counted = deliveries(message), deliveries(message) > TOGETHER
+        tries, counted = delivery(message.reply).times, delivery(message.reply).times > TOGETHER
         if counted:  # a delivery is no try: this one may have waited behind another that killed us
             tries = TOGETHER + await through_outages(partial(self._inbox.trying, stored_as(message)), loop=loop)
         if not (tries <= TRIES and await self._handle(message, loop)):
@@ -159,7 +159,7 @@ class Retries:
                 del self._failing[key]
 
     async def _put(self, key: str, message: Msg) -> None:
-        size = len(message.data) + RECORD
+        size = size_of(message)
         if self._bytes[key] + size > MOST_BYTES - self._total:
             await self._again(message, GIVEN_BACK)
             return
@@ -173,8 +173,8 @@ class Retries:
         """The oldest of a key, which then is behind the others."""
         messages = self._waiting.pop(key)
         message = messages.popleft()
-        self._bytes[key] -= len(message.data) + RECORD
-        self._total -= len(message.data) + RECORD
+        self._bytes[key] -= size_of(message)
+        self._total -= size_of(message)
         if messages:
             self._waiting[key] = messages
         else:
@@ -189,9 +189,3 @@ class Retries:
             for key, failing in list(self._failing.items()):
                 for stored in [stored for stored, since in failing.items() if since < long_ago]:
                     self._settled(key, stored)
-
-
-def key_of(message: Msg) -> str:
-    """Whose turn a message takes: its key's; all that name none share one."""
-    address = Address.read(message.subject)
-    return address.principal if address else ""

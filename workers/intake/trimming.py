@@ -9,7 +9,7 @@ from datetime import datetime
 from nats.aio.msg import Msg
 
 from adapters.bus import Bus
-from adapters.bus_messages import sequence_in, stored_in
+from adapters.bus_messages import delivery
 from adapters.outages import OUTAGES
 from adapters.streams import COMMANDS, NotDeclared
 from workers.persevering import through_outages
@@ -59,7 +59,7 @@ class Trimming:
                 await through_outages(self.begin, loop="intake")
             except NotDeclared:  # there is nothing to be acknowledged
                 return
-        ours = [one for one in messages if stored_in(one.reply) >= self._anew] if self._anew else messages
+        ours = [one for one in messages if delivery(one.reply).stored >= self._anew] if self._anew else messages
         await self._bus.ack(ours)
         if ours:
             self._behind.append((self._looks, [(message.subject, message.reply) for message in ours]))
@@ -91,11 +91,11 @@ class Trimming:
         by_subject: dict[str, Batch] = defaultdict(list)
         for _, batch in self._behind:
             for subject, reply in batch:
-                if sequence_in(reply) > floor:
+                if delivery(reply).sequence > floor:
                     by_subject[subject].append((subject, reply))
         self._behind = deque((self._looks, batch) for batch in by_subject.values())
         for entry in [entry for entry in self._behind if len(entry[1]) >= self._many]:
-            kept = await self._bus.remove(COMMANDS, [sequence_in(reply) for _, reply in entry[1]])
+            kept = await self._bus.remove(COMMANDS, [delivery(reply).sequence for _, reply in entry[1]])
             if kept:
                 log.warning("intake: the server keeps what was answered", extra={"messages": kept})
             elif entry in self._behind:  # it may be forgotten meanwhile
@@ -103,5 +103,5 @@ class Trimming:
 
     def _forget(self, floor: int) -> None:
         """What came about in order is forgotten in order, by the last one of each batch: looking at all would cost."""
-        while self._behind and sequence_in(self._behind[0][1][-1][1]) <= floor:
+        while self._behind and delivery(self._behind[0][1][-1][1]).sequence <= floor:
             self._behind.popleft()
