@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.cloudevents import Address
 from adapters.dead_letter_quota import Dead, DeadLetterQuota, bury
 from domain.message import PrincipalId, StreamId, WorkspaceId
 
@@ -54,9 +55,16 @@ SELECT c.key, c.command_id, c.workspace, c.principal, c.name, c.digest, c.body, 
 FROM chosen JOIN commands c USING (key) WHERE c.state = 'pending' AND c.body IS NOT NULL
 ORDER BY chosen.turn, chosen.received_at
 """
+# What its own key kept from the bus a moment ago counts apart.
 OLDEST = """
-SELECT min(received_at) FROM commands
-WHERE state = 'pending' AND 'cmd.' || workspace || '.' || principal || '.' || name <> ALL(%s)
+SELECT min(received_at) FILTER (WHERE (no_room_at > now() - interval '60 s') IS NOT TRUE),
+       min(received_at) FILTER (WHERE no_room_at > now() - interval '60 s')
+FROM commands WHERE state = 'pending'
+"""
+NO_ROOM = """
+UPDATE commands SET no_room_at = now()
+WHERE state = 'pending' AND workspace = %(workspace)s AND principal = %(principal)s AND name = %(name)s
+  AND (no_room_at > now() - interval '20 s') IS NOT TRUE
 """
 CRASH = """
 INSERT INTO commands (key, command_id, workspace, principal, name, digest, state, rule, answered_at, traceparent)
@@ -167,11 +175,17 @@ class Inbox:
             await cursor.execute(PENDING, {"older_than": older_than, "limit": limit})
             return await cursor.fetchall()
 
-    async def oldest_pending(self, but: Collection[str] = ()) -> datetime | None:
-        """When the oldest command came that nobody has answered, but for those of these subjects."""
+    async def oldest_pending(self) -> tuple[datetime | None, datetime | None]:
+        """When the oldest command came that nobody has answered: of those that the bus had room for, and of others."""
         async with self._pool.connection() as connection:
-            row = await (await connection.execute(OLDEST, [list(but)])).fetchone()
-        return row[0] if row else None
+            row = await (await connection.execute(OLDEST)).fetchone()
+        return row or (None, None)
+
+    async def no_room(self, address: Address) -> None:
+        """The bus takes no more commands of this kind from this key: what waits here waits for that."""
+        async with self._pool.connection() as connection:
+            names = {"workspace": address.workspace, "principal": address.principal, "name": address.name}
+            await connection.execute(NO_ROOM, names)
 
     async def trying(self, message: str) -> int:
         """Write down that a message is about to be tried by itself: how often it was, this time included."""

@@ -185,13 +185,6 @@ async def closed(js: JetStreamContext) -> bool:
     return (await js.stream_info(COMMANDS)).config.max_msgs == CLOSED
 
 
-async def full_subjects(js: JetStreamContext) -> list[str]:
-    """The subjects of COMMANDS that have as many messages waiting as they may: it takes none there for now."""
-    info = await js.stream_info(COMMANDS, subjects_filter=">")
-    most = info.config.max_msgs_per_subject or 0
-    return [subject for subject, waiting in (info.state.subjects or {}).items() if 0 < most <= waiting]
-
-
 async def require(js: JetStreamContext, *names: str) -> None:
     """Raise NotDeclared when one of these streams, or its consumer, is missing."""
     if names and (gone := await missing(js, *names)):

@@ -5,6 +5,7 @@ import logging
 import math
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -94,13 +95,15 @@ class Accept:
             if row.digest != pending.digest:
                 raise ApiError(422, "idempotency_key_reused", "Idempotency-Key")
             return row
+        address = Address(actor.workspace, actor.id, name)
         try:
             async with asyncio.timeout(PUBLISH_PATIENCE):
                 with tracing.span("publish COMMANDS", tracing.PRODUCER, tracing.messaging("publish", COMMANDS)):
-                    address = Address(actor.workspace, actor.id, name)
                     await services.bus.command(address, command_id, raw, now, tracing.traceparent())
         except CommandsFull:  # by this key itself
             metrics.without_room()
+            with suppress(*OUTAGES):  # it is accepted in any case
+                await services.inbox.no_room(address)
             log.warning("api: a command waits for room on the bus")
         except OUTAGES as error:  # it is accepted: the sweeper publishes it once the bus is back
             log.warning("api: a command waits for the bus: %s", type(error).__name__)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from adapters.cloudevents import POSITION
 from adapters.heartbeats import ASK, STALE
 from adapters.outages import OUTAGES
-from adapters.streams import COMMANDS, EVENTS, Limits, closed, full_subjects, missing
+from adapters.streams import COMMANDS, EVENTS, Limits, closed, missing
 from api.auth import ANYBODY
 from api.deps import Services
 from api.openapi import answers
@@ -26,7 +26,6 @@ router = APIRouter(tags=["health"], dependencies=[ANYBODY])
 PATIENCE = 2.0  # seconds for each answer
 GOOD_FOR = 1.0  # seconds: anybody may ask, so that asking more often must not cost more
 LAG_ALLOWED = 30.0  # seconds that commands, the read models and EVENTS may be behind
-LOOKS, PAUSE = 4, 0.2  # at what is full: each has room for a moment when the queue is trimmed, twice a second
 PROCESSES = ("core", "sessions", "imports")
 WINDOW = timedelta(seconds=Limits().events_age)
 
@@ -173,17 +172,12 @@ async def streams(services: Services) -> Check:
 async def commands(services: Services) -> Check:
     """The oldest command that nobody has answered. One that its own key keeps from the bus does not count, as long as
     what is on the bus is taken."""
-    found = behind(services, await services.inbox.oldest_pending())
-    full: set[str] = set()
-    for look in range(LOOKS):
-        if found.status == "ok":
-            break
-        await asyncio.sleep(PAUSE if look else 0)
-        with suppress(NotFoundError):  # that it is missing is told by `streams`
-            full.update(await full_subjects(services.bus.js))
-        waiting = [await services.inbox.oldest_pending(but=full), await services.bus.oldest(COMMANDS)]
-        found = behind(services, min(filter(None, waiting), default=None))
-    return found
+    waiting, without_room = await services.inbox.oldest_pending()
+    queued = None
+    if without_room is not None:
+        with suppress(NotFoundError):  # that the queue is missing is told by `streams`
+            queued = await services.bus.oldest(COMMANDS)
+    return behind(services, min(filter(None, (waiting, queued)), default=None))
 
 
 async def projections(services: Services) -> Check:

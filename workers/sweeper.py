@@ -69,6 +69,7 @@ class Sweeper:
                 except CommandsFull:
                     full.add(address.subject)
                     metrics.without_room()
+                    await self._inbox.no_room(address)
         if full:
             log.warning("sweeper: commands wait for room on the bus", extra={"subjects": len(full)})
         return len(pending)

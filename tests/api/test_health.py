@@ -13,7 +13,6 @@ import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
-from nats.js import JetStreamContext
 from psycopg_pool import AsyncConnectionPool
 
 from adapters import streams
@@ -31,6 +30,7 @@ from projections.apply import ReadModels
 from tests.adapters.logs import an_item
 from tests.api.house import House, Tenant, problem_in
 from tests.api.test_commands import until
+from workers.sweeper import Sweeper
 
 NEW = {"title": "Hello", "parts": [{"text": "Hello"}]}
 
@@ -88,7 +88,11 @@ def test_read_models_that_are_behind_are_told(house: House) -> None:
 @contextmanager
 def old_commands(house: House, *addresses: Address) -> Iterator[None]:
     """Commands over HTTP that nobody has answered or publishes."""
-    rows = [Pending(uuid4(), uuid4(), one.workspace, one.principal, one.name, b"", b"") for one in addresses]
+    seal = house.services.contents.seal
+    rows = [
+        Pending(key := uuid4(), uuid4(), one.workspace, one.principal, one.name, b"", seal(one.workspace, key, b"{}"))
+        for one in addresses
+    ]
     long_ago = "UPDATE commands SET received_at = now() - interval '40 seconds' WHERE key = ANY(%s)"
 
     async def accepted() -> None:
@@ -138,34 +142,39 @@ FEW = streams.Limits(commands_waiting=2)
 def test_commands_of_a_key_that_fills_its_subject_make_nobody_else_unready(house: House, nats_url: str) -> None:
     key, other = new_address(), new_address()
     with another_bus(house, nats_url, FEW) as services:
+        sweeper = Sweeper(services.bus, services.inbox, services.contents, services.clock, 0.0)
         with old_commands(house, key):
-            give(house, services, key)
             assert checked(house, services, "commands") == "behind"
-            give(house, services, key)
+            for _ in range(2):
+                give(house, services, key)
+            house.run(sweeper.sweep())  # finds no room
             assert checked(house, services, "commands") == "ok"
             later = replace(services, clock=lambda: datetime.now(UTC) + timedelta(minutes=1))
             assert checked(house, later, "commands") == "behind"  # what it has on the bus is not taken, either
+            house.run(services.bus.js.purge_stream(streams.COMMANDS))
+            assert checked(house, services, "commands") == "ok"  # until the next sweep
         with old_commands(house, key, other):
+            house.run(services.inbox.no_room(key))
             assert checked(house, services, "commands") == "behind"
 
 
-def test_a_subject_that_has_room_for_a_moment_is_looked_at_again(house: House, nats_url: str) -> None:
-    key = new_address()
+def test_what_waits_for_room_since_it_was_given_makes_nobody_unready(house: House, nats_url: str) -> None:
+    tenant = house.tenant()
+    with another_bus(house, nats_url, FEW) as services, house.without("sweeper"):
+        app = another()
+        app.state.services = services
 
-    with another_bus(house, nats_url, FEW) as services, old_commands(house, key):
-        looks = 0
+        async def given() -> list[int]:
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            headers = {"Authorization": f"Bearer {key}"}
+            async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+                return [(await client.post("/v1/campaigns", json=NEW)).status_code for _ in range(3)]
 
-        async def full(js: JetStreamContext) -> list[str]:
-            nonlocal looks
-            looks += 1
-            if looks == 2:
-                for _ in range(2):
-                    await services.bus.command(key, uuid4(), b"{}", datetime.now(UTC))
-            return await streams.full_subjects(js)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("api.health.full_subjects", full)  # which only chooses the moment
-            assert checked(house, services, "commands") == "ok"
+        key = tenant.keys[Role.AUTHOR]
+        assert house.run(given()) == [202] * 3
+        waiting, without_room = house.run(services.inbox.oldest_pending())
+        assert waiting is None
+        assert without_room is not None
 
 
 def test_a_bus_that_takes_no_commands_at_all_makes_it_unready(house: House, nats_url: str) -> None:
