@@ -65,6 +65,11 @@ class Supervisor:
         self.processes.append(process)
         return process
 
+    def left(self, name: str) -> bool:
+        """Whether what a killed supervisor started under this name is still there, running or stopped."""
+        directory = self.home / name
+        return Child(name, directory, directory / f"{name}.log").running() is not None
+
     async def start(self) -> None:
         """Start all that are not running, and watch them from here on, each by itself."""
         for process in self.processes:

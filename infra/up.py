@@ -23,7 +23,7 @@ from infra.embedded import EmbeddedNats, EmbeddedServers, Server, refuse_in_use
 from infra.erasures import erase_again
 from infra.logs import first, reason
 from infra.people import People, people
-from infra.ports import in_use
+from infra.ports import LOCAL, in_use
 from infra.process.exit_codes import UNDECLARED
 from infra.process.upkeep import FORESEEN, keep_up, seen_through
 from infra.settings import Settings
@@ -102,10 +102,13 @@ class House:
         return team
 
     def _refuse_ports(self) -> None:
-        """Say at once which port is taken, instead of starting a process again and again."""
-        for name, host in (("http_port", self.settings.http_host), ("sandbox_port", "127.0.0.1")):
+        """Say at once which port is taken, instead of starting a process again and again.
+
+        One that a worker of a killed supervisor holds is free once that is ended, before the next is started.
+        """
+        for name, host, worker in (("http_port", self.settings.http_host, "api"), ("sandbox_port", LOCAL, "sandbox")):
             port = getattr(self.settings, name)
-            if in_use(port, host):
+            if in_use(port, host) and not self._workers.left(worker):
                 raise ServerError(f"Port {port} is in use by another program: end it, or set DRUMLINE_{name.upper()}.")
 
     async def _start(self) -> None:
