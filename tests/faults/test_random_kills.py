@@ -1,6 +1,5 @@
 """Random kills and stops of every part of a running drumline: it goes on by itself, soon, and sends nothing twice."""
 
-import logging
 import random
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from tests.faults.random_kills import PATIENCE, blows, table, target
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 KILLS, SECONDS = 40, 420.0
-log = logging.getLogger(__name__)
 
 
 async def test_every_random_kill_is_got_over_and_nothing_is_sent_twice(scratch: Path) -> None:
@@ -20,6 +18,6 @@ async def test_every_random_kill_is_got_over_and_nothing_is_sent_twice(scratch: 
     async with target(scratch, 1_000) as struck:
         found = await blows(struck, KILLS, SECONDS, seed)
         wire = recount(struck.ledger)
-    log.warning("seed %s\n%s", seed, "\n".join(table(found)))
+    print(f"seed {seed}", *table(found), sep="\n")  # noqa: T201  # the figures, for `pytest -s`
     assert wire.duplicates == 0
     assert max(blow.recovery for blow in found) < PATIENCE  # how soon is a figure, told in docs/reliability.md
