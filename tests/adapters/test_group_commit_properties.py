@@ -222,7 +222,7 @@ def test_a_batch_ends_as_its_items_would_one_by_one(bench: Bench, batches: st.Se
 
     seen = {"ok", "duplicate", "conflict", "condition", "fence", "permits"}
     assert set(bench.codes) == seen, bench.codes
-    assert bench.codes["ok"] > 0.3 * bench.codes.total()
+    assert bench.codes["ok"] > 0.2 * bench.codes.total()  # about 0.35; by chance 0.29 was seen
     assert bench.most_waves >= 5
 
 
