@@ -44,13 +44,11 @@ from adapters.streams import COMMANDS, DEAD, EVENTS, SENDS
 from adapters.timers import TimerTable
 from adapters.unplaced import Unplaced
 from adapters.vault import Vault
-from adapters.whatsapp_web.driver import WhatsAppWeb
 from domain.rates import Rates
 from infra.child import ServerError
 from infra.deploy import addresses
 from infra.disk import disk_of
 from infra.media import MediaParts, media_parts
-from infra.profiles import Profiles
 from infra.quotas import limits_of, quotas_of, segments_of
 from infra.serving import Server, configured
 from infra.settings import Settings
@@ -68,8 +66,6 @@ from workers.projector import Projector
 from workers.reactors import Reactors
 from workers.receipts import Receipts
 from workers.relay import Relay
-from workers.session import SessionWorker
-from workers.session_tools import Tools
 from workers.sweeper import Sweeper
 from workers.timers import Timers
 
@@ -268,6 +264,11 @@ def api(parts: Parts) -> dict[str, Run]:
 @asynccontextmanager
 async def sessions(parts: Parts) -> AsyncIterator[dict[str, Run]]:
     """The loops of `work sessions`, by name; the browsers end with it."""
+    from adapters.whatsapp_web.driver import WhatsAppWeb  # here, for the same reason
+    from infra.profiles import Profiles
+    from workers.session import SessionWorker
+    from workers.session_tools import Tools
+
     async with WhatsAppWeb(url=parts.settings.page_url, chromium=parts.settings.chromium) as web:
         profiles = Profiles(web, parts.settings.data_dir / "profiles")
         states = Sessions(parts.pool)
