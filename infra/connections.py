@@ -243,6 +243,15 @@ class Listener(WebSocketsSansIOProtocol):
         if self._said > MOST_SAID or len(self.frames) > MOST_FRAMES or owed > MOST_OWED:
             self.end("chatty")
 
+    def send_receive_event_to_app(self) -> None:
+        self.frames = []  # nobody reads what it says: it is not kept, and need not be text
+
+    def handle_parser_exception(self) -> None:
+        if self.conn.close_sent is None:  # it spoke before it was let in: uvicorn would take that for a mistake of ours
+            self.end("malformed")
+        else:
+            super().handle_parser_exception()
+
     def resume_writing(self) -> None:
         self._taking.moved()
         super().resume_writing()

@@ -102,19 +102,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Those of the HTTP interface; the defaults are the settings'."""
+    """Those of the HTTP interface."""
 
     requests: Quota
     bodies: Quota
     uploads: Quota
     streams: Quota
-
-
-def usual() -> Quotas:
-    """What the settings say unless they are set."""
-    return Quotas(
-        requests=Quota("requests", Bounds(100, 200, 1_000)),
-        bodies=Quota("bodies", Bounds(50, 100, 200)),
-        uploads=Quota("uploads", Bounds(8, 16, 24)),
-        streams=Quota("streams", Bounds(20, 100, 500)),
-    )

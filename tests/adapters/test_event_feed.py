@@ -13,8 +13,10 @@ from adapters.cloudevents import structured
 from adapters.event_feed import PAGE, Feed
 from adapters.event_store import EventStore
 from adapters.log_signal import LogSignal
-from adapters.runtime.quotas import Bounds, OverQuota, Quota, usual
+from adapters.runtime.quotas import Bounds, OverQuota, Quota
 from domain.message import Actor, PrincipalId, StreamId, WorkspaceId
+from infra.quotas import quotas_of
+from infra.settings import Settings
 from tests.adapters.logs import an_item, opened
 from tests.builders import CAMPAIGN_CREATED, HERE
 
@@ -32,7 +34,7 @@ async def feeding(database_url: str) -> AsyncIterator[tuple[EventStore, Feed]]:
     signal = LogSignal(database_url)
     await signal.start()
     async with opened(database_url) as store:
-        feed = Feed(store, signal, usual().streams)
+        feed = Feed(store, signal, quotas_of(Settings()).streams)
         task = asyncio.create_task(feed.run())
         try:
             yield store, feed

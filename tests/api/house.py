@@ -41,7 +41,6 @@ from adapters.media_opened import Opened
 from adapters.media_store import Directory
 from adapters.media_uploads import Uploads
 from adapters.phone_book import PhoneBook
-from adapters.runtime.quotas import usual
 from adapters.sealing import Sealing
 from adapters.segments import Segments
 from adapters.stated_consents import StatedConsents
@@ -53,8 +52,10 @@ from domain.account import ReportReady
 from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
 from domain.rates import Rates
+from infra.quotas import quotas_of
 from infra.serving import Server as Serving
 from infra.serving import configured
+from infra.settings import Settings
 from projections.apply import ReadModels
 from workers.commands import Intake
 from workers.consents import Consents, ConsentWorker
@@ -278,7 +279,7 @@ async def serve(database_url: str, nats_url: str, ready: "Future[House]", end: a
         decisions = Decisions(store, SubmissionFacts(audiences, contents), clock, files=media)
         vault = Vault(pool, sealing)
         imports = AudienceImport(pool, vault, sealing, clock)
-        quotas = usual()
+        quotas = quotas_of(Settings())
         feed = Feed(store, signal, quotas.streams)
         dead = DeadLetters(pool, contents, bus, clock)
         uploads = Imports(pool, sealing)

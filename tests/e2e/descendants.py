@@ -41,14 +41,14 @@ def shown(pid: int) -> Mapping[str, set[str]]:
     return found
 
 
-def processes_on(data_dir: Path) -> list[str]:
-    """The command lines of processes that name this directory."""
-    found = []
+def processes_on(data_dir: Path) -> dict[int, str]:
+    """The command lines of processes that name this directory, by process id."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
         if str(data_dir) in line:
-            found.append(line)
+            found[int(entry.parent.name)] = line
     return found

@@ -65,7 +65,7 @@ def test_a_demo_accounts_for_every_row_and_leaves_nothing_running(scratch: Path)
     assert "rule own_job, field actor" in run.stdout
     assert "workspace.sending-policy-set" in run.stdout
     assert "job.completed" in run.stdout
-    assert processes_on(scratch) == []
+    assert processes_on(scratch) == {}
     assert not begin_anew(scratch / "data")  # it came to its end
 
 

@@ -102,7 +102,7 @@ def test_a_demo_is_seen_from_outside_and_nobody_in_it_is_recognised(scratch: Pat
     with demo(scratch) as seen:
         everybody_is_accounted_for(seen)
         the_story_is_told(seen.told)
-        assert processes_on(seen.data) == []
+        assert processes_on(seen.data) == {}
         every_process_shows_metrics(seen.pages)
         a_send_is_one_trace_from_the_request_on(seen)
         every_line_of_the_logs_is_an_object(seen.data)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +123,12 @@ class Run:
 
 
 @pytest.fixture
-def run(scratch: Path) -> Run:
-    return Run(scratch / "data")
+def run(scratch: Path) -> Iterator[Run]:
+    made = Run(scratch / "data")
+    yield made
+    for pid in processes_on(made.data):  # what a test that failed left, stopped perhaps
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def check(said: dict[str, Any], run: Run) -> None:
@@ -138,7 +142,7 @@ def check(said: dict[str, Any], run: Run) -> None:
     wire = recount(run.data / "sandbox" / NAME)
     assert (wire.entries, wire.distinct) == (said["wire"], said["wire"])
     assert said["parts"] <= said["wire"] <= said["parts"] + said["unknown"]
-    assert processes_on(run.data) == []
+    assert processes_on(run.data) == {}
     asyncio.run(check_the_invariants(run))
     assert not begin_anew(run.data)  # it came to its end
 

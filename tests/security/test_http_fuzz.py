@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +142,8 @@ def watched(house: House) -> Iterator[Watched]:
     logger.addHandler(ear)
 
     def untended(_loop: Any, context: dict[str, Any]) -> None:
-        made.wrong.append(f"{context.get('message')} {context.get('exception')!r}")
+        error = context.get("exception")
+        made.wrong.append(f"{context.get('message')} {''.join(traceback.format_exception(error)) if error else error}")
 
     async def handle(handler: Callable[..., None] | None) -> None:
         asyncio.get_running_loop().set_exception_handler(handler)
@@ -245,6 +247,41 @@ def test_any_bytes_in_any_pieces_are_answered_or_shown_out(house: House, tenant:
     assert watched.answers > SHORT / 3
     lives(house)
     house.tenant().campaign()
+
+
+FRAMES = {  # of a listener that answers no frame: none of them is what it may say
+    "reserved opcode": b"\x83\x80abcd",
+    "not masked": b"\x81\x02hi",
+    "not UTF-8": b"\x81\x82\0\0\0\0\xff\xfe",
+    "a text": b"\x81\x82\0\0\0\0hi",
+    "a continuation of nothing": b"\x80\x82\0\0\0\0hi",
+    "a close that is one byte": b"\x88\x81\0\0\0\0a",
+}
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["before it is accepted", "afterwards"])
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+async def test_whatever_a_listener_says_is_no_error_of_ours(
+    house: House, tenant: Tenant, watched: Watched, frame: bytes, at_once: bool
+) -> None:
+    key = tenant.keys[Role.AUDITOR]
+    shake = {"Host": "here", "Authorization": f"Bearer {key}", "Upgrade": "websocket", "Connection": "Upgrade"}
+    shake |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "A" * 22 + "=="}
+    head = "".join(f"{name}: {value}\r\n" for name, value in shake.items())
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(house.url).port)
+    try:
+        writer.write(f"GET /v1/events HTTP/1.1\r\n{head}\r\n".encode())
+        async with asyncio.timeout(10):
+            if not at_once:
+                assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 101")
+            writer.write(frame)  # a packet of its own: what comes with the head is not read
+            writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(65_536):
+                    pass
+    finally:
+        writer.close()
+    assert watched.wrong == []
 
 
 @pytest.mark.security
