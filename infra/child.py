@@ -186,4 +186,5 @@ class Child:
 
     def last_words(self) -> str:
         """What it complained of in this run, for a message about why it did not start."""
-        return last_words(self.said()) or "it did not say why"
+        killed = f"killed by signal {-self.code}" if self.code is not None and self.code < 0 else ""
+        return last_words(self.said()) or killed or "it did not say why"

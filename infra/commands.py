@@ -61,7 +61,7 @@ async def warn_of(workspace: str, pool: AsyncConnectionPool[Any]) -> None:
     async with pool.connection() as connection:
         known = await (await connection.execute(KNOWN, [workspace])).fetchone()
     if known is None:
-        print(f"There is no workspace {workspace} (yet).", file=sys.stderr)
+        print(f"There is no workspace {workspace} yet: an admin's key begins it (POST /v1/workspace).", file=sys.stderr)
 
 
 async def list_keys(settings: Settings, workspace: str) -> None:

@@ -25,7 +25,7 @@ from infra.logs import first, reason
 from infra.people import People, people
 from infra.ports import LOCAL, in_use
 from infra.process.exit_codes import UNDECLARED
-from infra.process.upkeep import FORESEEN, keep_up, seen_through
+from infra.process.upkeep import FORESEEN, keep_up, seen_through, while_alive
 from infra.settings import Settings
 from infra.supervisor import Supervisor
 from infra.targets import announced
@@ -179,8 +179,7 @@ class House:
             self._say("NATS ran out of disk, and there is room again; starting it again")
             await seen_through(server.restart)
         if self._undeclared and isinstance(server, EmbeddedNats):
-            await self._declare()
-            self._undeclared = False
+            self._undeclared = not await while_alive(self._declare(), server.alive)
         if not (self._all_up.is_set() or self._down or self._servers.dead()):
             self._all_up.set()
 

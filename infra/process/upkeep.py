@@ -1,8 +1,9 @@
 """Looking after something for as long as drumline runs: what goes wrong is said and tried again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from subprocess import SubprocessError
+from typing import Any
 
 import nats.errors
 import psycopg
@@ -38,13 +39,29 @@ async def keep_up(name: str, look: Callable[[], Awaitable[None]], say: Callable[
         except FORESEEN as error:
             said = str(error) if isinstance(error, ServerError | BusLost) else f"{type(error).__name__}."
             if said != said_before:
-                say(f"{name} is not up yet, and tried again: {said}")
+                say(f"{name} is not up yet; trying again: {said}")
             said_before = said
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         else:
             pause, said_before = FIRST_PAUSE, ""
             await asyncio.sleep(EVERY)
+
+
+async def while_alive(act: Coroutine[Any, Any, None], alive: Callable[[], bool]) -> bool:
+    """Do something that needs a process; False, and it is given up, once that has ended. Raises what the act raises."""
+    doing = asyncio.ensure_future(act)
+    try:
+        done = set[asyncio.Future[None]]()
+        while alive() and not done:
+            done, _ = await asyncio.wait([doing], timeout=EVERY)
+        if not alive():
+            return False  # whatever came of it
+        await doing
+        return True
+    finally:
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
 
 
 async def seen_through(act: Callable[[], None]) -> None:

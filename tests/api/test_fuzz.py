@@ -45,8 +45,7 @@ def operations(house: House) -> list[tuple[str, str, dict[str, Any]]]:
 Operations = list[tuple[str, str, dict[str, Any]]]
 
 
-# The same requests every time: of random ones Hypothesis says now and then that they were drawn inconsistently.
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_every_answer_is_a_described_one(
     house: House, callers: Callers, operations: Operations, data: st.DataObject
@@ -79,7 +78,9 @@ def ask(house: House, callers: Callers, operations: Operations, data: st.DataObj
     response = house.http.request(method, house.url + path, **options)
     rule = problem_in(response)["rule"] if response.status_code >= 400 else ""
     assert rule != "internal_error"
-    assert str(response.status_code) in operation["responses"] or rule == "no_such_route" or response.is_redirect
+    # An id of two dots makes it another address, which may be none, or one that does not take the method.
+    elsewhere = {"no_such_route", "method_not_allowed"} if ".." in path else {"no_such_route"}
+    assert str(response.status_code) in operation["responses"] or rule in elsewhere or response.is_redirect
 
 
 @st.composite

@@ -72,4 +72,7 @@ def test_a_word_that_is_no_state_is_named(place: Place) -> None:
 @pytest.mark.parametrize("group", ["dead", "keys"])
 def test_a_list_of_a_workspace_that_is_not_there_comes_with_a_warning(place: Place, group: str) -> None:
     listed = dead(place, "list", "--workspace", "nope", group=group)
-    assert (listed.returncode, listed.stderr) == (0, "There is no workspace nope (yet).\n")
+    assert (listed.returncode, listed.stderr) == (
+        0,
+        "There is no workspace nope yet: an admin's key begins it (POST /v1/workspace).\n",
+    )

@@ -47,7 +47,7 @@ async def test_what_does_not_come_up_is_tried_again_and_a_reason_is_said_once(sa
     await asyncio.wait_for(up.wait(), WAIT)
     watching.cancel()
     reasons = ["No room.", "ConnectionResetError.", "Refused."]
-    assert said == [f"NATS is not up yet, and tried again: {reason}" for reason in reasons]
+    assert said == [f"NATS is not up yet; trying again: {reason}" for reason in reasons]
 
 
 async def test_one_process_that_cannot_be_started_holds_up_no_other(scratch: Path, said: list[str]) -> None:
@@ -65,7 +65,7 @@ async def test_one_process_that_cannot_be_started_holds_up_no_other(scratch: Pat
                 others += await deaths.get() == "other"
     finally:
         await supervisor.stop()
-    assert said == ["broken is not up yet, and tried again: FileNotFoundError."]
+    assert said == ["broken is not up yet; trying again: FileNotFoundError."]
 
 
 async def test_a_mistake_of_who_watches_processes_is_noticed(scratch: Path) -> None:
@@ -130,6 +130,32 @@ async def test_a_worker_is_started_again_once_the_servers_are_up(tmp_path: Path)
     await house._look_after(server)  # type: ignore[arg-type]  # the same
     await asyncio.wait_for(starting, WAIT)
     assert said == ["NATS ended (killed by signal 9); starting it again"]
+
+
+async def test_a_server_that_dies_while_its_streams_are_declared_is_started_again_at_once(
+    nats_server: EmbeddedNats, tmp_path: Path
+) -> None:
+    declaring = asyncio.Event()
+
+    class Slow(House):
+        async def _declare(self) -> None:
+            declaring.set()
+            await asyncio.sleep(WAIT)
+
+    said: list[str] = []
+    house = Slow(read(data_dir=tmp_path), said.append)
+    house._undeclared = True
+    looking = asyncio.create_task(house._look_after(nats_server))
+    await declaring.wait()
+    await asyncio.to_thread(nats_server.kill)
+    await asyncio.wait_for(looking, WAIT / 4)
+    assert house._undeclared
+    looking = asyncio.create_task(house._look_after(nats_server))
+    await until(nats_server.alive)
+    looking.cancel()
+    await asyncio.wait([looking])
+    (sentence,) = said
+    assert sentence.startswith("NATS ended (")
 
 
 async def test_a_terminal_that_is_gone_ends_no_watching(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ WITHOUT_NATS = {
     "dead show": (2, "drumline: There is no such dead letter."),
     "doctor": (2, f"wrong  NATS        {NATS_AWAY}"),
     "keys create": (0, "NATS does not know the keys yet"),
-    "keys list": (0, "There is no workspace demo (yet)."),
+    "keys list": (0, "There is no workspace demo yet: an admin's key begins it (POST /v1/workspace)."),
     "keys nats-users": (0, '"cmd.demo.'),
     "keys revoke": (2, "drumline: Workspace demo has no live key abcdefgh."),
     "rebuild": (0, "Compared at position 0"),
