@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import random
 import re
 import secrets
 import shutil
@@ -17,8 +16,8 @@ from pathlib import Path
 import bcrypt
 
 from infra.child import Child, ServerError, wait_until, write_private
+from infra.ports import PORTS, free_port
 
-PORTS = range(20000, 32768)  # above them the kernel lends ports to whoever connects
 MAX_PAYLOAD = 1_048_576
 HOST = "127.0.0.1"
 
@@ -119,7 +118,7 @@ class EmbeddedNats:
         if not (self.home / "users.conf").exists():
             self._write_users([])
         kept = self._wanted or (self.port if (self.home / "port").exists() else None)
-        for port in [kept] if kept else random.sample(PORTS, 50):
+        for port in [kept] if kept else (free_port() for _ in range(50)):
             if self._listens(port):
                 return
         raise ServerError(

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from infra.child import ServerError
-from infra.ports import PORTS, free_port, in_use
+from infra.ports import PORTS, free_port, in_use, reserved
 from infra.settings import Settings
 
 OFFSETS = {"core": 0, "sessions": 1, "imports": 2}  # beyond metrics_port; the API shows its own under its address
@@ -44,7 +44,8 @@ def free_ports() -> int:
     """The first of as many free ports in a row as are needed."""
     while True:
         first = free_port()
-        if first + len(OFFSETS) <= PORTS.stop and not any(in_use(first + offset) for offset in OFFSETS.values()):
+        others = range(first + 1, first + len(OFFSETS))
+        if others.stop <= PORTS.stop and not any(in_use(port) or not reserved(port) for port in others):
             return first
 
 

@@ -1,7 +1,6 @@
 """The API on a test session's own servers, with the workers that answer its commands, in a thread of its own."""
 
 import asyncio
-import random
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -52,6 +51,7 @@ from domain.account import ReportReady
 from domain.content import MediaKind
 from domain.message import Actor, Command, PrincipalId, Role, WorkspaceId
 from domain.rates import Rates
+from infra import ports
 from infra.quotas import quotas_of
 from infra.serving import Server as Serving
 from infra.serving import configured
@@ -67,7 +67,6 @@ from workers.relay import Relay
 from workers.sweeper import Sweeper
 
 MASTER, PEPPER = bytes(range(32)), bytes(range(32, 64))
-PORTS = range(20_000, 32_768)
 SWEEP = 0.5  # seconds
 LARGEST = {kind: 200_000 if kind is MediaKind.IMAGE else 10_000_000 for kind in MediaKind}  # bytes
 QUOTA = 40_000_000
@@ -350,13 +349,7 @@ async def resolve(name: str, port: int) -> Sequence[str]:
 
 
 def free_port() -> tuple[int, socket.socket]:
-    """A listening socket below the kernel's own range."""
-    for port in random.sample(PORTS, 50):
-        listening = socket.socket()
-        try:
-            listening.bind(("127.0.0.1", port))
-        except OSError:
-            listening.close()
-            continue
-        return port, listening
-    raise AssertionError("no free port")
+    """A port, and a socket that is bound to it."""
+    port, bound = ports.free_port(), socket.socket()
+    bound.bind(("127.0.0.1", port))
+    return port, bound

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import random
 import secrets
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 from adapters.sandbox.client import SandboxControl
 from domain.ports import Messenger, SessionState
+from infra.ports import free_port
 
 
 @dataclass
@@ -106,11 +106,3 @@ def new_number() -> str:
 
 def new_id() -> str:
     return "3EB0" + secrets.token_hex(9).upper()
-
-
-def free_port() -> int:
-    while True:
-        port = random.randint(20000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
