@@ -119,11 +119,11 @@ def wishes(*, leases: bool) -> st.SearchStrategy[Wish]:
         stream=st.integers(0, STREAMS - 1) if not leases else st.integers(0, 30),
         key=st.one_of(st.none(), st.none(), st.integers(0, KEYS - 1)),
         events=st.integers(0, 3) if not leases else st.integers(1, 2),
-        late=st.one_of(off, off, st.none()),
-        reads=st.lists(st.tuples(st.integers(0, STREAMS - 1), off), max_size=2).map(tuple),
+        late=st.one_of(off, st.none()) if leases else st.one_of(off, off, st.none()),
+        reads=st.lists(st.tuples(st.integers(0, STREAMS - 1), off), max_size=1 if leases else 2).map(tuple),
         refused=st.sampled_from([False, False, False, True] if not leases else [False]),
         account=account if leases else st.one_of(st.none(), st.none(), account),
-        fence=st.sampled_from([None, 0, 0, 0, 1]),
+        fence=st.sampled_from([None, None, 0, 0, 0, 0, 0, 1] if leases else [None, 0, 0, 0, 1]),
         spend=st.integers(0, 2),
         grant=st.sampled_from([None, None, None, 0, 3] if leases else [None]),
         follows=st.sampled_from([None, None, None, None, None, None, 1, 2]),
@@ -218,11 +218,14 @@ def holds(bench: Bench, batches: st.SearchStrategy[Batches], examples: int, **op
 
 @pytest.mark.parametrize("batches", [GENERAL, LEASES], ids=["general", "leases"])
 def test_a_batch_ends_as_its_items_would_one_by_one(bench: Bench, batches: st.SearchStrategy[Batches]) -> None:
-    holds(bench, batches, 100)
+    for _ in range(3):  # Hypothesis varies what it has: a hundred examples may be much alike, then others are made too
+        holds(bench, batches, 100)
+        if bench.codes["ok"] > 0.3 * bench.codes.total():
+            break
 
     seen = {"ok", "duplicate", "conflict", "condition", "fence", "permits"}
     assert set(bench.codes) == seen, bench.codes
-    assert bench.codes["ok"] > 0.2 * bench.codes.total()  # about 0.35; by chance 0.29 was seen
+    assert bench.codes["ok"] > 0.3 * bench.codes.total()
     assert bench.most_waves >= 5
 
 
